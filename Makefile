@@ -1,0 +1,161 @@
+# terse: one Makefile. `make help` says what there is.
+#
+#   MODE=release|debug|san|tsan   each builds in a folder of its own: build, build/debug, build/san, build/tsan
+#   V=1                           print the commands
+#   CC=clang                      gcc and clang both work
+
+MODE ?= release
+CC   := $(if $(filter default,$(origin CC)),gcc,$(CC))
+AR   ?= ar
+V    ?= 0
+Q    := $(if $(filter 1,$(V)),,@)
+
+ifeq ($(MODE),release)
+B := build
+else
+B := build/$(MODE)
+endif
+
+# ---- flags -----------------------------------------------------------------------------------------------
+WARN   := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla \
+          -Wundef -Wwrite-strings -Wformat=2
+BASE   := -std=c11 -D_GNU_SOURCE -I. -MMD -MP -ffp-contract=off -fno-math-errno -pthread -g $(WARN)
+OPT_release := -O3 -DNDEBUG
+OPT_debug   := -O0
+OPT_san     := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+OPT_tsan    := -O1 -fsanitize=thread -fno-omit-frame-pointer
+OPT    := $(OPT_$(MODE))
+CFLAGS ?=
+LDFLAGS ?=
+ALL_CFLAGS = $(BASE) $(OPT) $(CFLAGS)
+SANLINK := $(filter -fsanitize%,$(OPT))
+
+# The suffix of a kernel's file is its instruction set, and its compiler flags.
+ISA_avx2       := -mavx2 -mfma -mf16c
+ISA_avx512     := $(ISA_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
+ISA_avx512bf16 := $(ISA_avx512) -mavx512bf16
+isa_flags = $(ISA_$(lastword $(subst _, ,$(basename $(notdir $(1))))))
+
+# ---- folders, left to right; an arrow points left only ------------------------------------------------------
+FOLDERS := kernels infer checkpoints data train rl
+LIBS_kernels     := -lm
+LIBS_infer       := -lpcre2-8 -lutf8proc -lpthread
+HDF5_CFLAGS      := $(shell pkg-config --cflags hdf5 2>/dev/null)
+HDF5_LIBS        := $(shell pkg-config --libs hdf5 2>/dev/null || echo -lhdf5)
+LIBS_checkpoints := $(HDF5_LIBS) -lzstd -ljansson -lyaml -lcrypto
+LIBS_data        := -lcurl -lsnappy -lz
+LIBS_train       := -lopenblas
+LIBS_rl          :=
+
+# main_*.c hold a main() and stay out of the libraries.
+srcs_of  = $(sort $(filter-out $(1)/main_%,$(shell find $(1) -name '*.c')))
+objs_of  = $(patsubst %.c,$(B)/obj/%.o,$(call srcs_of,$(1)))
+lib_of   = $(B)/libterse_$(1).a
+LIB_ALL   := $(foreach f,rl train data checkpoints infer kernels,$(call lib_of,$(f)))
+LIB_INFER := $(foreach f,infer kernels,$(call lib_of,$(f)))
+LINK_ALL   := $(foreach f,rl train data checkpoints infer kernels,$(LIBS_$(f)))
+LINK_INFER := $(LIBS_infer) $(LIBS_kernels)
+
+.PHONY: all help test demo setup layers clean format fuzz bench check-format
+.DEFAULT_GOAL := all
+
+all: $(B)/terse $(B)/terse-infer  ## build terse and terse-infer
+
+help:  ## this list
+	@echo "terse: make targets (MODE=release|debug|san|tsan, V=1, CC=clang)"; echo
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+define folder_rules
+$(call lib_of,$(1)): $(call objs_of,$(1))
+	@mkdir -p $$(@D)
+	@echo "  AR    $$@"
+	$(Q)rm -f $$@ && $(AR) rcs $$@ $$^
+endef
+$(foreach f,$(FOLDERS),$(eval $(call folder_rules,$(f))))
+
+$(B)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	$(Q)$(CC) $(ALL_CFLAGS) $(call isa_flags,$<) $(if $(findstring hdf5,$<),$(HDF5_CFLAGS)) -c $< -o $@
+
+$(B)/terse: $(B)/obj/rl/main_terse.o $(LIB_ALL)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(SANLINK) $(LDFLAGS) $< -Wl,--start-group $(LIB_ALL) -Wl,--end-group $(LINK_ALL) -o $@
+
+$(B)/terse-infer: $(B)/obj/infer/main_infer.o $(LIB_INFER)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(SANLINK) $(LDFLAGS) $< $(LIB_INFER) $(LINK_INFER) -o $@
+
+# ---- tests: every tests/KIND/test_*.c is one cmocka program --------------------------------------------------
+TEST_SRCS  := $(sort $(wildcard tests/*/test_*.c))
+TEST_BINS  := $(patsubst tests/%.c,$(B)/tests/%,$(TEST_SRCS))
+SUPPORT    := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/support/*.c)))
+
+# Programs in tests/fault see malloc and the file calls through counting wrappers (tests/support/fault.h).
+WRAP := malloc calloc realloc posix_memalign aligned_alloc open write pwrite fsync rename mmap
+wrap_flags = $(if $(findstring tests/fault/,$(1)),$(foreach f,$(WRAP),-Wl,--wrap=$(f)))
+
+$(B)/tests/%: $(B)/obj/tests/%.o $(SUPPORT) $(LIB_ALL)
+	@mkdir -p $(@D)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(SANLINK) $(LDFLAGS) $(call wrap_flags,$<) $< \
+	    $(if $(findstring tests/fault/,$<),$(SUPPORT),$(filter-out %/fault.o,$(SUPPORT))) \
+	    -Wl,--start-group $(LIB_ALL) -Wl,--end-group $(LINK_ALL) -lcmocka -o $@
+
+tests-build: all $(TEST_BINS)
+
+test: setup  ## install what is missing, build, run every test
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) tests-build layers
+	$(Q)scripts/run-tests $(B)
+
+setup:
+	$(Q)scripts/setup
+
+demo: setup  ## the main job: a small model learns to reason, and answers
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
+	$(Q)scripts/demo $(B)/terse
+
+# ---- the arrows, proved by the linker ------------------------------------------------------------------------
+layers: $(foreach f,$(FOLDERS),$(B)/layers/$(f))  ## prove that every folder links with what stands to its left only
+
+prefix_of = $(if $(filter $(1),$(firstword $(FOLDERS))),$(1),$(shell echo $(FOLDERS) | sed 's/\($(1)\).*/\1/'))
+define layer_rules
+$(B)/layers/$(1): $(foreach f,$(call prefix_of,$(1)),$(call lib_of,$(f))) scripts/layer_main.c
+	@mkdir -p $$(@D)
+	@echo "  LAYER $(1)"
+	$(Q)$(CC) $(SANLINK) -pthread scripts/layer_main.c -Wl,--whole-archive \
+	    $(foreach f,$(call prefix_of,$(1)),$(call lib_of,$(f))) -Wl,--no-whole-archive \
+	    $(foreach f,$(call prefix_of,$(1)),$(LIBS_$(f))) -o $$@
+endef
+$(foreach f,$(FOLDERS),$(eval $(call layer_rules,$(f))))
+
+# ---- fuzzing: clang and libFuzzer ----------------------------------------------------------------------------
+FUZZ_SECONDS ?= 60
+FUZZ_BINS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_LIBSRC = $(foreach f,kernels infer checkpoints data,$(call srcs_of,$(f)))
+build/fuzz/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(Q)clang $(filter-out -Werror,$(BASE)) -O1 -fsanitize=fuzzer-no-link,address,undefined $(call isa_flags,$<) \
+	    $(if $(findstring hdf5,$<),$(HDF5_CFLAGS)) -c $< -o $@
+build/fuzz/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o $(patsubst %.c,build/fuzz/obj/%.o,$(FUZZ_LIBSRC))
+	@echo "  LD    $@"
+	$(Q)clang -fsanitize=fuzzer,address,undefined $^ $(LIBS_data) $(LIBS_checkpoints) $(LIBS_infer) -lm -o $@
+fuzz-build: $(FUZZ_BINS)
+fuzz: setup  ## run every fuzz target for FUZZ_SECONDS (60) each
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) fuzz-build
+	$(Q)scripts/run-fuzz $(FUZZ_SECONDS) $(FUZZ_BINS)
+
+# ---- the rest ------------------------------------------------------------------------------------------------
+bench: all  ## measure this machine's limits, then training and decoding as shares of them
+	$(Q)$(B)/terse bench all
+
+FORMAT_SRCS = $(shell git ls-files '*.c' '*.h' | grep -v '^tests/fixtures')
+format:  ## clang-format every source file
+	$(Q)clang-format -i $(FORMAT_SRCS)
+check-format:
+	$(Q)clang-format --dry-run --Werror $(FORMAT_SRCS)
+
+clean:  ## remove build/
+	$(Q)rm -rf build
+
+-include $(shell find $(B)/obj build/fuzz/obj -name '*.d' 2>/dev/null)
