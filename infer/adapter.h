@@ -1,0 +1,50 @@
+/* A LoRA adapter on the host: fp32 master weights in one flat buffer.
+ * y = W x + g * scale * B (A x), scale = alpha / R, or alpha / sqrt(R) for rsLoRA. A [R][in], B [out][R]. */
+#ifndef TERSE_INFER_ADAPTER_H
+#define TERSE_INFER_ADAPTER_H
+
+#include "infer/params.h"
+
+/* The seven products of a layer that can carry an adapter, in the order of the flat buffer. */
+enum lora_target { LORA_Q, LORA_K, LORA_V, LORA_O, LORA_GATE, LORA_UP, LORA_DOWN, LORA_TARGETS };
+enum { LORA_ALL = (1 << LORA_TARGETS) - 1, LORA_MAX_RANK = 1024 };
+
+/* Where the adapter begins to act (g = 1): aLoRA's rule, from the last assistant header on; from the first
+ * response token on; everywhere. */
+enum lora_gate { GATE_ASSISTANT, GATE_RESPONSE, GATE_ALL };
+
+struct adapter_config {
+    uint32_t rank;    /* R, 1..1024 */
+    double alpha;     /* finite, > 0 */
+    double dropout;   /* [0, 1), training only */
+    bool rslora;      /* scale = alpha / sqrt(R) */
+    uint32_t targets; /* bit 1 << enum lora_target */
+    enum lora_gate gate;
+};
+
+struct adapter {
+    struct adapter_config cfg;
+    struct model_config model; /* the shape it belongs to */
+    uint64_t count;            /* floats in `weights` */
+    float *weights;            /* layer by layer, target by target: A then B; owned */
+};
+
+extern const enum param lora_param[LORA_TARGETS]; /* the weight each target sits on */
+
+double adapter_scale(const struct adapter_config *c);
+/* Offsets into the flat buffer; sizes are rank * in and out * rank. UINT64_MAX when the target is not adapted. */
+uint64_t adapter_offset_a(const struct adapter *a, uint32_t layer, enum lora_target t);
+uint64_t adapter_offset_b(const struct adapter *a, uint32_t layer, enum lora_target t);
+/* in and out sizes of a target. */
+void adapter_shape(const struct model_config *m, enum lora_target t, uint64_t *in, uint64_t *out);
+/* Floats of an adapter of this shape. */
+uint64_t adapter_count(const struct model_config *m, const struct adapter_config *c);
+
+/* Allocates a zeroed adapter. Errors: AD_RANK, AD_ALPHA, AD_TARGET, FIELD_RANGE, NOMEM. Free with adapter_free. */
+int adapter_create(struct adapter **out, const struct model_config *m, const struct adapter_config *c,
+                   struct err *e);
+void adapter_free(struct adapter *a);
+/* PEFT's initialisation: A uniform in +-1/sqrt(in) (kaiming with a = sqrt 5), B zero; keyed by `seed`. */
+void adapter_init_random(struct adapter *a, uint64_t seed);
+
+#endif
