@@ -1,0 +1,43 @@
+/* Which implementation of each slot a machine gets: the reference first, then overlays. */
+#include "kernels/kernels.h"
+#include "kernels/ref/ref.h"
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+void kernels_init_ref(struct kernels *k)
+{
+    k->name = "ref";
+    ref_gemm_init(k);
+    ref_panel_init(k);
+    ref_row_init(k);
+    ref_point_init(k);
+}
+
+void kernels_init(struct kernels *k, unsigned cpu_flags)
+{
+    kernels_init_ref(k);
+#if defined(__x86_64__)
+    kernels_init_x86(k, cpu_flags);
+#else
+    (void)cpu_flags;
+#endif
+}
+
+#if defined(__x86_64__)
+enum { MXCSR_DAZ = 0x0040, MXCSR_FTZ = 0x8000 };
+
+unsigned kernels_fp_enter(void)
+{
+    unsigned old = _mm_getcsr();
+    _mm_setcsr(old | MXCSR_DAZ | MXCSR_FTZ);
+    return old;
+}
+
+void kernels_fp_leave(unsigned old) { _mm_setcsr(old); }
+#else
+unsigned kernels_fp_enter(void) { return 0; }
+
+void kernels_fp_leave(unsigned old) { (void)old; }
+#endif
