@@ -55,7 +55,7 @@ static int read_exactly(int fd, const char *path, char *data, size_t n, struct e
 }
 
 int file_load(const char *path, uint64_t max, char **data, size_t *n, struct err *e) {
-    uint64_t size;
+    uint64_t size = 0;
     int fd;
     *data = NULL;
     int rc = file_open(path, &fd, &size, e);
