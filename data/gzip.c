@@ -1,0 +1,55 @@
+#include "data/gzip.h"
+
+#include <limits.h>
+#include <zlib.h>
+
+/* zlib counts in 32 bits: hand it at most this much at a time. */
+static unsigned clip(size_t n) {
+    return n > UINT_MAX ? UINT_MAX : (unsigned)n;
+}
+
+/* Inflates one member from *in to *out and moves both on. Z_STREAM_END when the member is whole. */
+static int inflate_member(z_stream *z, const unsigned char **in, size_t *in_left, unsigned char **out,
+                          size_t *out_left) {
+    int r;
+    do {
+        z->next_in = (unsigned char *)*in; /* zlib's field is not const; inflate does not write there */
+        z->avail_in = clip(*in_left);
+        z->next_out = *out;
+        z->avail_out = clip(*out_left);
+        r = inflate(z, Z_NO_FLUSH);
+        *in_left -= (size_t)(z->next_in - *in);
+        *out_left -= (size_t)(z->next_out - *out);
+        *in = z->next_in;
+        *out = z->next_out;
+    } while (r == Z_OK);
+    return r;
+}
+
+int gzip_decompress(void *dst, size_t expected, const void *src, size_t n, struct err *e) {
+    unsigned char none;
+    const unsigned char *in = src;
+    unsigned char *out = dst ? dst : &none;
+    size_t in_left = n, out_left = expected;
+    z_stream z = {0};
+    int code = 0, r = inflateInit2(&z, 15 + 32); /* 32: gzip or zlib, by the header */
+    if (r != Z_OK) return err_set(e, ERR_NOMEM, "zlib cannot start");
+    do {
+        r = inflate_member(&z, &in, &in_left, &out, &out_left);
+        if (r != Z_STREAM_END) break;
+        r = inflateReset(&z);
+    } while (r == Z_OK && in_left);
+    if (r == Z_BUF_ERROR && !out_left && in_left)
+        code = err_set(e, ERR_SIZE_MISMATCH, "gzip: %zu bytes decompress to more than the expected %zu", n,
+                       expected);
+    else if (r != Z_OK)
+        code = err_set(e, ERR_GZIP, "gzip: %zu bytes do not decompress: %s", n,
+                       r == Z_BUF_ERROR ? "the data ends early"
+                       : z.msg          ? z.msg
+                                        : "damaged");
+    else if (out_left)
+        code = err_set(e, ERR_SIZE_MISMATCH, "gzip: %zu bytes decompress to %zu, expected %zu", n,
+                       expected - out_left, expected);
+    inflateEnd(&z);
+    return code;
+}

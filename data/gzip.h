@@ -1,0 +1,15 @@
+/* The only door to zlib: gzip files and Parquet pages. */
+#ifndef TERSE_DATA_GZIP_H
+#define TERSE_DATA_GZIP_H
+
+#include "infer/err.h"
+
+#include <stddef.h>
+
+/* Inflates src[n], one or more gzip (or zlib) members one after the other (RFC 1952, 2.2), into dst, which
+ * must be filled to exactly `expected` bytes.
+ * Errors: GZIP (damaged, cut, or bytes after the last member), SIZE_MISMATCH (another length; inflation stops
+ * at `expected` bytes), NOMEM. After a failure the content of dst is unspecified. */
+int gzip_decompress(void *dst, size_t expected, const void *src, size_t n, struct err *e);
+
+#endif
