@@ -1,0 +1,92 @@
+/* Token shards: what training reads. A folder of HDF5 files, ids as u32 with shuffle and zstd, beside a
+ * manifest.json that holds the sha256 of each; no shard is opened before its digest is checked.
+ *
+ *   manifest.json     {"format": "terse-shards", "version", "recipe", "tokenizer", "template",
+ *                      "sources": [{"name", "sha256"}], "shards": [{"name", "sha256", "docs", "tokens"}]}
+ *   shard-00000.h5    ids u32[T]; doc_offset u64[D+1] (first 0, last T); per document: header_at,
+ * response_at, source, n_labels u32[D], source_row, question u64[D], domain u8[D]; label_from, label_to
+ * u32[sum of n_labels], counted from the document's start attributes: version, vocab, recipe, tokenizer,
+ * template, sources */
+#ifndef TERSE_DATA_SHARDS_H
+#define TERSE_DATA_SHARDS_H
+
+#include "infer/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { SHARDS_VERSION = 1, SHARD_TOKENS = 16 << 20 /* a shard is closed once it holds that many: 64 MB */ };
+
+enum shard_domain { DOMAIN_OTHER, DOMAIN_MATH, DOMAIN_CODE, DOMAIN_SCIENCE, DOMAIN_CHAT, DOMAIN_COUNT };
+
+/* Tokens [from, to) of a document are learned: the loss is taken where they are the next token. */
+struct label_span {
+    uint32_t from, to;
+};
+
+struct shard_doc {
+    const uint32_t *ids;            /* n token ids */
+    uint32_t n;                     /* >= 2 */
+    uint32_t header_at;             /* index of the <|im_start|> that opens the last assistant turn */
+    uint32_t response_at;           /* index of the first token after that header, <= n */
+    const struct label_span *spans; /* n_spans, ascending, apart, within [1, n) */
+    uint32_t n_spans;               /* >= 1 */
+    enum shard_domain domain;
+    uint32_t source;     /* index into the manifest's sources */
+    uint64_t source_row; /* row of that file */
+    uint64_t question;   /* hash of the prompt: equal for all answers to one question */
+};
+
+/* What the shards were made of; every string is hex or a short name, copied. */
+struct shards_origin {
+    const char *recipe;    /* hash over everything that decides the ids: sources, tokenizer, template ... */
+    const char *tokenizer; /* tokenizer digest */
+    const char *template_; /* digest of the chat template */
+    const char *const *source_names;
+    const char *const *source_hashes; /* sha256 of each source file */
+    uint32_t n_sources;
+    uint32_t vocab; /* every id is below it */
+};
+
+/* ---- writing ---------------------------------------------------------------------------------------------
+ */
+
+struct shard_writer;
+
+/* Starts a set of shards in DIR.tmp (an old one is removed). *origin's strings must outlive the writer. */
+int shard_writer_open(struct shard_writer **out, const char *dir, const struct shards_origin *origin,
+                      struct err *e);
+/* Appends one document, copied. Errors: TOKEN_RANGE, NO_LABELS, FIELD_RANGE (spans or indices outside the
+ * document), those of writing; the set is then only good for abort. */
+int shard_writer_add(struct shard_writer *w, const struct shard_doc *doc, struct err *e);
+/* Writes what is left and the manifest, fsyncs, and renames DIR.tmp to DIR (an old DIR is replaced). `w` is
+ * freed either way; on an error DIR is what it was and DIR.tmp is gone. ERR_DATA_EMPTY without documents. */
+int shard_writer_commit(struct shard_writer *w, struct err *e);
+void shard_writer_abort(struct shard_writer *w); /* removes DIR.tmp and frees; NULL ok */
+
+/* ---- reading ---------------------------------------------------------------------------------------------
+ */
+
+struct shards;
+
+enum { SHARDS_TRUST = 1 }; /* for tests and forensics only: skip the digests */
+
+/* Opens a set: manifest, digest of every shard, the documents' table (not the ids). Not thread-safe.
+ * Errors: FILE_MISSING, VERSION, HASH (a shard differs from its digest), H5_*, DOC_OFFSETS, TOKEN_RANGE,
+ * FIELD_*, JSON_*; *out is then NULL. */
+int shards_open(struct shards **out, const char *dir, unsigned flags, struct err *e);
+void shards_close(struct shards *s); /* NULL ok */
+
+/* What the set says of its origin; strings owned by `s`. */
+const struct shards_origin *shards_origin(const struct shards *s);
+uint64_t shards_docs(const struct shards *s);
+uint64_t shards_tokens(const struct shards *s);
+/* sha256 (hex) of the manifest: changes with any byte of any shard. Owned by `s`. */
+const char *shards_digest(const struct shards *s);
+/* Document `doc` (< shards_docs) without its ids: those are NULL. Spans are owned by `s`. */
+void shards_doc(const struct shards *s, uint64_t doc, struct shard_doc *out);
+/* Reads the ids of document `doc` into `ids` (shards_doc's n of them). Errors: HASH (the file changed since
+ * it was checked), H5_READ, ZSTD, BOMB, TOKEN_RANGE. */
+int shards_read(struct shards *s, uint64_t doc, uint32_t *ids, struct err *e);
+
+#endif
