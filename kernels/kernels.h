@@ -28,6 +28,13 @@ enum weight_type { WT_F32, WT_BF16, WT_COUNT };
  * A matrix [N][K] is ceil(N/32) panels of panel_elems(K) elements, one after the other. */
 enum { PANEL = 32 };
 
+/* Index in its panel of column k of row `lane` (0..31). */
+static inline int64_t panel_index(enum weight_type t, int64_t lane, int64_t k)
+{
+    (void)t;
+    return (k / 2 * PANEL + lane) * 2 + k % 2;
+}
+
 static inline int64_t pad_even(int64_t k) { return (k + 1) & ~(int64_t)1; }
 static inline int64_t panel_elems(int64_t k) { return pad_even(k) * PANEL; }
 static inline int64_t panel_count(int64_t n) { return (n + PANEL - 1) / PANEL; }

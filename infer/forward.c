@@ -1,0 +1,335 @@
+#include "infer/forward.h"
+
+#include <string.h>
+
+enum { ROWS_A_UNIT = 8 };
+
+static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* ---- workspace --------------------------------------------------------------------------------------------- */
+
+static void carve(struct arena *a, struct workspace *w, const struct model *m, int64_t rows, uint32_t rank,
+                  int with_dropout)
+{
+    const struct model_config *c = &m->c;
+    size_t n = (size_t)rows, q = (size_t)c->heads * c->head_dim, kv = (size_t)c->kv_heads * c->head_dim;
+    size_t widest = (size_t)pad_even(max64(max64(c->width, c->ff), (int64_t)q)), f = sizeof(float);
+    size_t act = m->kern.act_bytes[m->type], r = (size_t)pad_even(rank);
+    w->max_rows = rows;
+    w->x = arena_take(a, n * c->width, f);
+    w->xn = arena_take(a, n * c->width, f);
+    w->q = arena_take(a, n * q, f);
+    w->k = arena_take(a, n * kv, f);
+    w->v = arena_take(a, n * kv, f);
+    w->o = arena_take(a, n * q, f);
+    w->y = arena_take(a, n * c->width, f);
+    w->g = arena_take(a, n * c->ff, f);
+    w->u = arena_take(a, n * c->ff, f);
+    w->h = arena_take(a, n * r, f);
+    w->drop = arena_take(a, with_dropout ? n * widest : 0, f);
+    w->act = arena_take(a, n * widest, act);
+    w->act_lora = arena_take(a, n * (with_dropout && widest > r ? widest : r), act);
+    w->r = arena_take(a, n, f);
+    w->attn_bytes = attention_scratch(m);
+    w->attn = arena_take(a, pool_threads(m->pool), w->attn_bytes);
+}
+
+uint64_t workspace_plan(const struct model *m, int64_t max_rows, uint32_t lora_rank, int with_dropout)
+{
+    struct arena count = {0};
+    struct workspace w;
+    carve(&count, &w, m, max_rows, lora_rank, with_dropout);
+    return count.used;
+}
+
+int workspace_create(struct workspace *w, const struct model *m, int64_t max_rows, uint32_t lora_rank,
+                     int with_dropout, struct err *e)
+{
+    memset(w, 0, sizeof *w);
+    uint64_t bytes = workspace_plan(m, max_rows, lora_rank, with_dropout);
+    int r = arena_create(&w->arena, bytes, "the forward pass", e);
+    if (!r) carve(&w->arena, w, m, max_rows, lora_rank, with_dropout);
+    return r;
+}
+
+void workspace_free(struct workspace *w)
+{
+    arena_free(&w->arena);
+    memset(w, 0, sizeof *w);
+}
+
+/* ---- the tape ----------------------------------------------------------------------------------------------- */
+
+/* One row of a [T][width] tape kept in the model's type. */
+static void keep_row(const struct pass *p, void *tape, int64_t width, int64_t row, const float *x)
+{
+    if (!tape) return;
+    int64_t at = (p->tape_row + row) * width;
+    if (p->m->type == WT_BF16)
+        p->m->kern.to_bf16(width, x, (uint16_t *)tape + at);
+    else
+        memcpy((float *)tape + at, x, (size_t)width * sizeof *x);
+}
+
+static void keep(const struct pass *p, void *tape, int64_t width, const float *x)
+{
+    for (int64_t i = 0; tape && i < p->rows; i++) keep_row(p, tape, width, i, x + i * width);
+}
+
+static void keep_f32(const struct pass *p, float *tape, int64_t width, const float *x)
+{
+    if (tape) memcpy(tape + p->tape_row * width, x, (size_t)(p->rows * width) * sizeof *x);
+}
+
+static const struct layer_tape no_tape;
+
+static const struct layer_tape *tape_of(const struct pass *p, uint32_t layer)
+{
+    return p->tape ? &p->tape[layer] : &no_tape;
+}
+
+/* ---- row functions, a few rows a unit ---------------------------------------------------------------------- */
+
+struct rows_job {
+    const struct pass *p;
+    struct workspace *w;
+    uint32_t layer;
+    const float *norm;
+    float *r; /* [rows] */
+    const float *in;
+    enum lora_target target;
+};
+
+static void rows_run(const struct pass *p, void (*fn)(void *, int64_t, unsigned), struct rows_job *j)
+{
+    pool_for(p->m->pool, (p->rows + ROWS_A_UNIT - 1) / ROWS_A_UNIT, fn, j);
+}
+
+#define EACH_ROW(j, unit, i)                                                                                     \
+    for (int64_t i = (unit)*ROWS_A_UNIT, end_ = min64(i + ROWS_A_UNIT, (j)->p->rows); i < end_; i++)
+
+static void embed_unit(void *ctx, int64_t unit, unsigned thread)
+{
+    (void)thread;
+    struct rows_job *j = ctx;
+    const struct model *m = j->p->m;
+    const struct weight *e = model_mat(m, P_EMBED, 0);
+    EACH_ROW(j, unit, i) m->kern.panel_row[e->type](j->p->ids[i], e->k, e->panels, j->w->x + i * e->k);
+}
+
+static void norm_unit(void *ctx, int64_t unit, unsigned thread)
+{
+    (void)thread;
+    struct rows_job *j = ctx;
+    const struct model *m = j->p->m;
+    int64_t d = m->c.width;
+    float eps = (float)m->c.rms_eps;
+    EACH_ROW(j, unit, i) j->r[i] = m->kern.rmsnorm(d, eps, j->w->x + i * d, j->norm, j->w->xn + i * d);
+}
+
+static void residual_unit(void *ctx, int64_t unit, unsigned thread)
+{
+    (void)thread;
+    struct rows_job *j = ctx;
+    int64_t d = j->p->m->c.width;
+    EACH_ROW(j, unit, i) j->p->m->kern.add(d, j->w->y + i * d, j->w->x + i * d);
+}
+
+static const struct segment *segment_of(const struct pass *p, int64_t row)
+{
+    const struct segment *s = p->seg;
+    while (row >= s->row + s->rows) s++;
+    return s;
+}
+
+/* Adds the biases and rotates queries and keys. */
+static void rotate_unit(void *ctx, int64_t unit, unsigned thread)
+{
+    (void)thread;
+    struct rows_job *j = ctx;
+    const struct model *m = j->p->m;
+    const struct kernels *kn = &m->kern;
+    int64_t k = m->c.head_dim, q = m->c.heads * k, kv = m->c.kv_heads * k;
+    EACH_ROW(j, unit, i)
+    {
+        const struct segment *s = segment_of(j->p, i);
+        int64_t at = (s->pos + i - s->row) * (k / 2);
+        float *qi = j->w->q + i * q, *ki = j->w->k + i * kv;
+        kn->add(q, model_vec(m, P_QB, j->layer), qi);
+        kn->add(kv, model_vec(m, P_KB, j->layer), ki);
+        kn->add(kv, model_vec(m, P_VB, j->layer), j->w->v + i * kv);
+        for (int64_t h = 0; h < q; h += k) kn->rope(k, m->cos + at, m->sin + at, qi + h);
+        for (int64_t h = 0; h < kv; h += k) kn->rope(k, m->cos + at, m->sin + at, ki + h);
+    }
+}
+
+/* One unit a segment and head: positions are stored in ascending order. */
+static void store_unit(void *ctx, int64_t unit, unsigned thread)
+{
+    (void)thread;
+    struct rows_job *j = ctx;
+    const struct model_config *c = &j->p->m->c;
+    const struct segment *s = &j->p->seg[unit / c->kv_heads];
+    uint32_t head = (uint32_t)(unit % c->kv_heads);
+    for (int64_t i = 0; i < s->rows; i++) {
+        int64_t at = ((s->row + i) * c->kv_heads + head) * c->head_dim;
+        kv_put(s->kv, s->pos + (uint32_t)i, j->layer, head, j->w->k + at, j->w->v + at);
+    }
+}
+
+/* In a bf16 model gate and up are bf16 values, so that the tape holds exactly what was used. */
+static void silu_unit(void *ctx, int64_t unit, unsigned thread)
+{
+    (void)thread;
+    struct rows_job *j = ctx;
+    const struct model *m = j->p->m;
+    int64_t f = m->c.ff;
+    EACH_ROW(j, unit, i)
+    {
+        float *g = j->w->g + i * f, *u = j->w->u + i * f;
+        if (m->type == WT_BF16) m->kern.round_bf16(f, g), m->kern.round_bf16(f, u);
+        keep_row(j->p, tape_of(j->p, j->layer)->g, f, i, g);
+        keep_row(j->p, tape_of(j->p, j->layer)->u, f, i, u);
+        m->kern.silu_mul(f, g, u, g);
+    }
+}
+
+static void dropout_unit(void *ctx, int64_t unit, unsigned thread)
+{
+    (void)thread;
+    struct rows_job *j = ctx;
+    const struct dropout *d = &j->p->dropout;
+    int64_t k = lora_a(j->p->lora, j->layer, j->target)->k;
+    uint32_t threshold = (uint32_t)((double)d->p * 4294967296.0);
+    EACH_ROW(j, unit, i)
+    {
+        if (i < j->p->adapt_from) continue;
+        j->p->m->kern.dropout(k, dropout_key(d->key[i], j->layer, j->target), threshold, 1.0f / (1.0f - d->p),
+                              j->in + i * k, j->w->drop + i * k);
+    }
+}
+
+/* ---- one layer ------------------------------------------------------------------------------------------------ */
+
+static size_t act_offset(const struct pass *p, int64_t row, int64_t k)
+{
+    return (size_t)(row * pad_even(k)) * p->m->kern.act_bytes[p->m->type];
+}
+
+/* Adds the adapter of one target to y [rows][n]: in [rows][k] is the product's input in fp32, w->act the same
+ * packed. */
+static void adapt(const struct pass *p, struct workspace *w, uint32_t layer, enum lora_target t, const float *in,
+                  float *y)
+{
+    if (!p->lora || p->adapt_from >= p->rows || !(p->lora->targets & (1u << t))) return;
+    const struct weight *a = lora_a(p->lora, layer, t), *b = lora_b(p->lora, layer, t);
+    int64_t from = p->adapt_from, rows = p->rows - from, r = a->n;
+    const char *x = (const char *)w->act + act_offset(p, from, a->k);
+    if (p->dropout.p > 0) {
+        struct rows_job j = {.p = p, .w = w, .layer = layer, .target = t, .in = in};
+        rows_run(p, dropout_unit, &j);
+        matmul_pack(p->m, rows, a->k, w->drop + from * a->k, a->k, w->act_lora);
+        x = w->act_lora;
+    }
+    float *h = w->h + from * r;
+    matmul(p->m, a, rows, x, pad_even(a->k), h, r, 0);
+    p->m->kern.scale(rows * r, p->lora->scale, h, h);
+    if (p->tape) {
+        if (from) memset(w->h, 0, (size_t)(from * r) * sizeof *w->h);
+        keep(p, tape_of(p, layer)->h[t], r, w->h);
+    }
+    matmul_pack(p->m, rows, r, h, r, w->act_lora);
+    matmul(p->m, b, rows, w->act_lora, pad_even(r), y + from * b->n, b->n, 1);
+}
+
+/* y = W in (+ adapter), with w->act the packed input. */
+static void project(const struct pass *p, struct workspace *w, uint32_t layer, enum lora_target t, const float *in,
+                    float *y)
+{
+    const struct weight *m = model_mat(p->m, lora_param[t], layer);
+    matmul(p->m, m, p->rows, w->act, pad_even(m->k), y, m->n, 0);
+    adapt(p, w, layer, t, in, y);
+}
+
+static void attention_half(const struct pass *p, struct workspace *w, uint32_t layer)
+{
+    const struct model_config *c = &p->m->c;
+    const struct layer_tape *tape = tape_of(p, layer);
+    struct rows_job j = {.p = p, .w = w, .layer = layer, .norm = model_vec(p->m, P_NORM1, layer), .r = w->r};
+    int64_t q = (int64_t)c->heads * c->head_dim;
+    keep_f32(p, tape->x_in, c->width, w->x);
+    rows_run(p, norm_unit, &j);
+    keep_f32(p, tape->r1, 1, w->r);
+    matmul_pack(p->m, p->rows, c->width, w->xn, c->width, w->act);
+    project(p, w, layer, LORA_Q, w->xn, w->q);
+    project(p, w, layer, LORA_K, w->xn, w->k);
+    project(p, w, layer, LORA_V, w->xn, w->v);
+    rows_run(p, rotate_unit, &j);
+    pool_for(p->m->pool, p->segs * c->kv_heads, store_unit, &j);
+    keep(p, tape->q, q, w->q);
+    attention(p, w, layer, tape->lse ? tape->lse + p->tape_row * c->heads : NULL);
+    keep(p, tape->o, q, w->o);
+    matmul_pack(p->m, p->rows, q, w->o, q, w->act);
+    project(p, w, layer, LORA_O, w->o, w->y);
+    rows_run(p, residual_unit, &j);
+}
+
+static void mlp_half(const struct pass *p, struct workspace *w, uint32_t layer)
+{
+    const struct model_config *c = &p->m->c;
+    const struct layer_tape *tape = tape_of(p, layer);
+    struct rows_job j = {.p = p, .w = w, .layer = layer, .norm = model_vec(p->m, P_NORM2, layer), .r = w->r};
+    keep_f32(p, tape->x_mid, c->width, w->x);
+    rows_run(p, norm_unit, &j);
+    keep_f32(p, tape->r2, 1, w->r);
+    matmul_pack(p->m, p->rows, c->width, w->xn, c->width, w->act);
+    project(p, w, layer, LORA_GATE, w->xn, w->g);
+    project(p, w, layer, LORA_UP, w->xn, w->u);
+    rows_run(p, silu_unit, &j);
+    matmul_pack(p->m, p->rows, c->ff, w->g, c->ff, w->act);
+    project(p, w, layer, LORA_DOWN, w->g, w->y);
+    rows_run(p, residual_unit, &j);
+}
+
+void forward_layer(const struct pass *p, struct workspace *w, uint32_t layer)
+{
+    attention_half(p, w, layer);
+    mlp_half(p, w, layer);
+}
+
+void forward(const struct pass *p, struct workspace *w)
+{
+    unsigned old = kernels_fp_enter();
+    struct rows_job j = {.p = p, .w = w};
+    rows_run(p, embed_unit, &j);
+    for (uint32_t layer = 0; layer < p->m->c.layers; layer++) forward_layer(p, w, layer);
+    kernels_fp_leave(old);
+}
+
+/* ---- logits ----------------------------------------------------------------------------------------------------- */
+
+struct logits_job {
+    const struct model *m;
+    const float *x;
+    float *xn;
+    int64_t rows;
+};
+
+static void final_norm_unit(void *ctx, int64_t unit, unsigned thread)
+{
+    (void)thread;
+    const struct logits_job *j = ctx;
+    int64_t d = j->m->c.width;
+    for (int64_t i = unit * ROWS_A_UNIT, end = min64(i + ROWS_A_UNIT, j->rows); i < end; i++)
+        j->m->kern.rmsnorm(d, (float)j->m->c.rms_eps, j->x + i * d, model_vec(j->m, P_NORM, 0), j->xn + i * d);
+}
+
+void forward_logits(const struct model *m, struct workspace *w, int64_t n, const float *x, float *logits)
+{
+    struct logits_job j = {m, x, w->xn, n};
+    const struct weight *head = model_head(m);
+    pool_for(m->pool, (n + ROWS_A_UNIT - 1) / ROWS_A_UNIT, final_norm_unit, &j);
+    matmul_pack(m, n, head->k, w->xn, head->k, w->act);
+    matmul(m, head, n, w->act, pad_even(head->k), logits, head->n, 0);
+}

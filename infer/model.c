@@ -1,0 +1,145 @@
+#include "infer/model.h"
+#include "kernels/math.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void carve(struct arena *a, struct model *m)
+{
+    const struct model_config *c = &m->c;
+    uint32_t slots = params_slots(c), layer;
+    m->mat = arena_take(a, slots, sizeof *m->mat);
+    m->vec = arena_take(a, slots, sizeof *m->vec);
+    m->cos = arena_take(a, (size_t)m->context * (c->head_dim / 2), sizeof(float));
+    m->sin = arena_take(a, (size_t)m->context * (c->head_dim / 2), sizeof(float));
+    for (uint32_t s = 0; s < slots; s++) {
+        enum param p = params_of_slot(c, s, &layer);
+        uint64_t rows, cols;
+        if (!params_has(c, p)) continue;
+        params_shape(c, p, &rows, &cols);
+        if (!params[p].cols) {
+            float *v = arena_take(a, rows, sizeof(float));
+            if (m->vec) m->vec[s] = v;
+            continue;
+        }
+        void *panels = arena_take(a, weight_size(m->type, (int64_t)rows, (int64_t)cols), 1);
+        if (m->mat) m->mat[s] = (struct weight){m->type, (int64_t)rows, (int64_t)cols, panels};
+    }
+}
+
+uint64_t model_plan(const struct model_config *c, enum weight_type type, uint32_t context)
+{
+    struct arena count = {0};
+    struct model m = {.c = *c, .type = type, .context = context ? context : c->max_positions};
+    carve(&count, &m);
+    return count.used;
+}
+
+/* Hugging Face's way: the frequency and the angle are rounded to fp32 before the cosine is taken. */
+static void rotary_fill(struct model *m)
+{
+    uint32_t half = m->c.head_dim / 2;
+    double log_theta = 0, hi = m->c.rope_theta;
+    while (hi > 2) hi /= 2, log_theta += 0.69314718055994530942;
+    log_theta += (double)log_f32((float)hi);
+    for (uint32_t i = 0; i < half; i++) {
+        float f = (float)exp_f64(-log_theta * i / half);
+        for (uint32_t t = 0; t < m->context; t++) {
+            double s, c;
+            sincos_f64((double)((float)t * f), &s, &c);
+            m->cos[(size_t)t * half + i] = (float)c;
+            m->sin[(size_t)t * half + i] = (float)s;
+        }
+    }
+}
+
+struct pack_job {
+    const struct model *m;
+    struct weight *w;
+    const void *rows;
+    enum dtype dtype;
+};
+
+static void pack_unit(void *ctx, int64_t unit, unsigned thread)
+{
+    (void)thread;
+    const struct pack_job *j = ctx;
+    const struct weight *w = j->w;
+    int64_t n0 = unit * PANEL, n = w->n - n0 < PANEL ? w->n - n0 : PANEL;
+    char *panel = (char *)w->panels + (size_t)(unit * panel_elems(w->k)) * weight_bytes(w->type);
+    if (j->dtype == DTYPE_BF16)
+        j->m->kern.panel_pack_bf16[w->type](n, w->k, (const uint16_t *)j->rows + n0 * w->k, w->k, panel);
+    else
+        j->m->kern.panel_pack[w->type](n, w->k, (const float *)j->rows + n0 * w->k, w->k, panel);
+}
+
+void weight_pack(const struct model *m, struct weight *w, const void *rows, enum dtype dtype)
+{
+    struct pack_job job = {m, w, rows, dtype};
+    pool_for(m->pool, panel_count(w->n), pack_unit, &job);
+}
+
+static void vector_fill(const struct model *m, float *v, const struct tensor *t)
+{
+    if (t->dtype == DTYPE_BF16)
+        m->kern.from_bf16((int64_t)t->shape[0], t->data, v);
+    else
+        memcpy(v, t->data, t->bytes);
+}
+
+static void weights_fill(struct model *m, const struct tensor *const *bound)
+{
+    for (uint32_t s = 0; s < params_slots(&m->c); s++) {
+        if (m->vec[s]) vector_fill(m, m->vec[s], bound[s]);
+        if (m->mat[s].panels) weight_pack(m, &m->mat[s], bound[s]->data, bound[s]->dtype);
+    }
+}
+
+int model_create(struct model **out, const struct model_config *c, enum weight_type type, uint32_t context,
+                 const struct tensor *const *bound, struct pool *pool, unsigned cpu_flags, struct err *e)
+{
+    *out = NULL;
+    if (context > c->max_positions)
+        return err_set(e, ERR_CTX_FULL, "a context of %u tokens, but the model was made for %u", context,
+                       c->max_positions);
+    int r = model_config_check(c, e);
+    if (r) return r;
+    struct model *m = calloc(1, sizeof *m);
+    if (!m) return err_set(e, ERR_NOMEM, "no memory for a model");
+    m->c = *c, m->type = type, m->pool = pool;
+    m->context = context ? context : c->max_positions;
+    kernels_init(&m->kern, cpu_flags);
+    r = arena_create(&m->arena, model_plan(c, type, context), "the model's weights", e);
+    if (r) {
+        free(m);
+        return r;
+    }
+    carve(&m->arena, m);
+    rotary_fill(m);
+    weights_fill(m, bound);
+    *out = m;
+    return 0;
+}
+
+void model_free(struct model *m)
+{
+    if (!m) return;
+    arena_free(&m->arena);
+    free(m);
+}
+
+const struct weight *model_head(const struct model *m)
+{
+    return model_mat(m, m->c.tied ? P_EMBED : P_HEAD, 0);
+}
+
+void model_set(struct model *m, uint32_t slot, const float *values)
+{
+    uint64_t rows, cols;
+    uint32_t layer;
+    params_shape(&m->c, params_of_slot(&m->c, slot, &layer), &rows, &cols);
+    if (m->vec[slot])
+        memcpy(m->vec[slot], values, rows * sizeof *values);
+    else
+        weight_pack(m, &m->mat[slot], values, DTYPE_F32);
+}
