@@ -11,7 +11,7 @@
  * in the same order. A chain depends on its own row of x and its own row of w, on nothing else.
  *
  * Sums along a row (norms, softmax) use 16 lanes: lane l takes elements l, l+16, l+32 ... in order; then lanes
- * i and i+8 are added, i and i+4, i and i+2, 0 and 1. */
+ * i and i+8 are added, i and i+4, i and i+2, 0 and 1. Maxima likewise (it shows in the sign of a zero). */
 #ifndef TERSE_KERNELS_KERNELS_H
 #define TERSE_KERNELS_KERNELS_H
 
@@ -24,15 +24,14 @@
 enum weight_type { WT_F32, WT_BF16, WT_COUNT };
 
 /* A panel holds 32 output rows of a weight matrix, interleaved so that one vector lane is one output row:
- * element (n, k) of panel p is at  [k/2][n - 32 p][k % 2], both types. Missing rows and an odd last k are zero.
- * A matrix [N][K] is ceil(N/32) panels of panel_elems(K) elements, one after the other. */
+ * element (n, k) of panel p is at [k/2][n - 32 p][k % 2] for bf16, where a k-pair is one 32-bit operand, and at
+ * [k][n - 32 p] for fp32. Missing rows and an odd last k are zero. A matrix [N][K] is ceil(N/32) panels of panel_elems(K) elements, one after the other. */
 enum { PANEL = 32 };
 
 /* Index in its panel of column k of row `lane` (0..31). */
 static inline int64_t panel_index(enum weight_type t, int64_t lane, int64_t k)
 {
-    (void)t;
-    return (k / 2 * PANEL + lane) * 2 + k % 2;
+    return t == WT_F32 ? k * PANEL + lane : (k / 2 * PANEL + lane) * 2 + k % 2;
 }
 
 static inline int64_t pad_even(int64_t k) { return (k + 1) & ~(int64_t)1; }

@@ -24,7 +24,7 @@ static void act_pack_bf16(int64_t rows, int64_t k, const float *x, int64_t ldx, 
 static float chain_f32(int64_t k, const float *x, const float *w, float acc)
 {
     for (int64_t j = 0; j < pad_even(k); j += 2, w += 2 * PANEL) {
-        acc = fmaf(x[j + 1], w[1], acc);
+        acc = fmaf(x[j + 1], w[PANEL], acc);
         acc = fmaf(x[j], w[0], acc);
     }
     return acc;
@@ -39,7 +39,10 @@ static float chain_bf16(int64_t k, const float *x, const uint16_t *w, float acc)
     return acc;
 }
 
-static int64_t lane_of(int64_t n, int64_t k) { return n / PANEL * panel_elems(k) + n % PANEL * 2; }
+static int64_t lane_of(enum weight_type t, int64_t n, int64_t k)
+{
+    return n / PANEL * panel_elems(k) + panel_index(t, n % PANEL, 0);
+}
 
 static void gemm_f32(int64_t m, int64_t k, int64_t cols, const void *x, int64_t ldx, const void *w, float *y,
                      int64_t ldy, int accumulate)
@@ -47,7 +50,8 @@ static void gemm_f32(int64_t m, int64_t k, int64_t cols, const void *x, int64_t 
     for (int64_t i = 0; i < m; i++)
         for (int64_t n = 0; n < cols; n++) {
             float *o = y + i * ldy + n;
-            *o = chain_f32(k, (const float *)x + i * ldx, (const float *)w + lane_of(n, k), accumulate ? *o : 0);
+            *o = chain_f32(k, (const float *)x + i * ldx, (const float *)w + lane_of(WT_F32, n, k),
+                           accumulate ? *o : 0);
         }
 }
 
@@ -57,7 +61,7 @@ static void gemm_bf16(int64_t m, int64_t k, int64_t cols, const void *x, int64_t
     for (int64_t i = 0; i < m; i++)
         for (int64_t n = 0; n < cols; n++) {
             float *o = y + i * ldy + n;
-            *o = chain_bf16(k, (const float *)x + i * ldx, (const uint16_t *)w + lane_of(n, k),
+            *o = chain_bf16(k, (const float *)x + i * ldx, (const uint16_t *)w + lane_of(WT_BF16, n, k),
                             accumulate ? *o : 0);
         }
 }

@@ -42,17 +42,23 @@ static void rope(int64_t k, const float *cos, const float *sin, float *x)
     }
 }
 
-static float max_of(int64_t n, const float *x, float m)
+static float larger(float x, float m) { return x > m ? x : m; }
+
+static float max_of(int64_t n, const float *x)
 {
-    for (int64_t i = 0; i < n; i++) m = x[i] > m ? x[i] : m;
-    return m;
+    float lane[LANES];
+    for (int i = 0; i < LANES; i++) lane[i] = -(float)INFINITY;
+    for (int64_t i = 0; i < n; i++) lane[i % LANES] = larger(x[i], lane[i % LANES]);
+    for (int half = LANES / 2; half; half /= 2)
+        for (int i = 0; i < half; i++) lane[i] = larger(lane[i + half], lane[i]);
+    return lane[0];
 }
 
 static float softmax_block(int64_t n, int64_t width, float scale, int round, const float *s, float *p, float *m,
                            float *l)
 {
-    float top = max_of(n, s, -(float)INFINITY) * scale;
-    top = top > *m ? top : *m;
+    float top = max_of(n, s) * scale;
+    top = larger(top, *m);
     float lane[LANES] = {0}, fade = exp_f32(*m - top);
     for (int64_t i = 0; i < n; i++) {
         float e = exp_f32(fmaf(s[i], scale, -top));
@@ -67,7 +73,7 @@ static float softmax_block(int64_t n, int64_t width, float scale, int round, con
 
 static float logsumexp(int64_t n, const float *x)
 {
-    float lane[LANES] = {0}, m = max_of(n, x, -(float)INFINITY);
+    float lane[LANES] = {0}, m = max_of(n, x);
     for (int64_t i = 0; i < n; i++) lane[i % LANES] += exp_f32(x[i] - m);
     return m + log_f32(lanes_sum(lane));
 }
