@@ -275,7 +275,7 @@ static void attention_half(const struct pass *p, struct workspace *w, uint32_t l
     rows_run(p, residual_unit, &j);
 }
 
-static void mlp_half(const struct pass *p, struct workspace *w, uint32_t layer)
+void forward_mlp(const struct pass *p, struct workspace *w, uint32_t layer)
 {
     const struct model_config *c = &p->m->c;
     const struct layer_tape *tape = tape_of(p, layer);
@@ -295,7 +295,7 @@ static void mlp_half(const struct pass *p, struct workspace *w, uint32_t layer)
 void forward_layer(const struct pass *p, struct workspace *w, uint32_t layer)
 {
     attention_half(p, w, layer);
-    mlp_half(p, w, layer);
+    forward_mlp(p, w, layer);
 }
 
 void forward(const struct pass *p, struct workspace *w)

@@ -80,8 +80,9 @@ void workspace_free(struct workspace *w);
  * segment's keys and values are in its KV. Cannot fail: everything was checked or planned before. */
 void forward(const struct pass *p, struct workspace *w);
 
-/* One layer of it (the backward pass recomputes with this): w->x in, w->x out. */
+/* One layer of it, and the second half of one (the backward pass recomputes with these): w->x in, w->x out. */
 void forward_layer(const struct pass *p, struct workspace *w, uint32_t layer);
+void forward_mlp(const struct pass *p, struct workspace *w, uint32_t layer);
 
 /* Logits [n][V] (row stride V) of n rows of residuals x [n][D]: final norm, head. Uses w->xn, w->act, so
  * n <= max_rows. */

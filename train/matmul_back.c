@@ -1,0 +1,64 @@
+/* Products of the backward pass. The gradient of a product's input reads the forward's panels, transposed on the
+ * fly into private scratch; the gradient of a weight is an fp32 product by OpenBLAS on fixed tiles. */
+#include "train/backward.h"
+#include "train/blas.h"
+
+enum { DEPTH_BLOCK = 2048, TILE = 512 };
+
+static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+
+struct back_job {
+    const struct model *m;
+    struct back *b;
+    const struct weight *w;
+    int64_t rows, ldo;
+    const char *act;
+    float *out;
+    int accumulate;
+};
+
+/* One panel of 32 columns of w, all rows: transposed block by block along the depth. */
+static void back_unit(void *ctx, int64_t unit, unsigned thread)
+{
+    const struct back_job *j = ctx;
+    const struct weight *w = j->w;
+    const struct kernels *k = &j->m->kern;
+    void *panel = j->b->thread + thread * j->b->thread_bytes;
+    int64_t col = unit * PANEL, ldx = pad_even(w->n);
+    for (int64_t n = 0; n < w->n; n += DEPTH_BLOCK) {
+        int64_t depth = min64(DEPTH_BLOCK, w->n - n);
+        k->panel_transpose[w->type](n, depth, w->k, col, w->panels, panel);
+        k->gemm[w->type](j->rows, depth, min64(PANEL, w->k - col), j->act + (size_t)n * k->act_bytes[w->type], ldx,
+                         panel, j->out + col, j->ldo, j->accumulate || n > 0);
+    }
+}
+
+void matmul_back(const struct model *m, struct back *b, const struct weight *w, int64_t rows, const void *act,
+                 float *out, int64_t ldo, int accumulate)
+{
+    if (rows <= 0) return;
+    struct back_job j = {m, b, w, rows, ldo, act, out, accumulate};
+    pool_for(m->pool, panel_count(w->k), back_unit, &j);
+}
+
+struct outer_job {
+    int64_t m, n, k, lda, ldb, tiles_n;
+    const float *a, *b;
+    float *c;
+};
+
+static void outer_unit(void *ctx, int64_t unit, unsigned thread)
+{
+    (void)thread;
+    const struct outer_job *j = ctx;
+    int64_t r = unit / j->tiles_n * TILE, c = unit % j->tiles_n * TILE;
+    blas_gemm(BLAS_T, BLAS_N, min64(TILE, j->m - r), min64(TILE, j->n - c), j->k, 1, j->a + r, j->lda, j->b + c,
+              j->ldb, 1, j->c + r * j->n + c, j->n);
+}
+
+void outer_add(struct pool *pool, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
+               int64_t ldb, float *c)
+{
+    struct outer_job j = {m, n, k, lda, ldb, (n + TILE - 1) / TILE, a, b, c};
+    if (k > 0) pool_for(pool, (m + TILE - 1) / TILE * j.tiles_n, outer_unit, &j);
+}
