@@ -167,6 +167,15 @@
     X(DUP_SHARD, "shard given twice")                                                                        \
     X(DATA_HASH, "data changed")                                                                             \
     /* HDF5 */                                                                                               \
+    X(H5_MAGIC, "no HDF5 signature")                                                                         \
+    X(H5_UNSUPPORTED, "HDF5 feature not supported")                                                          \
+    X(H5_VERSION, "unknown HDF5 superblock")                                                                 \
+    X(H5_WIDTH, "HDF5 offsets of unexpected width")                                                          \
+    X(H5_EOF, "HDF5 file is cut")                                                                            \
+    X(H5_ADDR, "HDF5 address outside the file")                                                              \
+    X(H5_LINK, "link out of the dataset's place")                                                            \
+    X(H5_EXTERNAL, "data kept in another file")                                                              \
+    X(H5_CHUNK, "malformed HDF5 chunks")                                                                     \
     X(H5_OPEN, "HDF5 cannot open the file")                                                                  \
     X(H5_MISSING, "dataset or attribute missing")                                                            \
     X(H5_TYPE, "dataset of wrong type")                                                                      \
