@@ -39,8 +39,11 @@ static size_t filter_zstd(unsigned flags, size_t n_values, const unsigned values
                           size_t *buf_size, void **buf) {
     int decode = (flags & H5Z_FLAG_REVERSE) != 0, rc = 0;
     size_t used = filter.chunk_bytes, cap = decode ? used : zstd_bound(n);
+    uint64_t claimed;
     void *out = H5allocate_memory(cap, 0);
     if (!out) rc = err_set(&filter.err, ERR_NOMEM, "no memory for a chunk of %zu bytes", cap);
+    if (!rc && decode && zstd_content_size(&claimed, cap, *buf, n, NULL) == ERR_BOMB)
+        rc = err_set(&filter.err, ERR_BOMB, "a chunk of %zu bytes claims to hold more", cap);
     if (!rc && decode) rc = zstd_decompress(out, cap, *buf, n, &filter.err);
     if (!rc && !decode)
         rc = zstd_compress(out, cap, &used, *buf, n, n_values ? (int)values[0] : 3, &filter.err);
@@ -235,8 +238,9 @@ int hdf5_write(struct hdf5 *f, const char *name, enum dtype t, const void *data,
 static int check_link(struct hdf5 *f, const char *name, struct err *e) {
     H5L_info_t link;
     H5O_info_t object;
-    if (H5Lexists(f->file, name, H5P_DEFAULT) <= 0)
-        return err_set(e, ERR_H5_MISSING, "%s: no dataset %s", f->path, name);
+    htri_t exists = H5Lexists(f->file, name, H5P_DEFAULT);
+    if (exists < 0) return failed(e, ERR_H5_OPEN, f, name, "cannot look for");
+    if (!exists) return err_set(e, ERR_H5_MISSING, "%s: no dataset %s", f->path, name);
     if (H5Lget_info(f->file, name, &link, H5P_DEFAULT) < 0)
         return failed(e, ERR_H5_LINK, f, name, "cannot follow");
     if (link.type != H5L_TYPE_HARD)
