@@ -48,7 +48,7 @@ LIBS_train       := -lopenblas
 LIBS_rl          :=
 
 # main_*.c hold a main() and stay out of the libraries.
-srcs_of  = $(sort $(filter-out $(1)/main_%,$(shell find $(1) -name '*.c')))
+srcs_of  = $(sort $(filter-out $(1)/main_%,$(shell find $(1) -name '*.c' 2>/dev/null)))
 objs_of  = $(patsubst %.c,$(B)/obj/%.o,$(call srcs_of,$(1)))
 lib_of   = $(B)/libterse_$(1).a
 LIB_ALL   := $(foreach f,rl train data checkpoints infer kernels,$(call lib_of,$(f)))

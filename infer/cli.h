@@ -11,9 +11,12 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#define TERSE_VERSION "0.1.0"
+
 enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 75 };
 
-/* A command. `run` gets argv[0] = its own name and returns the exit status. */
+/* A command. `run` gets argv[0] = its own name and returns the exit status. It lives in FOLDER/cmd_NAME.c,
+ * its prototype in FOLDER/commands.h, its row in rl/main_terse.c. */
 struct command {
     const char *name, *summary; /* summary: one phrase, lower case, no full stop */
     int (*run)(int argc, char **argv);
@@ -23,12 +26,12 @@ struct command {
 struct program {
     const char *name, *about; /* "terse"; one or two sentences */
     const char *first;        /* the first command to type, shown at the end of the overview; NULL none */
-    const struct command *commands;
-    size_t n;
+    const struct command *commands; /* ends with a row whose name is NULL */
 };
 
 /* Runs argv[1] of the table. Without arguments, or with `help`, `--help`, `-h`: the overview, status 0;
- * `help NAME` is `NAME --help`; --version prints the version; an unknown command names the nearest, status 2. */
+ * `help NAME` is `NAME --help`; --version prints the version; an unknown command names the nearest, status 2.
+ */
 int cli_main(const struct program *p, int argc, char **argv);
 
 /* Prints "terse: <sentence> [KIND]" to stderr and returns the exit status that goes with the kind: USAGE 2,
@@ -39,7 +42,8 @@ int cli_fail(const struct err *e);
 int cli_usage(const struct err *e);
 
 /* Parses the command line into `o` and prints help if asked for. Returns -1 to go on, else the status to
- * exit with:   int status = cli_parse(&o, argc, argv);  if (status >= 0) { options_free(&o); return status; } */
+ * exit with:   int status = cli_parse(&o, argc, argv);  if (status >= 0) { options_free(&o); return status; }
+ */
 int cli_parse(struct options *o, int argc, char **argv);
 
 /* Columns of the terminal behind `f`: its size, else $COLUMNS, else 80; within 40..160. */

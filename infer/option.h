@@ -77,7 +77,7 @@ enum { OPTIONS_MAX = 128, OPTIONS_POSITIONAL_MAX = 64, OPTIONS_HELP = 1 };
 
 /* Caller's memory. Set the first block after options_init() where the defaults do not suit. */
 struct options {
-    const char *usage;                    /* "terse data cat FILE..."; NULL: made from nothing, no usage line */
+    const char *usage;                    /* "terse data cat FILE..."; NULL: no usage line */
     const char *about;                    /* one paragraph for --help; NULL none */
     const struct option_foreign *foreign; /* NULL none */
     int max_positional;                   /* 0: a bare word that is not key=value is a USAGE error */
@@ -87,13 +87,15 @@ struct options {
     void *cfg;
     const char *positional[OPTIONS_POSITIONAL_MAX]; /* point into argv */
     int n_positional;
-    unsigned char seen[OPTIONS_MAX]; /* bit 1<<source for every source that named the key */
-    char *where[OPTIONS_MAX];        /* where the value in force was given ("run.yaml:7"), owned; NULL default */
+    unsigned char seen[OPTIONS_MAX]; /* bit 1<<source for every source that gave a value */
+    bool in_file[OPTIONS_MAX];       /* the config file named the key, perhaps with null */
+    bool dropped[OPTIONS_MAX];       /* options_unset() took the default away */
+    char *where[OPTIONS_MAX]; /* where the value in force was given ("run.yaml:7"), owned; NULL default */
 };
 
 /* One value as written somewhere. Texts may hold any bytes; they are checked here. */
 struct option_text {
-    const char *s;
+    const char *s; /* s[len] is 0; zeros before it are refused as the control characters they are */
     size_t len;
 };
 struct option_value {
@@ -102,7 +104,7 @@ struct option_value {
     size_t n;                  /* 1 unless is_list */
     bool is_list;              /* written as a list */
     bool quoted;               /* written in quotes: a string, never a number or boolean */
-    bool is_null;              /* no value: back to the default (FIELD_MISSING for a required key) */
+    bool is_null;              /* no value: the default stays (FIELD_MISSING for a required key) */
     enum option_source source; /* FILE or ARGS */
     const char *where;         /* "run.yaml:7" or "--lora-rank": named in messages, copied */
 };
@@ -136,7 +138,8 @@ bool options_given(const struct options *o, const char *key);
 /* "run.yaml:7", "--seed", or "the default": where the value in force of `key` came from. */
 const char *options_where(const struct options *o, const char *key);
 
-/* Takes the value of `key` away: field zero, not given. For keys that lose against another one. */
+/* Takes the value of `key` away, its default too: field zero, not given. For keys that another key rules out.
+ */
 void options_unset(struct options *o, const char *key);
 
 /* Row of a key or alias, - and _ alike; NULL if none. "group.key" finds group_key, or key in that group. */
@@ -146,13 +149,15 @@ const struct option *options_find(const struct options *o, const char *key);
 void options_print_help(const struct options *o, FILE *f, int width);
 
 /* The run record: every key with its value in force as YAML text that yaml_load_options() reads back to the
- * same config; keys without a value are null. Floats round-trip exactly. */
+ * same config. Keys without a value are null (in a comment where null would bring back the default); floats
+ * round-trip exactly. */
 void options_dump_yaml(const struct options *o, FILE *f);
 
 /* The text of one choice of an OPT_ENUM row: "linear" for 1. `buf` receives at most `cap` bytes. */
 const char *option_choice(const struct option *row, int index, char *buf, size_t cap);
 
-/* Edit distance with transpositions, ASCII case ignored, - and _ alike; strings over 64 bytes count as far. */
+/* Edit distance with transpositions, ASCII case ignored, - and _ alike; strings over 64 bytes count as far.
+ */
 int option_distance(const char *a, const char *b);
 
 #endif
