@@ -229,7 +229,7 @@ static void adapt(const struct pass *p, struct workspace *w, uint32_t layer, enu
     if (p->dropout.p > 0) {
         struct rows_job j = {.p = p, .w = w, .layer = layer, .target = t, .in = in};
         rows_run(p, dropout_unit, &j);
-        matmul_pack(p->m, rows, a->k, w->drop + from * a->k, a->k, w->act_lora);
+        matmul_pack(p->m, rows, a->k, w->drop + from * a->k, a->k, w->act_lora, pad_even(a->k));
         x = w->act_lora;
     }
     float *h = w->h + from * r;
@@ -239,7 +239,7 @@ static void adapt(const struct pass *p, struct workspace *w, uint32_t layer, enu
         if (from) memset(w->h, 0, (size_t)(from * r) * sizeof *w->h);
         keep(p, tape_of(p, layer)->h[t], r, w->h);
     }
-    matmul_pack(p->m, rows, r, h, r, w->act_lora);
+    matmul_pack(p->m, rows, r, h, r, w->act_lora, pad_even(r));
     matmul(p->m, b, rows, w->act_lora, pad_even(r), y + from * b->n, b->n, 1);
 }
 
@@ -261,7 +261,7 @@ static void attention_half(const struct pass *p, struct workspace *w, uint32_t l
     keep_f32(p, tape->x_in, c->width, w->x);
     rows_run(p, norm_unit, &j);
     keep_f32(p, tape->r1, 1, w->r);
-    matmul_pack(p->m, p->rows, c->width, w->xn, c->width, w->act);
+    matmul_pack(p->m, p->rows, c->width, w->xn, c->width, w->act, pad_even(c->width));
     project(p, w, layer, LORA_Q, w->xn, w->q);
     project(p, w, layer, LORA_K, w->xn, w->k);
     project(p, w, layer, LORA_V, w->xn, w->v);
@@ -270,7 +270,7 @@ static void attention_half(const struct pass *p, struct workspace *w, uint32_t l
     keep(p, tape->q, q, w->q);
     attention(p, w, layer, tape->lse ? tape->lse + p->tape_row * c->heads : NULL);
     keep(p, tape->o, q, w->o);
-    matmul_pack(p->m, p->rows, q, w->o, q, w->act);
+    matmul_pack(p->m, p->rows, q, w->o, q, w->act, pad_even(q));
     project(p, w, layer, LORA_O, w->o, w->y);
     rows_run(p, residual_unit, &j);
 }
@@ -283,11 +283,11 @@ void forward_mlp(const struct pass *p, struct workspace *w, uint32_t layer)
     keep_f32(p, tape->x_mid, c->width, w->x);
     rows_run(p, norm_unit, &j);
     keep_f32(p, tape->r2, 1, w->r);
-    matmul_pack(p->m, p->rows, c->width, w->xn, c->width, w->act);
+    matmul_pack(p->m, p->rows, c->width, w->xn, c->width, w->act, pad_even(c->width));
     project(p, w, layer, LORA_GATE, w->xn, w->g);
     project(p, w, layer, LORA_UP, w->xn, w->u);
     rows_run(p, silu_unit, &j);
-    matmul_pack(p->m, p->rows, c->ff, w->g, c->ff, w->act);
+    matmul_pack(p->m, p->rows, c->ff, w->g, c->ff, w->act, pad_even(c->ff));
     project(p, w, layer, LORA_DOWN, w->g, w->y);
     rows_run(p, residual_unit, &j);
 }
@@ -330,6 +330,6 @@ void forward_logits(const struct model *m, struct workspace *w, int64_t n, const
     struct logits_job j = {m, x, w->xn, n};
     const struct weight *head = model_head(m);
     pool_for(m->pool, (n + ROWS_A_UNIT - 1) / ROWS_A_UNIT, final_norm_unit, &j);
-    matmul_pack(m, n, head->k, w->xn, head->k, w->act);
+    matmul_pack(m, n, head->k, w->xn, head->k, w->act, pad_even(head->k));
     matmul(m, head, n, w->act, pad_even(head->k), logits, head->n, 0);
 }

@@ -94,8 +94,10 @@ void forward_logits(const struct model *m, struct workspace *w, int64_t n, const
 void matmul(const struct model *m, const struct weight *w, int64_t rows, const void *act, int64_t ldx, float *y,
             int64_t ldy, int accumulate);
 
-/* Packs fp32 rows [rows][ldx] for products with this model's weights, on all threads; row stride pad_even(k). */
-void matmul_pack(const struct model *m, int64_t rows, int64_t k, const float *x, int64_t ldx, void *act);
+/* Packs fp32 rows [rows][ldx] for products with this model's weights, on all threads; row stride ldo elements.
+ * In place (act == x) when both row strides are the same number of bytes. */
+void matmul_pack(const struct model *m, int64_t rows, int64_t k, const float *x, int64_t ldx, void *act,
+                 int64_t ldo);
 
 /* Causal attention of the pass's rows over their sequences: w->q -> w->o, lse [rows][H] if not NULL. */
 void attention(const struct pass *p, struct workspace *w, uint32_t layer, float *lse);

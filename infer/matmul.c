@@ -43,7 +43,7 @@ void matmul(const struct model *m, const struct weight *w, int64_t rows, const v
 
 struct pack_job {
     const struct model *m;
-    int64_t rows, k, ldx;
+    int64_t rows, k, ldx, ldo;
     const float *x;
     char *act;
 };
@@ -52,13 +52,14 @@ static void pack_unit(void *ctx, int64_t unit, unsigned thread)
 {
     (void)thread;
     const struct pack_job *j = ctx;
-    int64_t row = unit * PACK_ROWS, ldo = pad_even(j->k);
+    int64_t row = unit * PACK_ROWS;
     j->m->kern.act_pack[j->m->type](min64(PACK_ROWS, j->rows - row), j->k, j->x + row * j->ldx, j->ldx,
-                                    j->act + (size_t)(row * ldo) * j->m->kern.act_bytes[j->m->type], ldo);
+                                    j->act + (size_t)(row * j->ldo) * j->m->kern.act_bytes[j->m->type], j->ldo);
 }
 
-void matmul_pack(const struct model *m, int64_t rows, int64_t k, const float *x, int64_t ldx, void *act)
+void matmul_pack(const struct model *m, int64_t rows, int64_t k, const float *x, int64_t ldx, void *act,
+                 int64_t ldo)
 {
-    struct pack_job j = {m, rows, k, ldx, x, act};
+    struct pack_job j = {m, rows, k, ldx, ldo, x, act};
     pool_for(m->pool, (rows + PACK_ROWS - 1) / PACK_ROWS, pack_unit, &j);
 }

@@ -247,7 +247,7 @@ static void adapter_back(struct chunk *c, enum lora_target t, const float *in, c
     float *db = c->p->grads->adapter + adapter_offset_b(c->p->adapter, c->layer, t);
     load(c, c->p->tape->layer[c->layer].h[t], r, b->mid);
     outer_add(m->pool, n, r, rows, dy, n, b->mid, r, db);
-    matmul_back(m, b, wb, rows, b->act, b->dmid, r, 0);
+    matmul_back(m, b, wb, rows, b->act, pad_even(n), b->dmid, r, 0);
     m->kern.scale(rows * r, p->lora->scale, b->dmid, b->dmid);
     const float *x = in;
     if (p->dropout.p > 0) {
@@ -256,13 +256,13 @@ static void adapter_back(struct chunk *c, enum lora_target t, const float *in, c
         x = b->drop;
     }
     outer_add(m->pool, r, k, rows, b->dmid, r, x, k, da);
-    matmul_pack(m, rows, r, b->dmid, r, b->act_mid);
+    matmul_pack(m, rows, r, b->dmid, r, b->act_mid, pad_even(r));
     if (p->dropout.p > 0) {
-        matmul_back(m, b, wa, rows, b->act_mid, b->drop, k, 0);
+        matmul_back(m, b, wa, rows, b->act_mid, pad_even(r), b->drop, k, 0);
         dropout_apply(c, t, k, b->drop, b->drop);
         m->kern.add(rows * k, b->drop, din);
     } else
-        matmul_back(m, b, wa, rows, b->act_mid, din, k, 1);
+        matmul_back(m, b, wa, rows, b->act_mid, pad_even(r), din, k, 1);
 }
 
 /* y = W in (+ adapter): din [rows][k] (+)= ..., weight gradients added. in: as the product took it. */
@@ -273,8 +273,8 @@ static void project_back(struct chunk *c, enum lora_target t, const float *in, c
     const struct model *m = p->m;
     const struct weight *w = model_mat(m, lora_param[t], c->layer);
     float *dw = dense_grad(c, lora_param[t]);
-    matmul_pack(m, c->rows, w->n, dy, w->n, c->b->act);
-    matmul_back(m, c->b, w, c->rows, c->b->act, din, w->k, accumulate);
+    matmul_pack(m, c->rows, w->n, dy, w->n, c->b->act, pad_even(w->n));
+    matmul_back(m, c->b, w, c->rows, c->b->act, pad_even(w->n), din, w->k, accumulate);
     if (dw) outer_add(m->pool, w->n, w->k, c->rows, dy, w->n, in, w->k, dw);
     if (c->p->grads->adapter && p->lora && p->lora->targets & (1u << t)) adapter_back(c, t, in, dy, din);
 }

@@ -50,9 +50,9 @@ void backward(const struct back_pass *p, struct back *b);
 
 /* ---- pieces ------------------------------------------------------------------------------------------------- */
 
-/* out [rows][k] (row stride ldo) (+)= act [rows][n] (packed, stride pad_even(n)) * w, for w [n][k]. */
+/* out [rows][ldo] (+)= act [rows][ldx] (packed, n elements a row) * w, for w [n][k]. */
 void matmul_back(const struct model *m, struct back *b, const struct weight *w, int64_t rows, const void *act,
-                 float *out, int64_t ldo, int accumulate);
+                 int64_t ldx, float *out, int64_t ldo, int accumulate);
 /* c [m][n] += a [k][m]^T * b [k][n], on all threads in fixed tiles. */
 void outer_add(struct pool *pool, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
                int64_t ldb, float *c);

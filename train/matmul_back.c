@@ -11,7 +11,7 @@ struct back_job {
     const struct model *m;
     struct back *b;
     const struct weight *w;
-    int64_t rows, ldo;
+    int64_t rows, ldx, ldo;
     const char *act;
     float *out;
     int accumulate;
@@ -24,20 +24,20 @@ static void back_unit(void *ctx, int64_t unit, unsigned thread)
     const struct weight *w = j->w;
     const struct kernels *k = &j->m->kern;
     void *panel = j->b->thread + thread * j->b->thread_bytes;
-    int64_t col = unit * PANEL, ldx = pad_even(w->n);
+    int64_t col = unit * PANEL;
     for (int64_t n = 0; n < w->n; n += DEPTH_BLOCK) {
         int64_t depth = min64(DEPTH_BLOCK, w->n - n);
         k->panel_transpose[w->type](n, depth, w->k, col, w->panels, panel);
-        k->gemm[w->type](j->rows, depth, min64(PANEL, w->k - col), j->act + (size_t)n * k->act_bytes[w->type], ldx,
-                         panel, j->out + col, j->ldo, j->accumulate || n > 0);
+        k->gemm[w->type](j->rows, depth, min64(PANEL, w->k - col), j->act + (size_t)n * k->act_bytes[w->type],
+                         j->ldx, panel, j->out + col, j->ldo, j->accumulate || n > 0);
     }
 }
 
 void matmul_back(const struct model *m, struct back *b, const struct weight *w, int64_t rows, const void *act,
-                 float *out, int64_t ldo, int accumulate)
+                 int64_t ldx, float *out, int64_t ldo, int accumulate)
 {
     if (rows <= 0) return;
-    struct back_job j = {m, b, w, rows, ldo, act, out, accumulate};
+    struct back_job j = {m, b, w, rows, ldx, ldo, act, out, accumulate};
     pool_for(m->pool, panel_count(w->k), back_unit, &j);
 }
 
