@@ -1,5 +1,7 @@
 #include "infer/utf8.h"
 
+#include <string.h>
+
 /* Allowed second bytes narrow for some leads: they keep out overlong forms, surrogates and > U+10FFFF. */
 size_t utf8_char(const char *text, size_t len) {
     const unsigned char *s = (const unsigned char *)text;
@@ -26,4 +28,27 @@ size_t utf8_count(const char *s, size_t len) {
     size_t count = 0;
     for (size_t i = 0; i < len; i++) count += ((unsigned char)s[i] & 0xc0) != 0x80;
     return count;
+}
+
+bool utf8_partial(const char *s, size_t len) {
+    char whole[4] = {0};
+    if (!len || len > 3 || utf8_char(s, len)) return false;
+    /* complete it with each of the two extreme continuations; one of them is allowed if any is */
+    for (int fill = 0; fill < 2; fill++) {
+        memset(whole, fill ? 0xbf : 0x80, sizeof whole);
+        memcpy(whole, s, len);
+        if (utf8_char(whole, sizeof whole) > len) return true;
+    }
+    return false;
+}
+
+size_t utf8_encode(uint32_t c, char *out) {
+    if (c < 0x80) {
+        out[0] = (char)c;
+        return 1;
+    }
+    size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    for (size_t i = n - 1; i > 0; i--, c >>= 6) out[i] = (char)(0x80 | (c & 0x3f));
+    out[0] = (char)((0xf00u >> n & 0xf0) | c);
+    return n;
 }

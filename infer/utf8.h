@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Bytes of the well-formed character at s (1..4), of which `len` bytes are readable; 0 if there is none. */
 size_t utf8_char(const char *s, size_t len);
@@ -13,5 +14,11 @@ bool utf8_valid(const char *s, size_t len);
 
 /* Characters in s[0..len), which must be valid: what a terminal shows in as many columns, wide ones aside. */
 size_t utf8_count(const char *s, size_t len);
+
+/* True when s[0..len), 1..3 bytes, begins a well-formed character whose rest is missing. */
+bool utf8_partial(const char *s, size_t len);
+
+/* Writes code point `c` (not a surrogate, at most 0x10ffff) to out[0..4); returns its bytes, 1..4. */
+size_t utf8_encode(uint32_t c, char *out);
 
 #endif
