@@ -198,6 +198,9 @@ int options_set(struct options *o, const struct option_value *v, struct err *e) 
     size_t i = index_of(o, row);
     unsigned bit = 1u << v->source, before = o->seen[i];
     if (v->source == OPT_FROM_FILE) {
+        if (row->args_only)
+            return err_set(e, ERR_KEY_UNKNOWN, "%s belongs on the command line, not in a file (%s)", row->key,
+                           v->where);
         if (o->in_file[i])
             return err_set(e, ERR_DUP_KEY, "%s: given twice in one file (%s)", row->key, v->where);
         o->in_file[i] = true;
@@ -256,6 +259,12 @@ int options_check_required(const struct options *o, struct err *e) {
 bool options_given(const struct options *o, const char *key) {
     const struct option *row = options_find(o, key);
     return row && o->seen[index_of(o, row)];
+}
+
+enum option_source options_source(const struct options *o, const char *key) {
+    const struct option *row = options_find(o, key);
+    unsigned seen = row ? o->seen[index_of(o, row)] : 0;
+    return seen & 1u << OPT_FROM_ARGS ? OPT_FROM_ARGS : seen ? OPT_FROM_FILE : OPT_FROM_DEFAULT;
 }
 
 const char *options_where(const struct options *o, const char *key) {

@@ -61,7 +61,8 @@ struct option {
     int open;            /* OPT_OPEN_ bits: the end itself is excluded */
     const char *unit;    /* "tokens", "steps": shown by --help and in messages; NULL none */
     bool required;
-    char short_flag;   /* 'm' for -m; 0 none */
+    bool args_only;  /* means nothing in a config file (--config itself): refused there, not in the record */
+    char short_flag; /* 'm' for -m; 0 none */
     const char *group; /* --help heading of this row and those below, up to the next one that names a group */
     const char *help;  /* one phrase, lower case, no full stop */
 };
@@ -134,6 +135,10 @@ int options_check_required(const struct options *o, struct err *e);
 
 /* True when a file or the command line gave `key` a value (it must be in the table). */
 bool options_given(const struct options *o, const char *key);
+
+/* The strongest source that gave `key` a value: of two keys that rule each other out, the stronger one wins.
+ */
+enum option_source options_source(const struct options *o, const char *key);
 
 /* "run.yaml:7", "--seed", or "the default": where the value in force of `key` came from. */
 const char *options_where(const struct options *o, const char *key);

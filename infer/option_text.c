@@ -50,14 +50,13 @@ static void note_text(const struct option *row, char *buf, size_t cap) {
     bool is_off = row->type == OPT_BOOL && (!row->preset || !strcmp(row->preset, "false"));
     int n = snprintf(buf, cap, "%s", row->help);
     if (row->choices) n += snprintf(buf + n, cap - (size_t)n, ": %s", row->choices);
-    const char *unit = row->unit ? row->unit : "", *space = row->unit && row->preset ? " " : "";
+    const char *unit = row->unit ? row->unit : "", *semicolon = row->unit ? "; " : "";
     if (row->required)
-        snprintf(buf + n, cap - (size_t)n, " (required)");
+        snprintf(buf + n, cap - (size_t)n, " (%s%srequired)", unit, semicolon);
     else if (value && !is_off)
-        snprintf(buf + n, cap - (size_t)n, " (default %s%s%s)", *value ? value : "empty", space,
-                 row->preset ? unit : "");
+        snprintf(buf + n, cap - (size_t)n, " (%s%sdefault %s)", unit, semicolon, *value ? value : "empty");
     else if (row->unit)
-        snprintf(buf + n, cap - (size_t)n, " (%s)", row->unit);
+        snprintf(buf + n, cap - (size_t)n, " (%s)", unit);
 }
 
 /* Prints words from column `column` on (the cursor stands at `at`), broken before `width`. */
@@ -111,19 +110,25 @@ void options_print_help(const struct options *o, FILE *f, int width) {
 
 /* ---- the run record ------------------------------------------------------------------------------------ */
 
+/* Characters that YAML takes for a line break or does not print: NEL, C1, LS, PS, the byte order mark. */
+static bool needs_escape(unsigned c) {
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 || c == 0xfeff || c == 0xfffe ||
+           c == 0xffff;
+}
+
 /* Double quotes always: nothing in there can be taken for a number, a boolean or null. Texts in a config are
  * valid UTF-8 (option_parse), so every step takes a character. */
 static void dump_text(const char *s, FILE *f) {
     fputc('"', f);
     for (size_t n, left = strlen(s); left; s += n, left -= n) {
-        unsigned char c = (unsigned char)*s;
         n = utf8_char(s, left);
+        unsigned c = utf8_code(s, n);
         if (c == '"' || c == '\\')
-            fprintf(f, "\\%c", c);
+            fprintf(f, "\\%c", (int)c);
         else if (c == '\n')
             fputs("\\n", f);
-        else if (c < 0x20 || c == 0x7f)
-            fprintf(f, "\\x%02X", c);
+        else if (needs_escape(c))
+            fprintf(f, "\\u%04X", c);
         else
             fwrite(s, 1, n, f);
     }
@@ -201,6 +206,7 @@ void options_dump_yaml(const struct options *o, FILE *f) {
         memset(&field, 0, sizeof field);
         option_read(&field, row, o->cfg);
         if (row->group) fprintf(f, "%s# %s\n", row == o->table ? "" : "\n", row->group);
+        if (row->args_only) continue;
         bool is_there = has_text(o, row, &field);
         fprintf(f, "%s%s: ", !is_there && row->preset ? "# " : "", row->key);
         if (is_there)

@@ -18,6 +18,13 @@ size_t utf8_char(const char *text, size_t len) {
     return n;
 }
 
+unsigned utf8_code(const char *s, size_t n) {
+    static const unsigned char lead_bits[5] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+    unsigned code = (unsigned char)s[0] & lead_bits[n];
+    for (size_t i = 1; i < n; i++) code = code << 6 | ((unsigned char)s[i] & 0x3f);
+    return code;
+}
+
 bool utf8_valid(const char *s, size_t len) {
     for (size_t i = 0, n; i < len; i += n)
         if (!(n = utf8_char(s + i, len - i))) return false;

@@ -9,6 +9,9 @@
 /* Bytes of the well-formed character at s (1..4), of which `len` bytes are readable; 0 if there is none. */
 size_t utf8_char(const char *s, size_t len);
 
+/* The code point of the n bytes at s, n as utf8_char() returned it (1..4). */
+unsigned utf8_code(const char *s, size_t n);
+
 /* True when s[0..len) is well-formed throughout. NUL bytes count as characters. */
 bool utf8_valid(const char *s, size_t len);
 
