@@ -54,7 +54,7 @@ enum { SAFETENSORS_CHUNK = 4 << 20 };
 
 /* Writes a file whole or not at all (checkpoints/file.h), its tensors in the order of the reference writer:
  * descending width of the element, then name. `meta` is {key, value, ..., NULL}, or NULL for none.
- * Tensors need unique names and bytes that agree with type and shape. Errors: DUP_TENSOR, SIZE_MISMATCH,
+ * Tensors need unique names and bytes that agree with type and shape. Errors: DUP_KEY, SIZE_MISMATCH,
  * NOMEM, UTF8, NAME_*, HDR_TOO_LARGE, OVERFLOW, those of file_out_*; the old file is then untouched. */
 int safetensors_save(const char *path, const struct tensor *t, size_t n, const char *const *meta,
                      struct err *e);
