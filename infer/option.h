@@ -158,6 +158,9 @@ void options_print_help(const struct options *o, FILE *f, int width);
  * round-trip exactly. */
 void options_dump_yaml(const struct options *o, FILE *f);
 
+/* The value in force of one row as options_dump_yaml() writes it ("null" when there is none). */
+void options_dump_value(const struct options *o, const struct option *row, FILE *f);
+
 /* The text of one choice of an OPT_ENUM row: "linear" for 1. `buf` receives at most `cap` bytes. */
 const char *option_choice(const struct option *row, int index, char *buf, size_t cap);
 

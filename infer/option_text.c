@@ -200,19 +200,23 @@ static bool has_text(const struct options *o, const struct option *row, const un
     }
 }
 
+void options_dump_value(const struct options *o, const struct option *row, FILE *f) {
+    union option_field field;
+    memset(&field, 0, sizeof field);
+    option_read(&field, row, o->cfg);
+    if (has_text(o, row, &field))
+        dump_value(row, &field, f);
+    else
+        fputs("null", f);
+}
+
 void options_dump_yaml(const struct options *o, FILE *f) {
     for (const struct option *row = o->table; row->key; row++) {
-        union option_field field;
-        memset(&field, 0, sizeof field);
-        option_read(&field, row, o->cfg);
         if (row->group) fprintf(f, "%s# %s\n", row == o->table ? "" : "\n", row->group);
         if (row->args_only) continue;
-        bool is_there = has_text(o, row, &field);
-        fprintf(f, "%s%s: ", !is_there && row->preset ? "# " : "", row->key);
-        if (is_there)
-            dump_value(row, &field, f);
-        else
-            fputs("null", f);
+        bool mute = row->preset && o->dropped[row - o->table]; /* null would bring the default back */
+        fprintf(f, "%s%s: ", mute ? "# " : "", row->key);
+        options_dump_value(o, row, f);
         fputc('\n', f);
     }
 }

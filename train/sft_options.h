@@ -19,7 +19,7 @@
 #include "infer/option.h"
 
 enum sft_tuning { TUNING_LORA, TUNING_DENSE };
-enum sft_dtype { DTYPE_AUTO, DTYPE_BF16, DTYPE_FP32 };
+enum sft_compute { COMPUTE_AUTO, COMPUTE_BF16, COMPUTE_FP32 };
 enum sft_recompute { SFT_RECOMPUTE_AUTO, SFT_RECOMPUTE_NONE, SFT_RECOMPUTE_MLP, SFT_RECOMPUTE_LAYER };
 
 /* Filled by options; strings are owned by the options. A number that was not given and has no default is 0.
@@ -53,9 +53,10 @@ struct sft_config {
     int64_t max_steps;                   /* 0: num_train_epochs decides */
     int64_t per_device_train_batch_size; /* packed rows of a micro-batch */
     int64_t gradient_accumulation_steps;
-    int64_t train_batch_size; /* packed rows of an optimiser step; filled by sft_config_check() */
+    int64_t train_batch_size; /* 0: the product of the two; settled and taken away by sft_config_check() */
+    int64_t rows_per_step;    /* packed rows of an optimiser step; filled by sft_config_check() */
 
-    int compute_dtype;     /* enum sft_dtype */
+    int compute_dtype;     /* enum sft_compute */
     int recompute;         /* enum sft_recompute */
     int64_t threads;       /* 0: one a core */
     uint64_t memory_limit; /* bytes; 0: what the machine has */
@@ -74,11 +75,14 @@ struct sft_config {
 int sft_options_init(struct options *o, struct sft_config *c, struct err *e);
 
 /* Everything that can be told before a model is read; settles pairs of keys of which one rules (max_steps and
- * num_train_epochs, warmup_steps and warmup_ratio, train_batch_size) and fills the fields said above. Writes
- * nothing to disk. Errors name the keys and where they were given: FIELD_MISSING, CFG_CONFLICT, FIELD_RANGE,
- * FILE_MISSING, EACCES (output_dir), AD_TARGET, URL_SCHEME, URL_CRED, URL_HASH, RUN_MISMATCH (another run's
- * config.yaml in output_dir). */
+ * num_train_epochs, warmup_steps and warmup_ratio, train_batch_size and its factors) and fills the fields
+ * said above. Writes nothing to disk. Errors name the keys and where they were given: FIELD_MISSING,
+ * CFG_CONFLICT, FIELD_RANGE, FILE_MISSING, EACCES (output_dir), AD_TARGET, URL_SCHEME, URL_CRED, URL_HASH,
+ * RUN_MISMATCH (another run's config.yaml in output_dir). */
 int sft_config_check(struct sft_config *c, struct options *o, struct err *e);
+
+/* The part of it that looks at keys only: required ones, pairs, lists of words. */
+int sft_config_settle(struct sft_config *c, struct options *o, struct err *e);
 
 /* Against the model's shape: FIELD_RANGE (cutoff_len above max_positions), AD_RANK (rank above the width). */
 int sft_config_check_model(const struct sft_config *c, const struct options *o, const struct model_config *m,
