@@ -18,21 +18,21 @@ int cli_width(FILE *f) {
     return width < 40 ? 40 : width > 160 ? 160 : width;
 }
 
-static bool is_smart_terminal(FILE *f) {
+bool cli_live(FILE *f) {
     const char *term = getenv("TERM");
     return isatty(fileno(f)) && term && *term && strcmp(term, "dumb");
 }
 
 bool cli_colour(FILE *f) {
     const char *no = getenv("NO_COLOR");
-    return is_smart_terminal(f) && !(no && *no);
+    return cli_live(f) && !(no && *no);
 }
 
 bool cli_utf8(FILE *f) {
     static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
     const char *locale = NULL;
     for (int i = 0; i < 3 && !(locale && *locale); i++) locale = getenv(names[i]);
-    return is_smart_terminal(f) && locale && (strcasestr(locale, "utf-8") || strcasestr(locale, "utf8"));
+    return cli_live(f) && locale && (strcasestr(locale, "utf-8") || strcasestr(locale, "utf8"));
 }
 
 const char *cli_style(FILE *f, enum cli_style style) {

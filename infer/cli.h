@@ -49,10 +49,14 @@ int cli_parse(struct options *o, int argc, char **argv);
 /* Columns of the terminal behind `f`: its size, else $COLUMNS, else 80; within 40..160. */
 int cli_width(FILE *f);
 
-/* True when `f` is a terminal that may be coloured: NO_COLOR is unset or empty, TERM is not "dumb". */
+/* True when `f` is a terminal that can redraw a line: TERM is neither unset nor "dumb". */
+bool cli_live(FILE *f);
+
+/* True when `f` is such a terminal that may be coloured: NO_COLOR is unset or empty. */
 bool cli_colour(FILE *f);
 
-/* True when `f` is a terminal in a UTF-8 locale (LC_ALL, LC_CTYPE, LANG), so that bars and braille show. */
+/* True when `f` is such a terminal in a UTF-8 locale (LC_ALL, LC_CTYPE, LANG), so that bars and braille show.
+ */
 bool cli_utf8(FILE *f);
 
 enum cli_style { CLI_PLAIN, CLI_BOLD, CLI_DIM, CLI_RED, CLI_GREEN, CLI_YELLOW };

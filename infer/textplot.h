@@ -1,0 +1,24 @@
+/* A curve as text: what a terminal can show of metrics.jsonl. */
+#ifndef TERSE_INFER_TEXTPLOT_H
+#define TERSE_INFER_TEXTPLOT_H
+
+#include "infer/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+struct textplot {
+    const double *y; /* [n] left to right, evenly spaced; NaN and infinity leave a gap */
+    size_t n;
+    double x_first, x_last; /* what stands below the ends */
+    const char *title, *x_label;
+    int width, height; /* characters of the whole plot; at least 24 x 5 */
+    bool unicode;      /* braille dots, 2 x 4 to a character; else one * to a character */
+};
+
+/* Prints title, curve, and both axes. Points that share a column are averaged. Errors: FIELD_RANGE (too
+ * small, or nothing finite to show), NOMEM; nothing is then printed. */
+int textplot_draw(const struct textplot *p, FILE *f, struct err *e);
+
+#endif
