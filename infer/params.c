@@ -1,5 +1,6 @@
 #include "infer/params.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -67,4 +68,119 @@ void params_name(const struct model_config *c, uint32_t slot, char *name, size_t
         snprintf(name, size, "%.*s%u%s", (int)(mark - spec), spec, layer, mark + 2);
     else
         snprintf(name, size, "%s", spec);
+}
+
+/* ---- from names to slots -------------------------------------------------------------------------------- */
+
+/* Reads a layer number as we write it: no sign, no leading zero. Moves *s past it; false when there is none. */
+static bool read_layer(const char **s, uint64_t *layer)
+{
+    const char *p = *s;
+    if (*p == '0' && p[1] >= '0' && p[1] <= '9') return false;
+    *layer = 0;
+    while (*p >= '0' && *p <= '9' && p - *s < 10) *layer = *layer * 10 + (uint64_t)(*p++ - '0');
+    bool some = p != *s;
+    *s = p;
+    return some;
+}
+
+int64_t params_find(const struct model_config *c, const char *name)
+{
+    for (int p = P_LAYER_COUNT; p < P_COUNT; p++)
+        if (!strcmp(name, params[p].hf)) return params_slot(c, (enum param)p, 0);
+    size_t head = sizeof LAYER - sizeof "%u.";
+    uint64_t layer;
+    if (strncmp(name, LAYER, head)) return -1;
+    name += head;
+    if (!read_layer(&name, &layer) || layer >= c->layers) return -1;
+    for (int p = 0; p < P_LAYER_COUNT; p++)
+        if (!strcmp(name, params[p].hf + head + 2)) return params_slot(c, (enum param)p, (uint32_t)layer);
+    return -1;
+}
+
+/* ---- binding -------------------------------------------------------------------------------------------- */
+
+/* "151936, 896"; four sizes at most. */
+static void shape_text(char *out, size_t size, const uint64_t *shape, int rank)
+{
+    size_t n = 0;
+    *out = 0;
+    for (int i = 0; i < rank && i < 4; i++)
+        n += (size_t)snprintf(out + n, size - n, i ? ", %llu" : "%llu", (unsigned long long)shape[i]);
+    if (rank > 4) snprintf(out + n, size - n, ", ...");
+}
+
+static int shape_check(const struct model_config *c, enum param p, const struct tensor *t, struct err *e)
+{
+    uint64_t expect[2];
+    char found[128], due[64];
+    int rank = params[p].cols ? 2 : 1;
+    params_shape(c, p, &expect[0], &expect[1]);
+    if (t->rank == rank && !memcmp(t->shape, expect, (size_t)rank * sizeof *expect)) return 0;
+    shape_text(found, sizeof found, t->shape, t->rank);
+    shape_text(due, sizeof due, expect, rank);
+    return err_set(e, ERR_MODEL_SHAPE, "tensor %s is [%s], the config says [%s]", t->name, found, due);
+}
+
+static int dtype_check(enum param p, const struct tensor *t, const struct tensor **first_matrix, struct err *e)
+{
+    if (t->dtype != DTYPE_F32 && t->dtype != DTYPE_BF16)
+        return err_set(e, ERR_DTYPE, "tensor %s is %s, expected F32 or BF16", t->name, dtype_name(t->dtype));
+    if (!params[p].cols) return 0;
+    if (!*first_matrix) *first_matrix = t;
+    if ((*first_matrix)->dtype != t->dtype)
+        return err_set(e, ERR_DTYPE, "tensor %s is %s but %s is %s, expected one type for all matrices", t->name,
+                       dtype_name(t->dtype), (*first_matrix)->name, dtype_name((*first_matrix)->dtype));
+    return 0;
+}
+
+/* Puts the head of a tied model aside again, after a look. */
+static int tie_check(const struct model_config *c, const struct tensor **bound, struct err *e)
+{
+    const struct tensor *embed = bound[params_slot(c, P_EMBED, 0)], **head = &bound[params_slot(c, P_HEAD, 0)];
+    if (!c->tied || !*head) return 0;
+    const struct tensor *h = *head;
+    *head = NULL;
+    if (h->dtype == embed->dtype && h->bytes == embed->bytes && !memcmp(h->data, embed->data, h->bytes)) return 0;
+    return err_set(e, ERR_MODEL_TIE,
+                   "tensor %s differs from %s, but the config says tie_word_embeddings: true", h->name, embed->name);
+}
+
+static int missing_check(const struct model_config *c, const struct tensor **bound, struct err *e)
+{
+    char first[96];
+    uint32_t missing = 0, layer;
+    for (uint32_t s = 0; s < params_slots(c); s++) {
+        if (bound[s] || !params_has(c, params_of_slot(c, s, &layer))) continue;
+        if (!missing++) params_name(c, s, first, sizeof first);
+    }
+    if (!missing) return 0;
+    return err_set(e, ERR_MODEL_MISSING, "no tensor %s (%u of the model's tensors are missing)", first, missing);
+}
+
+int params_bind(const struct model_config *c, const struct tensor *tensors, size_t n, const struct tensor **bound,
+                struct err *e)
+{
+    const struct tensor *extra = NULL, *matrix = NULL;
+    uint32_t layer;
+    int r = 0;
+    memset(bound, 0, params_slots(c) * sizeof *bound);
+    for (size_t i = 0; i < n && !r; i++) {
+        const struct tensor *t = &tensors[i];
+        int64_t slot = params_find(c, t->name);
+        if (slot < 0) {
+            if (!extra) extra = t;
+            continue;
+        }
+        enum param p = params_of_slot(c, (uint32_t)slot, &layer);
+        if (bound[slot]) return err_set(e, ERR_DUP_TENSOR, "tensor %s is given twice", t->name);
+        bound[slot] = t;
+        r = dtype_check(p, t, &matrix, e);
+        if (!r) r = shape_check(c, p, t, e);
+    }
+    /* missing before extra: of a file that is no model at all, every tensor is extra */
+    if (!r) r = missing_check(c, bound, e);
+    if (!r) r = tie_check(c, bound, e);
+    if (r || !extra) return r;
+    return err_set(e, ERR_MODEL_EXTRA, "tensor %s is not one of a model with %u layers", extra->name, c->layers);
 }

@@ -42,11 +42,13 @@ int params_has(const struct model_config *c, enum param p);
 void params_shape(const struct model_config *c, enum param p, uint64_t *rows, uint64_t *cols);
 /* Writes the Hugging Face name of a slot to `name` (at least 96 bytes). */
 void params_name(const struct model_config *c, uint32_t slot, char *name, size_t size);
+/* The slot of a Hugging Face name, -1 if the model has no such tensor. lm_head.weight has one even when tied. */
+int64_t params_find(const struct model_config *c, const char *name);
 
 /* Binds tensors to slots by name, type and shape: bound[slot] is set to the tensor or NULL (only an absent head
  * of a tied model). Accepted types: F32 and BF16, one for all matrices. A tied model may carry lm_head.weight
  * if it is byte-equal to the embedding. Errors: MODEL_MISSING, MODEL_SHAPE, MODEL_EXTRA, MODEL_TIE, DTYPE,
- * each naming the tensor. `bound` has params_slots(c) entries. */
+ * DUP_TENSOR, each naming the tensor. `bound` has params_slots(c) entries. */
 int params_bind(const struct model_config *c, const struct tensor *tensors, size_t n, const struct tensor **bound,
                 struct err *e);
 
