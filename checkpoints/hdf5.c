@@ -1,5 +1,6 @@
 #include "checkpoints/hdf5.h"
 
+#include "checkpoints/hdf5_filter.h"
 #include "checkpoints/hdf5_superblock.h"
 #include "checkpoints/zstd.h"
 #include "infer/size.h"
@@ -9,8 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
-enum { FILTER_ZSTD = 32015, CHUNK_MAX = 64 << 20, NAME_MAX_ = 128 };
+enum { CHUNK_MAX = 64 << 20, NAME_MAX_ = 128 };
 
 struct hdf5 {
     hid_t file;
@@ -25,55 +28,17 @@ struct hdf5 {
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
-/* What the filter must know and cannot be told, both under the mutex. */
-static struct {
-    size_t chunk_bytes; /* what a chunk of the dataset being read decompresses to */
-    struct err err;     /* why the filter failed */
-} filter;
-
-/* ---- the zstd filter -------------------------------------------------------------------------------------
- */
-
-/* Replaces *buf by its compressed or, with H5Z_FLAG_REVERSE, decompressed content; 0 on failure. */
-static size_t filter_zstd(unsigned flags, size_t n_values, const unsigned values[], size_t n,
-                          size_t *buf_size, void **buf) {
-    int decode = (flags & H5Z_FLAG_REVERSE) != 0, rc = 0;
-    size_t used = filter.chunk_bytes, cap = decode ? used : zstd_bound(n);
-    uint64_t claimed;
-    void *out = H5allocate_memory(cap, 0);
-    if (!out) rc = err_set(&filter.err, ERR_NOMEM, "no memory for a chunk of %zu bytes", cap);
-    if (!rc && decode && zstd_content_size(&claimed, cap, *buf, n, NULL) == ERR_BOMB)
-        rc = err_set(&filter.err, ERR_BOMB, "a chunk of %zu bytes claims to hold more", cap);
-    if (!rc && decode) rc = zstd_decompress(out, cap, *buf, n, &filter.err);
-    if (!rc && !decode)
-        rc = zstd_compress(out, cap, &used, *buf, n, n_values ? (int)values[0] : 3, &filter.err);
-    H5free_memory(rc ? out : *buf);
-    if (rc) return 0;
-    *buf = out;
-    *buf_size = cap;
-    return used;
-}
-
-static int register_filter(struct err *e) {
-    static const H5Z_class2_t zstd = {
-        H5Z_CLASS_T_VERS, FILTER_ZSTD, 1, 1, "Zstandard compression: http://www.zstd.net", NULL, NULL,
-        filter_zstd};
-    static int done;
-    if (done) return 0;
-    H5PLset_loading_state(0);
-    if (H5Zregister(&zstd) < 0) return err_set(e, ERR_H5_OPEN, "HDF5 does not take the zstd filter");
-    done = 1;
-    return 0;
-}
-
 /* ---- one call at a time, and why it failed ----------------------------------------------------------------
  */
 
 static void enter(void) {
+    static int told;
     pthread_mutex_lock(&mutex);
+    /* every file is closed by hdf5_close; what is left at exit could only be a file libhdf5 failed on */
+    if (!told) told = H5dont_atexit() >= 0;
     /* the error stack is each thread's own where libhdf5 has threads: silence it in each */
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-    filter.err.code = 0;
+    hdf5_filter.err.code = 0;
 }
 
 static int leave(int rc) {
@@ -90,7 +55,8 @@ static herr_t innermost(unsigned at, const H5E_error2_t *error, void *text) {
 static int failed(struct err *e, int code, const struct hdf5 *f, const char *name, const char *what) {
     char why[160] = "no reason given";
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, why);
-    if (filter.err.code) return err_set(e, filter.err.code, "%s of %s: %s", name, f->path, filter.err.msg);
+    if (hdf5_filter.err.code)
+        return err_set(e, hdf5_filter.err.code, "%s of %s: %s", name, f->path, hdf5_filter.err.msg);
     return err_set(e, code, "%s: HDF5 %s %s: %s", f->path, what, name, why);
 }
 
@@ -130,8 +96,9 @@ static hid_t memory_type(enum dtype t) {
 static hid_t access_list(void) {
     hid_t list = H5Pcreate(H5P_FILE_ACCESS);
     if (list < 0) return list;
-    /* checksummed metadata; and closing a file closes everything opened in it */
-    H5Pset_libver_bounds(list, H5F_LIBVER_V110, H5F_LIBVER_V110);
+    /* checksummed headers, and nothing left to write after a flush (V110 has an open mark); closing a
+     * file closes everything opened in it */
+    H5Pset_libver_bounds(list, H5F_LIBVER_V18, H5F_LIBVER_LATEST);
     H5Pset_fclose_degree(list, H5F_CLOSE_STRONG);
     return list;
 }
@@ -142,7 +109,7 @@ static int open_file(struct hdf5 **out, const char *path, int create, struct err
     if (!f) return err_set(e, ERR_NOMEM, "no memory to open %s", path);
     snprintf(f->path, sizeof f->path, "%s", path);
     enter();
-    int rc = register_filter(e);
+    int rc = hdf5_filter_register(e);
     hid_t list = access_list();
     f->file = rc       ? -1
               : create ? H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, list)
@@ -168,6 +135,18 @@ int hdf5_open(struct hdf5 **out, const char *path, struct err *e) {
     return rc ? rc : open_file(out, path, 0, e);
 }
 
+/* A write failed, say on a full disk. libhdf5 cannot close a file that it cannot write: it would keep the
+ * file's space and crash at exit. So it is given memory to write the rest to; nobody reads that. Returns rc.
+ */
+static int give_up(struct hdf5 *f, int rc) {
+    int *fd;
+    int memory = memfd_create("hdf5", MFD_CLOEXEC);
+    if (memory < 0) return rc;
+    if (H5Fget_vfd_handle(f->file, H5P_DEFAULT, (void **)&fd) >= 0) dup2(memory, *fd);
+    close(memory);
+    return rc;
+}
+
 static void forget_set(struct hdf5 *f) {
     if (f->set > 0) H5Dclose(f->set);
     f->set = 0;
@@ -178,7 +157,8 @@ int hdf5_close(struct hdf5 *f, struct err *e) {
     if (!f) return 0;
     enter();
     forget_set(f);
-    if (H5Fflush(f->file, H5F_SCOPE_LOCAL) < 0) rc = failed(e, ERR_H5_WRITE, f, "the file", "cannot flush");
+    if (H5Fflush(f->file, H5F_SCOPE_LOCAL) < 0)
+        rc = give_up(f, failed(e, ERR_H5_WRITE, f, "the file", "cannot write"));
     if (H5Fclose(f->file) < 0 && !rc) rc = failed(e, ERR_H5_WRITE, f, "the file", "cannot close");
     leave(0);
     free(f);
@@ -199,7 +179,7 @@ static hid_t creation_list(const struct hdf5_layout *layout, uint64_t n) {
         unsigned level = (unsigned)layout->level;
         bad |= H5Pset_chunk(list, 1, &chunk);
         if (level) bad |= H5Pset_shuffle(list);
-        if (level) bad |= H5Pset_filter(list, FILTER_ZSTD, H5Z_FLAG_MANDATORY, 1, &level);
+        if (level) bad |= H5Pset_filter(list, HDF5_FILTER_ZSTD, H5Z_FLAG_MANDATORY, 1, &level);
     }
     if (bad >= 0) return list;
     H5Pclose(list);
@@ -214,9 +194,11 @@ static int write_set(struct hdf5 *f, const char *name, enum dtype t, const void 
     hid_t set = H5Dcreate2(f->file, name, file_type(t), space, H5P_DEFAULT, list, H5P_DEFAULT);
     if (set < 0) rc = failed(e, ERR_H5_WRITE, f, name, "cannot create");
     if (!rc && n && H5Dwrite(set, memory_type(t), H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
-        rc = failed(e, ERR_H5_WRITE, f, name, "cannot write");
+        rc = give_up(f, failed(e, ERR_H5_WRITE, f, name, "cannot write"));
     /* chunks are compressed when they leave the cache, at the latest here */
-    if (set >= 0 && H5Dclose(set) < 0 && !rc) rc = failed(e, ERR_H5_WRITE, f, name, "cannot write");
+    if (!rc && H5Dflush(set) < 0) rc = give_up(f, failed(e, ERR_H5_WRITE, f, name, "cannot write"));
+    if (set >= 0 && H5Dclose(set) < 0 && !rc)
+        rc = give_up(f, failed(e, ERR_H5_WRITE, f, name, "cannot close"));
     if (space >= 0) H5Sclose(space);
     return rc;
 }
@@ -284,7 +266,7 @@ static int check_filters(struct hdf5 *f, const char *name, hid_t list, struct er
         unsigned flags, config;
         size_t n_values = 0;
         H5Z_filter_t id = H5Pget_filter2(list, (unsigned)i, &flags, &n_values, NULL, 0, NULL, &config);
-        if (id != (i == n - 1 ? FILTER_ZSTD : H5Z_FILTER_SHUFFLE) || n_values > 1)
+        if (id != (i == n - 1 ? HDF5_FILTER_ZSTD : H5Z_FILTER_SHUFFLE) || n_values > 1)
             return err_set(e, ERR_H5_FILTER, "%s: filter %d of %s is %d with %zu values, expected %s",
                            f->path, i, name, (int)id, n_values,
                            n == 2 ? "shuffle, then zstd (32015)" : "zstd (32015)");
@@ -356,7 +338,7 @@ static int use_set(struct hdf5 *f, const char *name, enum dtype t, struct err *e
     snprintf(f->set_name, sizeof f->set_name, "%s", name);
     f->set_type = t;
 ready:
-    filter.chunk_bytes = (size_t)f->set_chunk * (dtype_bits(t) / 8);
+    hdf5_filter.chunk_bytes = (size_t)f->set_chunk * (dtype_bits(t) / 8);
     return 0;
 }
 
@@ -385,7 +367,7 @@ int hdf5_check_chunks(struct hdf5 *f, const char *name, enum dtype t, struct err
     if (rc || f->set_chunk == 0) return leave(rc);
     hid_t space = H5Dget_space(f->set);
     uint64_t chunks = f->set_count / f->set_chunk + (f->set_count % f->set_chunk != 0);
-    size_t most = zstd_bound(filter.chunk_bytes);
+    size_t most = zstd_bound(hdf5_filter.chunk_bytes);
     for (uint64_t i = 0; !rc && i < chunks; i++) rc = check_chunk(f, space, i, most, e);
     if (space >= 0) H5Sclose(space);
     return leave(rc);

@@ -136,13 +136,13 @@ static void wrong_hashes(void **state) {
     size_t n;
     fresh(2, 2);
     assert_int_equal(file_load(scratch("state/step-2/manifest.json"), 1 << 15, &text, &n, NULL), 0);
-    snprintf(from, sizeof from, "%.76s", strstr(strstr(text, "\"adam.v\""), "\"sha256\": "));
-    snprintf(to, sizeof to, "%.75s%c", from, from[75] == '0' ? '1' : '0');
+    snprintf(from, sizeof from, "%.75s", strstr(strstr(text, "\"adam.v\""), "\"sha256\": "));
+    snprintf(to, sizeof to, "%.74s%c", from, from[74] == '0' ? '1' : '0');
     edit_manifest(from, to, 1);
     assert_int_equal(load("state/step-2", &e), ERR_HASH);
     assert_non_null(strstr(e.msg, "section adam.v"));
-    snprintf(from, sizeof from, "%.76s", strstr(strstr(text, "\"state.h5\""), "\"sha256\": "));
-    snprintf(to, sizeof to, "%.75s%c", from, from[75] == '0' ? '1' : '0');
+    snprintf(from, sizeof from, "%.75s", strstr(strstr(text, "\"state.h5\""), "\"sha256\": "));
+    snprintf(to, sizeof to, "%.74s%c", from, from[74] == '0' ? '1' : '0');
     fresh(2, 2);
     edit_manifest(from, to, 1);
     e.code = 0;
