@@ -53,3 +53,7 @@ int gzip_decompress(void *dst, size_t expected, const void *src, size_t n, struc
     inflateEnd(&z);
     return code;
 }
+
+uint32_t gzip_crc32(const void *data, size_t n) {
+    return (uint32_t)crc32_z(0, data, n);
+}

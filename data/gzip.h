@@ -5,11 +5,15 @@
 #include "infer/err.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* Inflates src[n], one or more gzip (or zlib) members one after the other (RFC 1952, 2.2), into dst, which
  * must be filled to exactly `expected` bytes.
  * Errors: GZIP (damaged, cut, or bytes after the last member), SIZE_MISMATCH (another length; inflation stops
  * at `expected` bytes), NOMEM. After a failure the content of dst is unspecified. */
 int gzip_decompress(void *dst, size_t expected, const void *src, size_t n, struct err *e);
+
+/* CRC-32 of data[n] (RFC 1952, section 8), 0 for no bytes. */
+uint32_t gzip_crc32(const void *data, size_t n);
 
 #endif
