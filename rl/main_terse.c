@@ -1,7 +1,9 @@
 /* terse: every command there is. A device gets terse-infer (infer/main_infer.c) instead. */
+#include "data/cmd_data.h"
 #include "infer/cli.h"
 
 static const struct command commands[] = {
+    {.name = "data", .summary = "look at training data", .run = cmd_data},
     {0},
 };
 
