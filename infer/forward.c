@@ -164,7 +164,7 @@ static void rotate_unit(void *ctx, int64_t unit, unsigned thread)
     }
 }
 
-/* One unit a segment and head: positions are stored in ascending order. */
+/* One unit a segment and head. */
 static void store_unit(void *ctx, int64_t unit, unsigned thread)
 {
     (void)thread;

@@ -102,20 +102,11 @@ int kv_stream_extend(struct kv_stream *s, uint32_t n, struct err *e)
     for (; s->pages < wanted; s->pages++) {
         uint32_t page = s->pool->spare[--s->pool->unused];
         s->pool->owners[page] = 1;
+        memset(s->pool->memory + page * s->pool->page_bytes, 0, s->pool->page_bytes);
         s->page[s->pages] = page;
     }
     s->length += n;
     return 0;
-}
-
-void kv_stream_cut(struct kv_stream *s, uint32_t length)
-{
-    if (length > s->length) return;
-    while (s->pages > pages_for(length)) {
-        uint32_t page = s->page[--s->pages];
-        if (--s->pool->owners[page] == 0) s->pool->spare[s->pool->unused++] = page;
-    }
-    s->length = length;
 }
 
 void *kv_keys(const struct kv_stream *s, uint32_t block, uint32_t layer, uint32_t head)
@@ -154,8 +145,6 @@ static int64_t value_index(const struct kv_pool *p, uint32_t r, uint32_t d)
     return d / PANEL * panel_elems(KV_PAGE) + panel_index(p->type, d % PANEL, r);
 }
 
-/* The value after an even position is zeroed: a product takes positions in pairs, and what an earlier user of
- * the page left there must not be read. */
 void kv_put(const struct kv_stream *s, uint32_t t, uint32_t layer, uint32_t head, const float *key,
             const float *value)
 {
@@ -166,7 +155,6 @@ void kv_put(const struct kv_stream *s, uint32_t t, uint32_t layer, uint32_t head
         put(p->type, k, key_index(p, r, d), key[d]);
         put(p->type, v, value_index(p, r, d), value[d]);
     }
-    for (uint32_t d = 0; r % 2 == 0 && d < p->head_dim; d++) put(p->type, v, value_index(p, r + 1, d), 0);
 }
 
 void kv_get(const struct kv_stream *s, uint32_t t, uint32_t layer, uint32_t head, float *key, float *value)
@@ -178,4 +166,26 @@ void kv_get(const struct kv_stream *s, uint32_t t, uint32_t layer, uint32_t head
         key[d] = get(p->type, k, key_index(p, r, d));
         value[d] = get(p->type, v, value_index(p, r, d));
     }
+}
+
+/* Values of positions from `length` to the end of its page become zero again. */
+static void tail_clear(const struct kv_stream *s, uint32_t length)
+{
+    const struct kv_pool *p = s->pool;
+    for (uint32_t i = 0; i < p->layers * p->heads; i++) {
+        void *v = kv_values(s, length / KV_PAGE, i / p->heads, i % p->heads);
+        for (uint32_t r = length % KV_PAGE; r < KV_PAGE; r++)
+            for (uint32_t d = 0; d < p->head_dim; d++) put(p->type, v, value_index(p, r, d), 0);
+    }
+}
+
+void kv_stream_cut(struct kv_stream *s, uint32_t length)
+{
+    if (length > s->length) return;
+    while (s->pages > pages_for(length)) {
+        uint32_t page = s->page[--s->pages];
+        if (--s->pool->owners[page] == 0) s->pool->spare[s->pool->unused++] = page;
+    }
+    if (length % KV_PAGE && length < s->length) tail_clear(s, length);
+    s->length = length;
 }

@@ -2,7 +2,9 @@
  *
  * A page holds the keys and values of 64 consecutive absolute positions, all layers and key/value heads, each
  * already in panels: keys as a weight matrix [64 keys][K] (so scores are a product) and values as [K][64 keys]
- * (so the weighted sum is one). Pages are reference-counted: streams that share a prefix share its pages. */
+ * (so the weighted sum is one). Values of positions that were not stored yet are zero: products take positions in
+ * pairs, and nothing an earlier user left may be read. Pages are reference-counted: streams that share a prefix
+ * share its pages. */
 #ifndef TERSE_INFER_KV_H
 #define TERSE_INFER_KV_H
 
@@ -40,8 +42,7 @@ void kv_stream_cut(struct kv_stream *s, uint32_t length);
 void *kv_keys(const struct kv_stream *s, uint32_t block, uint32_t layer, uint32_t head);
 void *kv_values(const struct kv_stream *s, uint32_t block, uint32_t layer, uint32_t head);
 
-/* Stores the key and value (fp32, [K] each; rounded to bf16 for a bf16 model) of position t. A run of positions
- * is stored in ascending order by one thread. */
+/* Stores the key and value (fp32, [K] each; rounded to bf16 for a bf16 model) of position t. */
 void kv_put(const struct kv_stream *s, uint32_t t, uint32_t layer, uint32_t head, const float *key,
             const float *value);
 /* Reads them back. */
