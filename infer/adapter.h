@@ -32,7 +32,8 @@ struct adapter {
 extern const enum param lora_param[LORA_TARGETS]; /* the weight each target sits on */
 
 double adapter_scale(const struct adapter_config *c);
-/* Offsets into the flat buffer; sizes are rank * in and out * rank. UINT64_MAX when the target is not adapted. */
+/* Offsets into the flat buffer; sizes are rank * in and out * rank. UINT64_MAX when the target is not
+ * adapted. */
 uint64_t adapter_offset_a(const struct adapter *a, uint32_t layer, enum lora_target t);
 uint64_t adapter_offset_b(const struct adapter *a, uint32_t layer, enum lora_target t);
 /* in and out sizes of a target. */
@@ -40,7 +41,12 @@ void adapter_shape(const struct model_config *m, enum lora_target t, uint64_t *i
 /* Floats of an adapter of this shape. */
 uint64_t adapter_count(const struct model_config *m, const struct adapter_config *c);
 
-/* Allocates a zeroed adapter. Errors: AD_RANK, AD_ALPHA, AD_TARGET, FIELD_RANGE, NOMEM. Free with adapter_free. */
+/* Refuses what no adapter of this model can be: AD_RANK (also above the smaller side of an adapted matrix),
+ * AD_ALPHA, AD_TARGET, FIELD_RANGE (dropout). */
+int adapter_config_check(const struct model_config *m, const struct adapter_config *c, struct err *e);
+
+/* Allocates a zeroed adapter. Errors: AD_RANK, AD_ALPHA, AD_TARGET, FIELD_RANGE, NOMEM. Free with
+ * adapter_free. */
 int adapter_create(struct adapter **out, const struct model_config *m, const struct adapter_config *c,
                    struct err *e);
 void adapter_free(struct adapter *a);
