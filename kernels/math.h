@@ -23,6 +23,15 @@ static inline float f32_from_bits(uint32_t u)
 
 static inline float bf16_to_f32(uint16_t b) { return f32_from_bits((uint32_t)b << 16); }
 
+/* IEEE half precision, exactly; subnormals, infinities and NaN included. */
+static inline float f16_to_f32(uint16_t h)
+{
+    uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h >> 10 & 31, fraction = h & 0x3ff;
+    if (exponent == 0) return (sign ? -1 : 1) * ((float)fraction * 0x1p-24f);
+    if (exponent == 31) return f32_from_bits(sign | 0x7f800000 | fraction << 13);
+    return f32_from_bits(sign | (exponent + 112) << 23 | fraction << 13);
+}
+
 /* Round to nearest even; NaN stays NaN (quiet). */
 static inline uint16_t f32_to_bf16(float x)
 {
