@@ -211,6 +211,31 @@ int file_remove_tree(const char *path, struct err *e) {
     return err_errno(e, errno, "cannot remove %s", path);
 }
 
+/* A folder cannot be renamed over one that is not empty: swap the names, or step aside where that fails. */
+static int swap_dirs(const char *temp, const char *path, struct err *e) {
+    char old[FILE_PATH];
+    if (renameat2(AT_FDCWD, temp, AT_FDCWD, path, RENAME_EXCHANGE) == 0)
+        return file_remove_tree(temp, NULL), 0;
+    int rc = file_path(old, e, "%s.old.tmp", path);
+    if (!rc) rc = file_remove_tree(old, e);
+    if (!rc && rename(path, old) != 0) rc = err_errno(e, errno, "renaming %s", path);
+    if (rc) return rc;
+    if (rename(temp, path) == 0) return file_remove_tree(old, NULL), 0;
+    rc = err_errno(e, errno, "renaming %s", temp);
+    rename(old, path);
+    return rc;
+}
+
+int file_replace_dir(const char *temp, const char *path, struct err *e) {
+    int rc = file_sync(temp, e);
+    if (rc) return rc;
+    if (file_exists(path))
+        rc = swap_dirs(temp, path, e);
+    else if (rename(temp, path) != 0)
+        rc = err_errno(e, errno, "renaming %s", temp);
+    return rc ? rc : file_sync_parent(path, e);
+}
+
 int file_exists(const char *path) {
     struct stat st;
     return lstat(path, &st) == 0;

@@ -58,6 +58,10 @@ int file_sync_parent(const char *path, struct err *e);
 int file_make_dirs(const char *path, struct err *e);
 /* Removes a file or a folder with all it holds, without following symbolic links. Absent is fine. */
 int file_remove_tree(const char *path, struct err *e);
+/* Renames the folder `temp`, whose files are fsynced, to `path` beside it and makes that durable; an existing
+ * `path` is replaced, at once where the file system can swap two names. After an error both are as they were,
+ * or only the fsync of the folder around them failed. */
+int file_replace_dir(const char *temp, const char *path, struct err *e);
 /* 1 when something (a dangling link too) has that name. */
 int file_exists(const char *path);
 

@@ -103,6 +103,15 @@ static hid_t access_list(void) {
     return list;
 }
 
+static hid_t create_file(const char *path, hid_t access) {
+    hid_t list = H5Pcreate(H5P_FILE_CREATE), file = -1;
+    /* the root group without its times, as the datasets: same content, same bytes */
+    if (list >= 0 && H5Pset_obj_track_times(list, 0) >= 0)
+        file = H5Fcreate(path, H5F_ACC_TRUNC, list, access);
+    if (list >= 0) H5Pclose(list);
+    return file;
+}
+
 static int open_file(struct hdf5 **out, const char *path, int create, struct err *e) {
     *out = NULL;
     struct hdf5 *f = calloc(1, sizeof *f);
@@ -111,9 +120,7 @@ static int open_file(struct hdf5 **out, const char *path, int create, struct err
     enter();
     int rc = hdf5_filter_register(e);
     hid_t list = access_list();
-    f->file = rc       ? -1
-              : create ? H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, list)
-                       : H5Fopen(path, H5F_ACC_RDONLY, list);
+    f->file = rc ? -1 : create ? create_file(path, list) : H5Fopen(path, H5F_ACC_RDONLY, list);
     if (!rc && f->file < 0)
         rc = failed(e, ERR_H5_OPEN, f, "the file", create ? "cannot create" : "cannot open");
     if (list >= 0) H5Pclose(list);
@@ -171,7 +178,7 @@ int hdf5_close(struct hdf5 *f, struct err *e) {
 static hid_t creation_list(const struct hdf5_layout *layout, uint64_t n) {
     hid_t list = H5Pcreate(H5P_DATASET_CREATE);
     if (list < 0) return list;
-    herr_t bad = H5Pset_obj_track_times(list, 0); /* same content, same bytes */
+    herr_t bad = H5Pset_obj_track_times(list, 0);
     if (layout->chunk == 0 || n == 0) {
         bad |= H5Pset_fill_time(list, H5D_FILL_TIME_NEVER);
     } else {

@@ -77,7 +77,7 @@ int state_save(const char *dir, const struct state_ident *id, const struct state
     rc = write_state(temp, id, fields, n, e);
     /* read back before it takes the name: a state that has one is sound */
     if (!rc) rc = state_verify(temp, e);
-    if (!rc) rc = state_publish(temp, path, e);
+    if (!rc) rc = file_replace_dir(temp, path, e);
     if (rc) {
         file_remove_tree(temp, NULL);
         return rc;

@@ -5,7 +5,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,32 +81,6 @@ int state_prepare(const char *dir, const struct state_field *fields, size_t n, s
     return file_need_space(dir, bytes, e);
 }
 
-/* A folder cannot be renamed over one that is not empty: swap the two names, or step aside where that fails.
- */
-static int replace(const char *temp, const char *path, struct err *e) {
-    char old[FILE_PATH];
-    int rc = file_path(old, e, "%s.old.tmp", path);
-    if (rc) return rc;
-    if (renameat2(AT_FDCWD, temp, AT_FDCWD, path, RENAME_EXCHANGE) == 0) return 0;
-    rc = file_remove_tree(old, e);
-    if (!rc && rename(path, old) != 0) rc = err_errno(e, errno, "renaming %s", path);
-    if (!rc && rename(temp, path) != 0) {
-        rc = err_errno(e, errno, "renaming %s", temp);
-        rename(old, path);
-    }
-    return rc;
-}
-
-int state_publish(const char *temp, const char *path, struct err *e) {
-    int rc = file_sync(temp, e);
-    if (rc) return rc;
-    if (file_exists(path))
-        rc = replace(temp, path, e);
-    else if (rename(temp, path) != 0)
-        rc = err_errno(e, errno, "renaming %s", temp);
-    return rc ? rc : file_sync_parent(path, e);
-}
-
 static int remove_steps(const char *dir, const char *suffix, int64_t below, size_t keep, struct err *e) {
     struct steps s;
     char path[FILE_PATH];
@@ -123,7 +96,6 @@ static int remove_steps(const char *dir, const char *suffix, int64_t below, size
 
 int state_prune(const char *dir, int64_t step, unsigned keep, struct err *e) {
     int rc = remove_steps(dir, ".tmp", INT64_MAX, 0, e);
-    if (!rc) rc = remove_steps(dir, ".old.tmp", INT64_MAX, 0, e);
     if (!rc && keep) rc = remove_steps(dir, "", step, keep, e);
     return rc;
 }

@@ -9,10 +9,6 @@
 /* N of "step-N" (decimal, no leading zero), -1 for any other name. */
 int64_t state_step_of(const char *name);
 
-/* Renames the folder `temp` to `path` and makes that durable; an existing `path` is swapped out and removed.
- */
-int state_publish(const char *temp, const char *path, struct err *e);
-
 /* Removes what broken-off saves left, and states below the newest `keep` (0: none) of steps <= `step`. */
 int state_prune(const char *dir, int64_t step, unsigned keep, struct err *e);
 
