@@ -26,7 +26,8 @@ enum pq_type { PQ_BOOLEAN, PQ_INT32, PQ_INT64, PQ_INT96, PQ_FLOAT, PQ_DOUBLE, PQ
 enum pq_kind { PQ_LEAF, PQ_STRUCT, PQ_LIST };
 
 /* A node of the schema as a reader sees it: the wrapper groups of lists are gone. A list is known by its LIST
- * annotation (or by bare repetition), not by the names inside. A map is a list of structs {key, value}. */
+ * annotation (or by bare repetition), not by the names inside. A map is a list of structs {key, value}, or
+ * of its keys where it has no values. */
 struct pq_field {
     const char *name; /* NUL-terminated; of a list's element: the name it has in the file */
     enum pq_kind kind;

@@ -111,13 +111,14 @@ static struct pq_field *build_list(struct builder *b, const struct pq_element *e
     if (!r || r->repetition != PQ_REPEATED)
         return bad_schema(b, el, "is a list or map without one repeated child");
     struct levels inner = {at.depth + 1, (uint8_t)(at.def + 1), (uint8_t)(at.rep + 1)};
-    if (el->annotation == PQ_AS_MAP)
-        f->children[0] =
-            r->type < 0 ? build_struct(b, r, inner) : bad_schema(b, r, "is a map's entry, but no group");
-    else if (is_element(r, el))
+    bool is_map = el->annotation == PQ_AS_MAP;
+    if (is_map && r->type >= 0) return bad_schema(b, r, "is a map's entry, but no group");
+    if (is_map && r->n_children > 1)
+        f->children[0] = build_struct(b, r, inner);
+    else if (!is_map && is_element(r, el))
         f->children[0] = build_body(b, r, inner);
     else
-        inner.depth++, f->children[0] = build_field(b, inner);
+        inner.depth++, f->children[0] = build_field(b, inner); /* a wrapper, or a map of keys alone: a set */
     f->rep = inner.rep;
     f->n_leaves = b->m->n_leaves - f->first_leaf;
     return f->children[0] ? f : NULL;
