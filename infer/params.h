@@ -52,4 +52,8 @@ int64_t params_find(const struct model_config *c, const char *name);
 int params_bind(const struct model_config *c, const struct tensor *tensors, size_t n, const struct tensor **bound,
                 struct err *e);
 
+/* Random initial values of a slot, elements [first, first + n) in row-major order: norms 1, biases 0, matrices
+ * normal with deviation c->init_std. Each is a function of (seed, slot, its place) alone. */
+void params_random(const struct model_config *c, uint32_t slot, uint64_t seed, uint64_t first, float *out, size_t n);
+
 #endif

@@ -1,8 +1,10 @@
 /* terse: every command there is. A device gets terse-infer (infer/main_infer.c) instead. */
+#include "checkpoints/cmd_init.h"
 #include "data/cmd_data.h"
 #include "infer/cli.h"
 
 static const struct command commands[] = {
+    {.name = "init", .summary = "make a model with random weights", .run = cmd_init},
     {.name = "data", .summary = "look at training data", .run = cmd_data},
     {0},
 };

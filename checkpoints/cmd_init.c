@@ -1,0 +1,128 @@
+#include "checkpoints/cmd_init.h"
+#include "checkpoints/file.h"
+#include "checkpoints/hf_config.h"
+#include "checkpoints/hf_random.h"
+#include "checkpoints/hf_save.h"
+#include "infer/cli.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct init_config {
+    char *shape, *output, *tokenizer;
+    int dtype; /* index into the choices */
+    uint64_t seed, shard_size;
+    int64_t threads;
+};
+
+static const enum dtype dtypes[] = {DTYPE_BF16, DTYPE_F32};
+
+#define AT(field) .at = offsetof(struct init_config, field)
+static const struct option table[] = {
+    {.key = "shape",
+     .type = OPT_STRING,
+     AT(shape),
+     .required = true,
+     .group = "Model",
+     .help = "qwen2.5-0.5b, -1.5b, -3b or -7b (or just 0.5b ...), or a config.json, or a folder with one"},
+    {.key = "dtype",
+     .type = OPT_ENUM,
+     AT(dtype),
+     .choices = "bf16|f32",
+     .preset = "bf16",
+     .help = "of the weights"},
+    {.key = "seed", .type = OPT_UINT64, AT(seed), .preset = "0", .help = "another seed, other weights"},
+    {.key = "output",
+     .type = OPT_PATH,
+     AT(output),
+     .required = true,
+     .short_flag = 'o',
+     .group = "Files",
+     .help = "the folder to make; one that holds a model is refused"},
+    {.key = "tokenizer",
+     .type = OPT_PATH,
+     AT(tokenizer),
+     .unset = "no tokenizer",
+     .help = "folder to copy the tokenizer's files from"},
+    {.key = "shard_size",
+     .type = OPT_BYTES,
+     AT(shard_size),
+     .preset = "5GB",
+     .min = 1,
+     .max = 1e15,
+     .help = "most bytes of a weight file"},
+    {.key = "threads",
+     .type = OPT_INT,
+     AT(threads),
+     .preset = "0",
+     .min = 0,
+     .max = POOL_MAX_THREADS,
+     .help = "0 for one a processor; the weights do not depend on it"},
+    {0}};
+
+/* A name, the short form of one, a config.json, or a folder with one. */
+static int read_shape(struct model_config *c, const char *shape, struct err *e) {
+    char full[64];
+    struct stat st;
+    snprintf(full, sizeof full, "qwen2.5-%.40s", shape);
+    if (!model_config_named(c, shape, NULL) || !model_config_named(c, full, NULL)) return 0;
+    if (stat(shape, &st) == 0)
+        return S_ISDIR(st.st_mode) ? hf_config_load(c, shape, e) : hf_config_load_file(c, shape, e);
+    if (strchr(shape, '/') || strstr(shape, ".json"))
+        return err_set(e, ERR_FILE_MISSING, "--shape: there is no file %s", shape);
+    return model_config_named(c, shape, e);
+}
+
+static int check_target(const char *dir, struct err *e) {
+    char path[FILE_PATH];
+    int rc = file_path(path, e, "%s/config.json", dir);
+    if (rc || !file_exists(path)) return rc;
+    return err_set(e, ERR_EXISTS, "%s already holds a model; remove it first or choose another folder", dir);
+}
+
+static int save(const struct init_config *o, const struct model_config *c, struct err *e) {
+    enum dtype dtype = dtypes[o->dtype];
+    uint64_t megabytes = model_config_params(c) * (dtype_bits(dtype) / 8) / 1000000;
+    struct progress p;
+    struct pool *pool;
+    int rc = pool_create(&pool, (unsigned)o->threads, e);
+    if (rc) return rc;
+    progress_start(&p, stderr, "init", "MB", 0, megabytes);
+    rc = hf_random_save(o->output, c, dtype, o->seed, o->shard_size, pool, &p, e);
+    if (rc)
+        progress_clear(&p);
+    else
+        progress_finish(&p, megabytes, NULL);
+    pool_free(pool);
+    return rc;
+}
+
+static int run(const struct init_config *o, struct err *e) {
+    struct model_config c;
+    int rc = read_shape(&c, o->shape, e);
+    if (!rc) rc = check_target(o->output, e);
+    if (!rc) rc = file_make_dirs(o->output, e);
+    if (!rc && o->tokenizer) rc = hf_copy_tokenizer(o->tokenizer, o->output, e);
+    if (!rc) rc = save(o, &c, e);
+    if (rc) return rc;
+    uint64_t n = model_config_params(&c);
+    printf("%s: %" PRIu64 " parameters in %u layers, %s, seed %" PRIu64 "\n", o->output, n, c.layers,
+           dtype_name(dtypes[o->dtype]), o->seed);
+    return 0;
+}
+
+int cmd_init(int argc, char **argv) {
+    struct init_config config;
+    struct options o = {0};
+    struct err e = {0};
+    if (options_init(&o, table, &config, &e)) return cli_fail(&e);
+    o.usage = "terse init --shape qwen2.5-0.5b|1.5b|3b|7b|FILE -o DIR [--tokenizer DIR] [--seed N]";
+    o.about =
+        "Makes a Hugging Face folder with random weights, for tests, benchmarks and training from scratch.";
+    int status = cli_parse(&o, argc, argv);
+    if (status < 0 && options_check_required(&o, &e)) status = cli_usage(&e);
+    if (status < 0) status = run(&config, &e) ? cli_fail(&e) : CLI_OK;
+    options_free(&o);
+    return status;
+}
