@@ -88,7 +88,7 @@ static int save(const struct init_config *o, const struct model_config *c, struc
     struct pool *pool;
     int rc = pool_create(&pool, (unsigned)o->threads, e);
     if (rc) return rc;
-    progress_start(&p, stderr, "init", "MB", 0, megabytes);
+    progress_start(&p, stderr, "init", "megabyte", 0, megabytes);
     rc = hf_random_save(o->output, c, dtype, o->seed, o->shard_size, pool, &p, e);
     if (rc)
         progress_clear(&p);

@@ -254,7 +254,6 @@ static int save_config(const struct model_config *c, enum dtype dtype, const cha
     js_put_uint(&w, "num_attention_heads", c->heads);
     js_put_uint(&w, "num_hidden_layers", c->layers);
     js_put_uint(&w, "num_key_value_heads", c->kv_heads);
-    put_id(&w, "pad_token_id", c->pad);
     js_put_real(&w, "rms_norm_eps", c->rms_eps);
     js_put_real(&w, "rope_theta", c->rope_theta);
     js_put_uint(&w, "sliding_window", c->max_positions);
