@@ -1,12 +1,12 @@
 #include "checkpoints/file.h"
 #include "checkpoints/json_node.h"
+#include "infer/hash.h"
 #include "infer/utf8.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 enum { MAX_DEPTH = 256 };
 
@@ -71,17 +71,6 @@ static int add_node(struct parser *p, struct js node) {
     return 0;
 }
 
-static uint64_t hash_key(const struct js *key, uint64_t seed) {
-    uint64_t h = seed ^ key->size;
-    for (size_t i = 0; i < key->size; i += 8) {
-        uint64_t word = 0;
-        memcpy(&word, key->s + i, key->size - i < 8 ? key->size - i : 8);
-        __extension__ unsigned __int128 m = (unsigned __int128)(h ^ word) * (seed | 1);
-        h = (uint64_t)m ^ (uint64_t)(m >> 64);
-    }
-    return h ^ h >> 29;
-}
-
 static bool same_key(const struct js *a, const struct js *b) {
     return a->size == b->size && memcmp(a->s, b->s, a->size) == 0;
 }
@@ -91,18 +80,16 @@ static int fail_dup(const struct parser *p, const struct js *key) {
                    p->what, key->s, p->at);
 }
 
-/* The hash is seeded by the kernel, so that a file cannot be made to collide. */
 static int check_keys_hashed(const struct parser *p, const struct js *object) {
     size_t slots = 64;
     while (slots < 2 * (size_t)object->size) slots *= 2;
     uint32_t *table = calloc(slots, sizeof *table);
     if (!table) return err_set(p->e, ERR_NOMEM, "%s: no memory for %u keys", p->what, object->size);
-    uint64_t seed = 0x9e3779b97f4a7c15u;
-    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) < 0) seed ^= (uintptr_t)table;
+    uint64_t seed = hash_seed();
     int rc = 0;
     const struct js *key = object + 1;
     for (uint32_t i = 0; i < object->size && !rc; i++, key = js_after(key + 1)) {
-        size_t at = hash_key(key, seed) & (slots - 1);
+        size_t at = hash_bytes(key->s, key->size, seed) & (slots - 1);
         while (table[at] && !same_key(p->nodes + table[at], key)) at = (at + 1) & (slots - 1);
         if (table[at]) rc = fail_dup(p, key);
         table[at] = (uint32_t)(key - p->nodes);

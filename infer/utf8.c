@@ -35,13 +35,15 @@ static size_t ascii_run(const char *s, size_t len) {
     return n;
 }
 
-bool utf8_valid(const char *s, size_t len) {
-    for (size_t i = 0, n; i < len; i += n) {
+size_t utf8_prefix(const char *s, size_t len) {
+    for (size_t i = 0, n;; i += n) {
         i += ascii_run(s + i, len - i);
-        if (i == len) return true;
-        if (!(n = utf8_char(s + i, len - i))) return false;
+        if (i == len || !(n = utf8_char(s + i, len - i))) return i;
     }
-    return true;
+}
+
+bool utf8_valid(const char *s, size_t len) {
+    return utf8_prefix(s, len) == len;
 }
 
 size_t utf8_count(const char *s, size_t len) {
@@ -70,5 +72,45 @@ size_t utf8_encode(uint32_t c, char *out) {
     size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
     for (size_t i = n - 1; i > 0; i--, c >>= 6) out[i] = (char)(0x80 | (c & 0x3f));
     out[0] = (char)((0xf00u >> n & 0xf0) | c);
+    return n;
+}
+
+/* ---- a stream
+ * ----------------------------------------------------------------------------------------------- */
+
+static size_t replacement(char *out) {
+    memcpy(out, "\xef\xbf\xbd", 3);
+    return 3;
+}
+
+/* Adds one byte and takes out whatever it decides: a character, or U+FFFD for bytes that can begin none. */
+static size_t feed_byte(struct utf8_stream *u, char byte, char *out) {
+    size_t n = 0, size;
+    u->held[u->n++] = byte;
+    while (u->n && !utf8_partial(u->held, u->n)) {
+        size_t take = u->n;
+        if ((size = utf8_char(u->held, u->n))) {
+            memcpy(out + n, u->held, take = size);
+            n += size;
+        } else {
+            /* the longest beginning of a character goes, as Unicode advises; the last byte may start anew */
+            while (take > 1 && !utf8_partial(u->held, take)) take--;
+            n += replacement(out + n);
+        }
+        u->n -= take;
+        memmove(u->held, u->held + take, u->n);
+    }
+    return n;
+}
+
+size_t utf8_stream_feed(struct utf8_stream *u, const char *s, size_t len, char *out) {
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++) n += feed_byte(u, s[i], out + n);
+    return n;
+}
+
+size_t utf8_stream_flush(struct utf8_stream *u, char *out) {
+    size_t n = u->n ? replacement(out) : 0;
+    u->n = 0;
     return n;
 }

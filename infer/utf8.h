@@ -12,6 +12,10 @@ size_t utf8_char(const char *s, size_t len);
 /* The code point of the n bytes at s, n as utf8_char() returned it (1..4). */
 unsigned utf8_code(const char *s, size_t n);
 
+/* Bytes of the longest well-formed beginning of s[0..len): `len` when all is well, else the offset of the
+ * first bad or cut character. */
+size_t utf8_prefix(const char *s, size_t len);
+
 /* True when s[0..len) is well-formed throughout. NUL bytes count as characters. */
 bool utf8_valid(const char *s, size_t len);
 
@@ -23,5 +27,18 @@ bool utf8_partial(const char *s, size_t len);
 
 /* Writes code point `c` (not a surrogate, at most 0x10ffff) to out[0..4); returns its bytes, 1..4. */
 size_t utf8_encode(uint32_t c, char *out);
+
+/* Tokens are bytes, and may end inside a character. A stream holds back what is incomplete; start from {0}.
+ */
+struct utf8_stream {
+    char held[4];
+    size_t n;
+};
+
+/* Writes what s[0..len) completes to out, which has room for 3 * len + 3 bytes; returns how many. Bytes that
+ * are no UTF-8 become U+FFFD, one for each longest beginning of a character. */
+size_t utf8_stream_feed(struct utf8_stream *u, const char *s, size_t len, char *out);
+/* At the end: U+FFFD (3 bytes) if a character was left incomplete. */
+size_t utf8_stream_flush(struct utf8_stream *u, char *out);
 
 #endif
