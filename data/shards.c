@@ -129,14 +129,15 @@ static int check_attributes(const struct shards *s, struct hdf5 *h5, const char 
 }
 
 /* Reads a whole column that must have `n` elements; *out is the caller's to free. */
-static int read_column(struct hdf5 *h5, const char *name, enum dtype t, uint64_t n, void **out,
+static int read_column(const struct shard *shard, const char *name, enum dtype t, uint64_t n, void **out,
                        struct err *e) {
+    struct hdf5 *h5 = shard->h5;
     uint64_t have = 0;
     *out = NULL;
     int rc = hdf5_count(h5, name, t, &have, e);
     if (!rc && have != n)
-        rc = err_set(e, ERR_H5_SPACE, "%s has %llu elements, expected %llu", name, (unsigned long long)have,
-                     (unsigned long long)n);
+        rc = err_set(e, ERR_H5_SPACE, "%s: %s has %llu elements, expected %llu", shard->entry.name, name,
+                     (unsigned long long)have, (unsigned long long)n);
     if (!rc) rc = hdf5_check_chunks(h5, name, t, e);
     if (!rc && !(*out = malloc(n * (dtype_bits(t) / 8) + 1)))
         rc = err_set(e, ERR_NOMEM, "no memory for %llu elements of %s", (unsigned long long)n, name);
@@ -155,7 +156,7 @@ static void free_table(struct table *t) {
     free(t->n_labels), free(t->source), free(t->label_from), free(t->label_to), free(t->domain);
 }
 
-static int read_table(struct hdf5 *h5, uint64_t docs, struct table *t, uint64_t *labels, struct err *e) {
+static int read_table(const struct shard *shard, struct table *t, uint64_t *labels, struct err *e) {
     const struct {
         const char *name;
         enum dtype dtype;
@@ -173,11 +174,11 @@ static int read_table(struct hdf5 *h5, uint64_t docs, struct table *t, uint64_t 
     };
     int rc = 0;
     for (size_t i = 0; !rc && i < sizeof plain / sizeof *plain; i++)
-        rc = read_column(h5, plain[i].name, plain[i].dtype, plain[i].n, plain[i].out, e);
+        rc = read_column(shard, plain[i].name, plain[i].dtype, plain[i].n, plain[i].out, e);
     *labels = 0;
     for (uint64_t d = 0; !rc && d < docs; d++) *labels += t->n_labels[d];
-    if (!rc) rc = read_column(h5, "label_from", DTYPE_U32, *labels, (void **)&t->label_from, e);
-    return rc ? rc : read_column(h5, "label_to", DTYPE_U32, *labels, (void **)&t->label_to, e);
+    if (!rc) rc = read_column(shard, "label_from", DTYPE_U32, *labels, (void **)&t->label_from, e);
+    return rc ? rc : read_column(shard, "label_to", DTYPE_U32, *labels, (void **)&t->label_to, e);
 }
 
 static int check_offsets(const struct shards *s, const struct shard *shard, const uint64_t *offset,
@@ -249,7 +250,7 @@ static int load_table(struct shards *s, struct shard *shard, struct err *e) {
         rc = err_set(e, ERR_H5_SPACE, "%s/%s has %llu ids, its manifest says %llu", s->dir, shard->entry.name,
                      (unsigned long long)ids, (unsigned long long)shard->entry.tokens);
     if (!rc) rc = hdf5_check_chunks(shard->h5, "ids", DTYPE_U32, e);
-    if (!rc) rc = read_table(shard->h5, shard->entry.docs, &t, &labels, e);
+    if (!rc) rc = read_table(shard, &t, &labels, e);
     shard->first_doc = s->n_docs;
     if (!rc) rc = take_table(s, shard, &t, labels, e);
     free_table(&t);

@@ -150,6 +150,7 @@ int shards_manifest_load(const char *path, struct js **root, struct shards_origi
     free((void *)origin->source_names);
     free((void *)origin->source_hashes);
     js_free(*root);
+    *origin = (struct shards_origin){0};
     *root = NULL;
     *entries = NULL;
     return rc;

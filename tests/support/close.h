@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-/* Each is relative to the largest magnitude of the wanted array. Beyond `warn` a line is printed, beyond `fail` the
- * test fails. */
+/* Each is relative to the largest magnitude of the wanted array. Beyond `warn` a line is printed, beyond
+ * `fail` the test fails. */
 enum tolerance { TOL_LOGITS, TOL_LOSS, TOL_GRADIENT, TOL_STEPS, TOL_WEIGHTS };
 
 /* Fails the running test, naming `what` and the worst element. */

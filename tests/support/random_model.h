@@ -9,7 +9,7 @@
 struct random_model {
     struct pool *pool;
     struct model *m;
-    struct tensor *tensors;       /* [params_slots] fp32 */
+    struct tensor *tensors; /* [params_slots] fp32 */
     const struct tensor **bound;
     uint32_t slots;
 };
