@@ -11,7 +11,7 @@ struct arena_block {
     _Alignas(16) unsigned char bytes[];
 };
 
-static struct arena_block *block_create(struct arena *a, size_t size, struct err *e) {
+static struct arena_block *block_create(struct pq_arena *a, size_t size, struct err *e) {
     struct arena_block *b = malloc(sizeof *b + size);
     if (!b) {
         err_set(e, ERR_NOMEM, "no memory for %zu bytes", size);
@@ -29,7 +29,7 @@ static struct arena_block *block_create(struct arena *a, size_t size, struct err
     return b;
 }
 
-void *arena_alloc(struct arena *a, uint64_t count, size_t size, struct err *e) {
+void *pq_arena_alloc(struct pq_arena *a, uint64_t count, size_t size, struct err *e) {
     uint64_t bytes, total;
     if (ckd_mul(&bytes, count, size) || ckd_add(&total, a->total, bytes) || total > a->limit) {
         err_set(e, ERR_BOMB, "%llu x %zu bytes wanted after %llu, the limit for a file of this size is %llu",
@@ -54,10 +54,10 @@ static void free_chain(struct arena_block *b) {
     }
 }
 
-void arena_reset(struct arena *a) {
+void pq_arena_reset(struct pq_arena *a) {
     struct arena_block *keep = a->blocks;
     if (keep && keep->size > BLOCK) {
-        arena_free(a);
+        pq_arena_free(a);
         return;
     }
     if (keep) {
@@ -68,7 +68,7 @@ void arena_reset(struct arena *a) {
     a->total = 0;
 }
 
-void arena_free(struct arena *a) {
+void pq_arena_free(struct pq_arena *a) {
     free_chain(a->blocks);
     a->blocks = NULL;
     a->total = 0;

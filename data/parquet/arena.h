@@ -11,18 +11,18 @@
 struct arena_block;
 
 /* All zero, but for limit, is an empty arena. */
-struct arena {
+struct pq_arena {
     struct arena_block *blocks; /* newest first */
     uint64_t total, limit;      /* bytes handed out; how many may be */
 };
 
 /* `count` elements of `size` bytes each, 16-aligned, not cleared, owned by the arena; never NULL-on-success,
  * not even for 0 bytes. NULL on failure: BOMB (over the limit), NOMEM; the arena stays as it was. */
-void *arena_alloc(struct arena *a, uint64_t count, size_t size, struct err *e);
+void *pq_arena_alloc(struct pq_arena *a, uint64_t count, size_t size, struct err *e);
 
 /* Forgets all that was handed out, and keeps at most one small block for the next round. */
-void arena_reset(struct arena *a);
+void pq_arena_reset(struct pq_arena *a);
 /* Frees everything; the arena is empty again. */
-void arena_free(struct arena *a);
+void pq_arena_free(struct pq_arena *a);
 
 #endif

@@ -99,7 +99,7 @@ static int read_field(struct assembler *a, const struct pq_field *f, uint8_t rep
 
 static int read_struct(struct assembler *a, const struct pq_field *f, uint8_t rep, struct pq_datum *out,
                        struct err *e) {
-    struct pq_datum *items = arena_alloc(a->row, f->n_children, sizeof *items, e);
+    struct pq_datum *items = pq_arena_alloc(a->row, f->n_children, sizeof *items, e);
     int code = items ? 0 : e->code;
     for (uint32_t i = 0; !code && i < f->n_children; i++)
         code = read_field(a, f->children[i], rep, &items[i], e);
@@ -115,7 +115,7 @@ static int read_list(struct assembler *a, const struct pq_field *f, uint8_t rep,
     uint64_t n = count_items(first, f->rep);
     if (n > UINT32_MAX)
         return err_set(e, ERR_TOO_MANY, "list '%s' has %llu items", f->name, (unsigned long long)n);
-    struct pq_datum *items = arena_alloc(a->row, n, sizeof *items, e);
+    struct pq_datum *items = pq_arena_alloc(a->row, n, sizeof *items, e);
     int code = items ? 0 : e->code;
     for (uint64_t i = 0; !code && i < n; i++)
         code = read_field(a, f->children[0], i ? f->rep : rep, &items[i], e);

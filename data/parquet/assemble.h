@@ -9,7 +9,7 @@
 struct assembler {
     const struct pq_field *root; /* the struct of the selected columns */
     struct pq_column *columns;   /* by leaf */
-    struct arena *row;           /* what a row is built in */
+    struct pq_arena *row;        /* what a row is built in */
 };
 
 /* Takes the next row of all columns into *out. Errors: PQ_LEVELS, PQ_NULL (columns contradict each other or

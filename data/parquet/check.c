@@ -54,9 +54,9 @@ static int compare_starts(const void *a, const void *b) {
     return (x->start > y->start) - (x->start < y->start);
 }
 
-static int check_overlap(struct pq_meta *m, struct arena *a, struct err *e) {
+static int check_overlap(struct pq_meta *m, struct pq_arena *a, struct err *e) {
     uint64_t n = 0, max = (uint64_t)m->n_groups * m->n_leaves;
-    struct pq_chunk **all = arena_alloc(a, max, sizeof *all, e);
+    struct pq_chunk **all = pq_arena_alloc(a, max, sizeof *all, e);
     if (!all) return e->code;
     for (uint32_t g = 0; g < m->n_groups; g++)
         for (uint32_t i = 0; i < m->n_leaves; i++)
@@ -69,7 +69,7 @@ static int check_overlap(struct pq_meta *m, struct arena *a, struct err *e) {
     return 0;
 }
 
-int meta_check(struct pq_meta *m, uint64_t data_end, struct arena *a, struct err *e) {
+int meta_check(struct pq_meta *m, uint64_t data_end, struct pq_arena *a, struct err *e) {
     uint64_t rows = 0;
     if (m->rows < 0) return err_set(e, ERR_PQ_COUNT, "num_rows is %lld", (long long)m->rows);
     for (uint32_t g = 0; g < m->n_groups; g++) {

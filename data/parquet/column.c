@@ -14,7 +14,7 @@ struct reader {
     struct pq_dict dict;
     bool seen_data;
     uint64_t rows; /* repetition levels of 0 so far */
-    struct arena *keep;
+    struct pq_arena *keep;
     struct err *e;
 };
 
@@ -112,9 +112,9 @@ static int append_levels(struct reader *r, const struct pq_page *page, const str
 }
 
 static int append_values(struct reader *r, const struct pq_page *page, const struct parts *s, uint32_t n) {
-    struct pq_run *run = arena_alloc(r->keep, 1, sizeof *run, r->e);
+    struct pq_run *run = pq_arena_alloc(r->keep, 1, sizeof *run, r->e);
     if (!run) return r->e->code;
-    *run = (struct pq_run){.n = n, .values = arena_alloc(r->keep, n, sizeof *run->values, r->e)};
+    *run = (struct pq_run){.n = n, .values = pq_arena_alloc(r->keep, n, sizeof *run->values, r->e)};
     if (!run->values) return r->e->code;
     int code = values_decode(r->leaf, page->encoding, &r->dict, s->values, s->n_values, run->values, n,
                              r->keep, r->e);
@@ -153,7 +153,7 @@ static int read_dict(struct reader *r, const struct pq_page *page) {
                        page->uncompressed);
     int code = page_decompress(page, (enum pq_codec)r->chunk->codec, 0, r->keep, &data, r->e);
     if (code) return code;
-    struct pq_value *values = arena_alloc(r->keep, page->n_values, sizeof *values, r->e);
+    struct pq_value *values = pq_arena_alloc(r->keep, page->n_values, sizeof *values, r->e);
     if (!values) return r->e->code;
     r->dict = (struct pq_dict){values, page->n_values};
     return values_decode(r->leaf, PQ_PLAIN, NULL, data, page->uncompressed, values, page->n_values, r->keep,
@@ -184,12 +184,12 @@ static int read_pages(struct reader *r, const uint8_t *data, uint64_t start, str
 }
 
 int column_read(struct pq_column *out, const struct pq_source *src, const struct pq_field *leaf,
-                const struct pq_chunk *c, uint64_t rows, struct arena *keep, struct arena *scratch,
+                const struct pq_chunk *c, uint64_t rows, struct pq_arena *keep, struct pq_arena *scratch,
                 struct err *e) {
     struct reader r = {.leaf = leaf, .chunk = c, .out = out, .keep = keep};
     *out = (struct pq_column){0};
-    if (leaf->def && !(out->def = arena_alloc(keep, (uint64_t)c->n_values, 1, e))) return e->code;
-    if (leaf->rep && !(out->rep = arena_alloc(keep, (uint64_t)c->n_values, 1, e))) return e->code;
+    if (leaf->def && !(out->def = pq_arena_alloc(keep, (uint64_t)c->n_values, 1, e))) return e->code;
+    if (leaf->rep && !(out->rep = pq_arena_alloc(keep, (uint64_t)c->n_values, 1, e))) return e->code;
     const uint8_t *data =
         source_read(src, c->start, (size_t)c->bytes, c->codec == PQ_NONE ? keep : scratch, e);
     if (!data) return e->code;

@@ -28,7 +28,7 @@ struct pq_column {
  * `scratch` holds what is needed only meanwhile (the caller resets it).
  * Errors: PQ_*, THRIFT_*, FIELD_*, BOMB, ZSTD, SNAPPY, GZIP, CHANGED, IO; the message says where. */
 int column_read(struct pq_column *out, const struct pq_source *src, const struct pq_field *leaf,
-                const struct pq_chunk *c, uint64_t rows, struct arena *keep, struct arena *scratch,
+                const struct pq_chunk *c, uint64_t rows, struct pq_arena *keep, struct pq_arena *scratch,
                 struct err *e);
 
 #endif

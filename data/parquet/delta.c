@@ -105,9 +105,9 @@ int delta_length(const uint8_t *data, size_t size, struct pq_value *out, uint32_
 }
 
 int delta_prefix(const struct pq_field *leaf, const uint8_t *data, size_t size, struct pq_value *out,
-                 uint32_t n, struct arena *arena, struct err *e) {
+                 uint32_t n, struct pq_arena *arena, struct err *e) {
     struct delta d = {.p = data, .end = data + size, .e = e};
-    struct pq_value *prefix = arena_alloc(arena, n, sizeof *prefix, e);
+    struct pq_value *prefix = pq_arena_alloc(arena, n, sizeof *prefix, e);
     int code = prefix ? read_all(&d, prefix, n) : e->code;
     if (!code) code = read_strings(&d, out, n);
     for (uint32_t i = 0; !code && i < n; i++) {
@@ -116,7 +116,7 @@ int delta_prefix(const struct pq_field *leaf, const uint8_t *data, size_t size, 
             return err_set(e, ERR_PQ_DELTA, "string %u takes %lld bytes of the one before, which has %u", i,
                            (long long)prefix[i].i, before);
         if (prefix[i].i + suffix > INT32_MAX) return err_set(e, ERR_PQ_DELTA, "string %u passes 2 GiB", i);
-        uint8_t *s = arena_alloc(arena, (uint64_t)prefix[i].i + suffix, 1, e);
+        uint8_t *s = pq_arena_alloc(arena, (uint64_t)prefix[i].i + suffix, 1, e);
         if (!s) return e->code;
         if (i) memcpy(s, out[i - 1].s, (size_t)prefix[i].i);
         memcpy(s + prefix[i].i, out[i].s, suffix);

@@ -6,11 +6,11 @@
 
 struct parser {
     struct thrift t;
-    struct arena *arena;
+    struct pq_arena *arena;
 };
 
 static void *alloc(struct parser *p, uint64_t count, size_t size) {
-    void *mem = p->t.code ? NULL : arena_alloc(p->arena, count, size, p->t.e);
+    void *mem = p->t.code ? NULL : pq_arena_alloc(p->arena, count, size, p->t.e);
     if (!mem && !p->t.code) p->t.code = p->t.e->code;
     return mem ? memset(mem, 0, count * size) : NULL;
 }
@@ -211,7 +211,7 @@ static void parse_groups(struct parser *p, const struct thrift_field *parent, st
     }
 }
 
-int meta_parse(struct pq_meta *m, const void *footer, size_t n, struct arena *a, struct err *e) {
+int meta_parse(struct pq_meta *m, const void *footer, size_t n, struct pq_arena *a, struct err *e) {
     struct parser p = {.t = thrift_init(footer, n, e), .arena = a};
     struct thrift_field f = {0};
     *m = (struct pq_meta){0};

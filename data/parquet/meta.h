@@ -50,14 +50,14 @@ struct pq_meta {
 };
 
 /* Parses footer[n] into *m; everything lives in `a`. */
-int meta_parse(struct pq_meta *m, const void *footer, size_t n, struct arena *a, struct err *e);
+int meta_parse(struct pq_meta *m, const void *footer, size_t n, struct pq_arena *a, struct err *e);
 
 /* Builds m->root and m->leaves from m->elements. Errors: PQ_SCHEMA, DEPTH, DUP_KEY, those of the arena. */
-int meta_schema(struct pq_meta *m, struct arena *a, struct err *e);
+int meta_schema(struct pq_meta *m, struct pq_arena *a, struct err *e);
 
 /* Checks counts, and that all chunks lie in bytes [4, data_end) of the file and do not overlap.
  * Errors: PQ_COUNT, PQ_SCHEMA, PQ_OFFSET, PQ_SIZE, OVERLAP, COL_TYPE, those of the arena. */
-int meta_check(struct pq_meta *m, uint64_t data_end, struct arena *a, struct err *e);
+int meta_check(struct pq_meta *m, uint64_t data_end, struct pq_arena *a, struct err *e);
 
 /* Writes the dotted path of leaf `leaf` (wrappers of lists left out), cut to `size` bytes, and returns `out`.
  */

@@ -165,7 +165,7 @@ static int run_codec(enum pq_codec codec, void *dst, size_t expected, const void
     }
 }
 
-int page_decompress(const struct pq_page *page, enum pq_codec codec, size_t skip, struct arena *arena,
+int page_decompress(const struct pq_page *page, enum pq_codec codec, size_t skip, struct pq_arena *arena,
                     const uint8_t **out, struct err *e) {
     size_t from = page->compressed - skip, to = page->uncompressed - skip;
     if (codec == PQ_NONE || !page->is_compressed || !(from | to)) {
@@ -174,7 +174,7 @@ int page_decompress(const struct pq_page *page, enum pq_codec codec, size_t skip
         return err_set(e, ERR_PQ_SIZE, "%zu bytes are not compressed, yet said to hold %zu", from, to);
     }
     struct err why = {0};
-    uint8_t *dst = arena_alloc(arena, to, 1, e);
+    uint8_t *dst = pq_arena_alloc(arena, to, 1, e);
     if (!dst) return e->code;
     *out = dst;
     int code = run_codec(codec, dst, to, page->body + skip, from, &why);

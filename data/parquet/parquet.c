@@ -13,12 +13,12 @@ struct pq {
     char *name;
     struct pq_source source;
     struct pq_meta meta;
-    struct pq_field *root;                  /* the selected columns */
-    struct pq_column *columns;              /* by leaf; of the selected ones, the group that is loaded */
-    struct arena file, group, scratch, row; /* by lifetime; scratch: one column */
-    uint32_t next_group;                    /* the one after the group that is loaded */
-    uint64_t rows_left;                     /* in the loaded group */
-    uint64_t index;                         /* of the next row */
+    struct pq_field *root;                     /* the selected columns */
+    struct pq_column *columns;                 /* by leaf; of the selected ones, the group that is loaded */
+    struct pq_arena file, group, scratch, row; /* by lifetime; scratch: one column */
+    uint32_t next_group;                       /* the one after the group that is loaded */
+    uint64_t rows_left;                        /* in the loaded group */
+    uint64_t index;                            /* of the next row */
     struct pq_datum datum;
 };
 
@@ -66,8 +66,8 @@ static int read_footer(struct pq *p, struct err *e) {
     if (!code) code = meta_check(&p->meta, at, &p->file, e);
     if (code) return code;
     p->root = p->meta.root;
-    p->columns = arena_alloc(&p->file, p->meta.n_leaves, sizeof *p->columns, e);
-    arena_free(&p->scratch);
+    p->columns = pq_arena_alloc(&p->file, p->meta.n_leaves, sizeof *p->columns, e);
+    pq_arena_free(&p->scratch);
     return p->columns ? 0 : e->code;
 }
 
@@ -115,10 +115,10 @@ int pq_open_memory(struct pq **out, const char *name, const void *data, size_t b
 
 void pq_close(struct pq *p) {
     if (!p) return;
-    arena_free(&p->file);
-    arena_free(&p->group);
-    arena_free(&p->scratch);
-    arena_free(&p->row);
+    pq_arena_free(&p->file);
+    pq_arena_free(&p->group);
+    pq_arena_free(&p->scratch);
+    pq_arena_free(&p->row);
     source_close(&p->source);
     free(p->name);
     free(p);
@@ -140,8 +140,8 @@ static struct pq_field *find_child(const struct pq_field *f, const char *name) {
 
 int pq_select(struct pq *p, const char *const *names, uint32_t n, struct err *e) {
     struct err why = {0};
-    struct pq_field *root = arena_alloc(&p->file, 1, sizeof *root, &why);
-    struct pq_field **children = root ? arena_alloc(&p->file, n, sizeof *children, &why) : NULL;
+    struct pq_field *root = pq_arena_alloc(&p->file, 1, sizeof *root, &why);
+    struct pq_field **children = root ? pq_arena_alloc(&p->file, n, sizeof *children, &why) : NULL;
     if (!children) return named(p, &why, e);
     for (uint32_t i = 0; i < n; i++) {
         children[i] = find_child(p->meta.root, names[i]);
@@ -170,7 +170,7 @@ static int load_leaf(struct pq *p, const struct pq_group *g, uint32_t leaf, stru
     else
         column_read(&p->columns[leaf], &p->source, f, &g->chunks[leaf], (uint64_t)g->rows, &p->group,
                     &p->scratch, &why);
-    arena_reset(&p->scratch);
+    pq_arena_reset(&p->scratch);
     if (!why.code) return 0;
     return err_set(e, why.code, "row group %u, column %s: %s", (unsigned)(g - p->meta.groups),
                    meta_leaf_path(p->meta.root, leaf, path, sizeof path), why.msg);
@@ -181,7 +181,7 @@ static int load_group(struct pq *p, struct err *e) {
     const struct pq_group *g = &p->meta.groups[p->next_group++];
     uint64_t bytes = 0;
     int code = 0;
-    arena_free(&p->group);
+    pq_arena_free(&p->group);
     for (uint32_t i = 0; i < p->meta.n_leaves; i++) bytes += (uint64_t)g->chunks[i].bytes;
     p->group.limit = PQ_GROUP_FLOOR + PQ_RATIO * bytes;
     p->row.limit = p->group.limit;
@@ -196,7 +196,7 @@ static int load_group(struct pq *p, struct err *e) {
 static int next_row(struct pq *p, struct err *e) {
     struct assembler a = {p->root, p->columns, &p->row};
     struct err why = {0};
-    arena_reset(&p->row);
+    pq_arena_reset(&p->row);
     int code = assemble_row(&a, &p->datum, &why);
     if (!code && p->rows_left == 1) code = assemble_end(&a, &why);
     if (code) return err_set(e, code, "row %llu: %s", (unsigned long long)p->index, why.msg);

@@ -8,7 +8,7 @@
 struct builder {
     struct pq_meta *m;
     uint32_t next; /* element to be taken next */
-    struct arena *arena;
+    struct pq_arena *arena;
     struct err *e;
 };
 
@@ -46,12 +46,12 @@ static const struct pq_element *take(struct builder *b, int depth) {
 
 static struct pq_field *field_create(struct builder *b, const struct pq_element *el, enum pq_kind kind,
                                      struct levels at, uint32_t n_children) {
-    struct pq_field *f = arena_alloc(b->arena, 1, sizeof *f, b->e);
+    struct pq_field *f = pq_arena_alloc(b->arena, 1, sizeof *f, b->e);
     if (!f) return NULL;
     *f = (struct pq_field){.name = el->name, .kind = kind, .def = at.def, .rep = at.rep};
     f->first_leaf = b->m->n_leaves;
     f->n_children = n_children;
-    f->children = arena_alloc(b->arena, n_children, sizeof *f->children, b->e);
+    f->children = pq_arena_alloc(b->arena, n_children, sizeof *f->children, b->e);
     return f->children ? f : NULL;
 }
 
@@ -73,7 +73,7 @@ static int compare_names(const void *a, const void *b) {
 }
 
 static int names_differ(struct builder *b, const struct pq_field *f) {
-    const char **names = arena_alloc(b->arena, f->n_children, sizeof *names, b->e);
+    const char **names = pq_arena_alloc(b->arena, f->n_children, sizeof *names, b->e);
     if (!names) return b->e->code;
     for (uint32_t i = 0; i < f->n_children; i++) names[i] = f->children[i]->name;
     qsort(names, f->n_children, sizeof *names, compare_names);
@@ -152,11 +152,11 @@ static struct pq_field *build_field(struct builder *b, struct levels at) {
     return f;
 }
 
-int meta_schema(struct pq_meta *m, struct arena *a, struct err *e) {
+int meta_schema(struct pq_meta *m, struct pq_arena *a, struct err *e) {
     struct builder b = {.m = m, .arena = a, .e = e};
     m->n_leaves = 0;
     if (!m->n_elements) return err_set(e, ERR_PQ_SCHEMA, "the schema is empty");
-    m->leaves = arena_alloc(a, m->n_elements, sizeof *m->leaves, e);
+    m->leaves = pq_arena_alloc(a, m->n_elements, sizeof *m->leaves, e);
     if (!m->leaves) return e->code;
     if (m->elements[0].type >= 0) return err_set(e, ERR_PQ_SCHEMA, "the schema's root is not a group");
     const struct pq_element *root = take(&b, 0);

@@ -25,10 +25,10 @@ void source_close(struct pq_source *s) {
     s->fd = -1;
 }
 
-const uint8_t *source_read(const struct pq_source *s, uint64_t offset, size_t n, struct arena *arena,
+const uint8_t *source_read(const struct pq_source *s, uint64_t offset, size_t n, struct pq_arena *arena,
                            struct err *e) {
     if (s->fd < 0) return s->memory + offset;
-    uint8_t *out = arena_alloc(arena, n, 1, e);
+    uint8_t *out = pq_arena_alloc(arena, n, 1, e);
     for (size_t done = 0; out && done < n;) {
         ssize_t r = pread(s->fd, out + done, n - done, (off_t)(offset + done));
         if (r > 0)

@@ -20,7 +20,7 @@ void source_close(struct pq_source *s);
 /* n bytes at `offset`, which must lie inside: in the caller's memory, or copied into `arena`. NULL on
  * failure: CHANGED (the file has become shorter), IO, those of the arena. Files are read, not mapped: a
  * mapped file that somebody truncates kills the process. */
-const uint8_t *source_read(const struct pq_source *s, uint64_t offset, size_t n, struct arena *arena,
+const uint8_t *source_read(const struct pq_source *s, uint64_t offset, size_t n, struct pq_arena *arena,
                            struct err *e);
 
 #endif

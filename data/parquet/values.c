@@ -123,10 +123,10 @@ static int dictionary(const struct pq_dict *dict, const uint8_t *data, size_t si
 
 /* Byte k of value i is at data[k * n + i]. */
 static int split_streams(const struct pq_field *leaf, const uint8_t *data, size_t size, struct pq_value *out,
-                         uint32_t n, struct arena *arena, struct err *e) {
+                         uint32_t n, struct pq_arena *arena, struct err *e) {
     uint32_t each = value_bytes(leaf);
     if ((uint64_t)n * each != size) return too_short("BYTE_STREAM_SPLIT", n, size, e);
-    uint8_t *joined = arena_alloc(arena, n, each, e);
+    uint8_t *joined = pq_arena_alloc(arena, n, each, e);
     if (!joined) return e->code;
     for (uint32_t k = 0; k < each; k++)
         for (uint32_t i = 0; i < n; i++) joined[(size_t)i * each + k] = data[(size_t)k * n + i];
@@ -135,7 +135,7 @@ static int split_streams(const struct pq_field *leaf, const uint8_t *data, size_
 }
 
 int values_decode(const struct pq_field *leaf, enum pq_encoding encoding, const struct pq_dict *dict,
-                  const uint8_t *data, size_t size, struct pq_value *out, uint32_t n, struct arena *arena,
+                  const uint8_t *data, size_t size, struct pq_value *out, uint32_t n, struct pq_arena *arena,
                   struct err *e) {
     enum pq_type t = leaf->type;
     switch (encoding) {

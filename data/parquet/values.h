@@ -38,7 +38,7 @@ struct pq_dict {
  * dictionary, or into memory of `arena`. Errors: PQ_BYTES, PQ_BITS, PQ_RLE, PQ_DICT, PQ_DELTA,
  * PQ_UNSUPPORTED (encoding and type do not go together), those of the arena; `out` is then unspecified. */
 int values_decode(const struct pq_field *leaf, enum pq_encoding encoding, const struct pq_dict *dict,
-                  const uint8_t *data, size_t size, struct pq_value *out, uint32_t n, struct arena *arena,
+                  const uint8_t *data, size_t size, struct pq_value *out, uint32_t n, struct pq_arena *arena,
                   struct err *e);
 
 /* The DELTA encodings (delta.c), with the arguments of values_decode(). */
@@ -46,6 +46,6 @@ int delta_binary(const struct pq_field *leaf, const uint8_t *data, size_t size, 
                  uint32_t n, struct err *e);
 int delta_length(const uint8_t *data, size_t size, struct pq_value *out, uint32_t n, struct err *e);
 int delta_prefix(const struct pq_field *leaf, const uint8_t *data, size_t size, struct pq_value *out,
-                 uint32_t n, struct arena *arena, struct err *e);
+                 uint32_t n, struct pq_arena *arena, struct err *e);
 
 #endif
