@@ -157,6 +157,7 @@ static void free_table(struct table *t) {
 }
 
 static int read_table(const struct shard *shard, struct table *t, uint64_t *labels, struct err *e) {
+    const uint64_t docs = shard->entry.docs;
     const struct {
         const char *name;
         enum dtype dtype;
