@@ -15,8 +15,8 @@
 
 enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 75 };
 
-/* A command. `run` gets argv[0] = its own name and returns the exit status. It lives in FOLDER/cmd_NAME.c,
- * its prototype in FOLDER/commands.h, its row in rl/main_terse.c. */
+/* A command. `run` gets argv[0] = its own name and returns the exit status. It lives in FOLDER/cmd_NAME.c
+ * and .h, its row in rl/main_terse.c. */
 struct command {
     const char *name, *summary; /* summary: one phrase, lower case, no full stop */
     int (*run)(int argc, char **argv);

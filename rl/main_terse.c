@@ -4,7 +4,10 @@
 #include "infer/cli.h"
 
 static const struct command commands[] = {
-    {.name = "init", .summary = "make a model with random weights", .run = cmd_init},
+    {.name = "init",
+     .summary = "make a model with random weights",
+     .run = cmd_init,
+     .group = "Models and data"},
     {.name = "data", .summary = "look at training data", .run = cmd_data},
     {0},
 };
@@ -12,6 +15,7 @@ static const struct command commands[] = {
 static const struct program terse = {
     .name = "terse",
     .about = "Teaches small Qwen2.5 language models to reason briefly, and runs them.",
+    .first = "terse data cat data/nano/sft.parquet -n 3",
     .commands = commands,
 };
 
