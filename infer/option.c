@@ -86,18 +86,22 @@ static bool is_part(const char *name, const char *key) {
     return strlen(name) >= 4 && strcasestr(key, name) != NULL;
 }
 
-/* The row a mistyped key most likely means; NULL when none is near. */
-static const struct option *nearest(const struct options *o, const char *key) {
+/* Names of the rows a mistyped key may mean, "a", "a or b"; "" when none is near. A typing slip names one
+ * row; short forms, where none slipped, up to three. */
+static const char *nearest(const struct options *o, const char *key, char *buf, size_t cap) {
     const char *dot = strrchr(key, '.');
     if (dot) key = dot + 1;
-    const struct option *best = NULL, *related = NULL;
-    int limit = strlen(key) > 9 ? 3 : strlen(key) > 4 ? 2 : 1, least = limit + 1;
+    int limit = strlen(key) > 9 ? 3 : strlen(key) > 4 ? 2 : 1, least = limit + 1, named = 0;
+    size_t n = 0;
+    *buf = 0;
     for (const struct option *row = o->table; row->key; row++) {
         int d = option_distance(key, row->key);
-        if (d < least) least = d, best = row;
-        if (!related && (are_initials(key, row->key) || is_part(key, row->key))) related = row;
+        if (d < least) least = d, snprintf(buf, cap, "%s", row->key);
     }
-    return best ? best : related;
+    for (const struct option *row = o->table; least > limit && row->key && named < 3; row++)
+        if (are_initials(key, row->key) || is_part(key, row->key))
+            n += (size_t)snprintf(buf + n, cap - n, "%s%s", named++ ? " or " : "", row->key);
+    return buf;
 }
 
 static const struct option_foreign *find_foreign(const struct options *o, const char *key) {
@@ -113,11 +117,11 @@ static int unknown_key(const struct options *o, const char *key, const char *whe
     if (f)
         return err_set(e, ERR_CFG_CONFLICT, "key %s belongs to %s, and this is another kind of run (%s)", q.s,
                        f->belongs_to, where);
-    const struct option *row = nearest(o, key);
-    if (!row)
+    char meant[256];
+    if (!*nearest(o, key, meant, sizeof meant))
         return err_set(e, ERR_KEY_UNKNOWN, "unknown key %s (%s); --help lists the keys there are", q.s,
                        where);
-    return err_set(e, ERR_KEY_UNKNOWN, "unknown key %s (%s); did you mean %s?", q.s, where, row->key);
+    return err_set(e, ERR_KEY_UNKNOWN, "unknown key %s (%s); did you mean %s?", q.s, where, meant);
 }
 
 /* ---- values -------------------------------------------------------------------------------------------- */

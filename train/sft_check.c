@@ -55,7 +55,8 @@ static int settle_batch(struct sft_config *c, struct options *o, struct err *e) 
 static int settle(struct sft_config *c, struct options *o, struct err *e) {
     int rc = settle_pair(o, "max_steps", "num_train_epochs", e);
     if (!rc) rc = settle_pair(o, "warmup_steps", "warmup_ratio", e);
-    if (!rc) rc = settle_pair(o, "eval_dataset", "val_size", e);
+    /* An empty list and a size of 0 are what a run record says of a run without evaluation. */
+    if (!rc && c->eval_dataset.n && c->val_size > 0) rc = settle_pair(o, "eval_dataset", "val_size", e);
     return rc ? rc : settle_batch(c, o, e);
 }
 
