@@ -49,7 +49,9 @@ static void note_text(const struct option *row, char *buf, size_t cap) {
     const char *value = row->preset ? row->preset : row->unset;
     bool is_off = row->type == OPT_BOOL && (!row->preset || !strcmp(row->preset, "false"));
     int n = snprintf(buf, cap, "%s", row->help);
-    if (row->choices) n += snprintf(buf + n, cap - (size_t)n, ": %s", row->choices);
+    char choice[64];
+    for (int i = 0; *option_choice(row, i, choice, sizeof choice); i++)
+        n += snprintf(buf + n, cap - (size_t)n, "%s%s", i ? ", " : ": ", choice);
     const char *unit = row->unit ? row->unit : "", *semicolon = row->unit ? "; " : "";
     if (row->required)
         snprintf(buf + n, cap - (size_t)n, " (%s%srequired)", unit, semicolon);

@@ -5,11 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AXIS_WIDTH = 9, MIN_WIDTH = 24, MIN_HEIGHT = 5, MAX_SIZE = 1000 };
+enum { MIN_WIDTH = 24, MIN_HEIGHT = 5, MAX_SIZE = 1000 };
 
 /* The curve on a grid of dots; a braille character holds 2 x 4 of them. */
 struct canvas {
     int columns, rows;   /* characters */
+    int margin;          /* columns left of it: labels and the axis */
     int per_x, per_y;    /* dots in a character */
     unsigned char *dots; /* [rows][columns] braille bits, or 0/1 */
     double *column;      /* [columns * per_x] mean of the points there, NaN none */
@@ -69,13 +70,28 @@ static void trace(struct canvas *c) {
     }
 }
 
+static double label_at(const struct canvas *c, int row) {
+    return c->high - (c->high - c->low) * row / (c->rows - 1);
+}
+
+static bool is_labelled(const struct canvas *c, int row) {
+    return row == 0 || row == c->rows - 1 || (c->rows >= 7 && row == c->rows / 2);
+}
+
+static void set_margin(struct canvas *c, int width) {
+    for (int row = 0; row < c->rows; row++)
+        if (is_labelled(c, row)) {
+            int n = snprintf(NULL, 0, "%.4g", label_at(c, row));
+            if (n + 2 > c->margin) c->margin = n + 2;
+        }
+    c->columns = width - c->margin;
+}
+
 static void print_row(const struct canvas *c, int row, bool unicode, FILE *f) {
-    bool labelled = row == 0 || row == c->rows - 1 || (c->rows >= 7 && row == c->rows / 2);
-    double y = c->high - (c->high - c->low) * row / (c->rows - 1);
-    if (labelled)
-        fprintf(f, "%*.4g %s", AXIS_WIDTH - 2, y, unicode ? "\u2524" : "+");
+    if (is_labelled(c, row))
+        fprintf(f, "%*.4g %s", c->margin - 2, label_at(c, row), unicode ? "\u2524" : "+");
     else
-        fprintf(f, "%*s%s", AXIS_WIDTH - 1, "", unicode ? "\u2502" : "|");
+        fprintf(f, "%*s%s", c->margin - 1, "", unicode ? "\u2502" : "|");
     for (int x = 0; x < c->columns; x++) {
         unsigned char d = c->dots[row * c->columns + x];
         if (!unicode)
@@ -93,17 +109,21 @@ static void print_axis(const struct canvas *c, const struct textplot *p, FILE *f
     snprintf(first, sizeof first, "%.6g", p->x_first);
     snprintf(last, sizeof last, "%.24s%s%.6g", p->x_label ? p->x_label : "", p->x_label ? " " : "",
              p->x_last);
-    fprintf(f, "%*s%s", AXIS_WIDTH - 1, "", p->unicode ? "\u2514" : "+");
-    for (int x = 0; x < c->columns; x++) fputs(p->unicode ? "\u2500" : "-", f);
     int gap = c->columns - (int)strlen(first) - (int)strlen(last);
-    fprintf(f, "\n%*s%s%*s%s\n", AXIS_WIDTH, "", first, gap > 1 ? gap : 1, "", last);
+    fprintf(f, "%*s%s", c->margin - 1, "", p->unicode ? "\u2514" : "+");
+    for (int x = 0; x < c->columns; x++) fputs(p->unicode ? "\u2500" : "-", f);
+    if (gap > 0)
+        fprintf(f, "\n%*s%s%*s%s\n", c->margin, "", first, gap, "", last);
+    else
+        fprintf(f, "\n%*s%s\n", c->margin, "", first);
 }
 
 static int canvas_init(struct canvas *c, const struct textplot *p, struct err *e) {
-    *c = (struct canvas){.columns = p->width - AXIS_WIDTH,
-                         .rows = p->height - 2 - (p->title != NULL),
-                         .per_x = p->unicode ? 2 : 1,
-                         .per_y = p->unicode ? 4 : 1};
+    *c = (struct canvas){
+        .rows = p->height - 2 - (p->title != NULL), .per_x = p->unicode ? 2 : 1, .per_y = p->unicode ? 4 : 1};
+    int rc = set_range(c, p, e);
+    if (rc) return rc;
+    set_margin(c, p->width);
     c->dots = calloc((size_t)c->columns * (size_t)c->rows, 1);
     c->column = calloc((size_t)(c->columns * c->per_x), sizeof *c->column);
     return c->dots && c->column ? 0 : err_set(e, ERR_NOMEM, "no memory for a plot");
@@ -115,11 +135,10 @@ int textplot_draw(const struct textplot *p, FILE *f, struct err *e) {
         return err_set(e, ERR_FIELD_RANGE, "a plot of %d x %d characters; expected %d x %d up to %d x %d",
                        p->width, p->height, MIN_WIDTH, MIN_HEIGHT, MAX_SIZE, MAX_SIZE);
     int rc = canvas_init(&c, p, e);
-    if (!rc) rc = set_range(&c, p, e);
     if (!rc) {
         average_columns(&c, p);
         trace(&c);
-        if (p->title) fprintf(f, "%*s%s\n", AXIS_WIDTH, "", p->title);
+        if (p->title) fprintf(f, "%*s%.*s\n", c.margin, "", c.columns, p->title);
         for (int row = 0; row < c.rows; row++) print_row(&c, row, p->unicode, f);
         print_axis(&c, p, f);
     }
