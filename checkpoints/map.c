@@ -29,7 +29,7 @@ static struct guard {
     atomic_bool hit;
 } guards[MAP_MAX_FILES];
 
-static struct sigaction before;
+static struct sigaction before; /* what SIGBUS did without us */
 static uintptr_t page_size;
 
 static struct guard *guard_of(uintptr_t at) {
@@ -39,32 +39,38 @@ static struct guard *guard_of(uintptr_t at) {
 }
 
 static void on_sigbus(int sig, siginfo_t *info, void *context) {
+    (void)context;
     int saved = errno;
     uintptr_t at = (uintptr_t)info->si_addr;
     struct guard *g =
         info->si_code > 0 ? guard_of(at) : NULL; /* > 0: from the kernel, so the address is one */
     void *page = (void *)(at & ~(page_size - 1));
-    if (g && mmap(page, page_size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == page)
+    if (g && mmap(page, page_size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == page) {
         atomic_store(&g->hit, true);
-    else if (before.sa_flags & SA_SIGINFO)
-        before.sa_sigaction(sig, info, context);
-    else if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN)
-        before.sa_handler(sig);
-    else
-        sigaction(SIGBUS, &before, NULL); /* the same access faults again, and meets the default */
+    } else {
+        sigaction(SIGBUS, &before, NULL); /* the same access faults again, and meets what was before */
+        if (info->si_code <= 0) raise(sig);
+    }
     errno = saved;
 }
 
+/* With every map, not once: others install handlers too. */
 static void install(void) {
-    struct sigaction a = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    struct sigaction now, ours = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    sigemptyset(&ours.sa_mask);
+    pthread_mutex_lock(&lock);
     page_size = (uintptr_t)sysconf(_SC_PAGESIZE);
-    sigemptyset(&a.sa_mask);
-    sigaction(SIGBUS, &a, &before);
+    sigaction(SIGBUS, NULL, &now);
+    if (!(now.sa_flags & SA_SIGINFO) || now.sa_sigaction != on_sigbus) {
+        before = now;
+        sigaction(SIGBUS, &ours, NULL);
+    }
+    pthread_mutex_unlock(&lock);
 }
 
 static int guard_take(void) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, install);
+    install();
     for (int i = 0; i < MAP_MAX_FILES; i++)
         if (!atomic_exchange(&guards[i].used, true)) return i;
     return -1;
