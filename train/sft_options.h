@@ -15,6 +15,7 @@
 #ifndef TERSE_TRAIN_SFT_OPTIONS_H
 #define TERSE_TRAIN_SFT_OPTIONS_H
 
+#include "checkpoints/sha256.h"
 #include "infer/config.h"
 #include "infer/option.h"
 
@@ -102,5 +103,8 @@ int sft_config_check_resources(const struct sft_config *c, uint64_t disk_bytes, 
  * that differs among those that decide the result. 0 when output_dir has no config.yaml, with
  * overwrite_output_dir, or when all of them agree. Part of sft_config_check(). */
 int sft_config_check_run(const struct sft_config *c, const struct options *o, struct err *e);
+
+/* SHA-256 over the values of the keys that decide a run's result. Errors: NOMEM. */
+int sft_config_digest(const struct options *o, char hex[SHA256_HEX], struct err *e);
 
 #endif

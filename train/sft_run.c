@@ -68,3 +68,21 @@ int sft_config_check_run(const struct sft_config *c, const struct options *o, st
     options_free(&then);
     return rc;
 }
+
+int sft_config_digest(const struct options *o, char hex[SHA256_HEX], struct err *e)
+{
+    char *text = NULL;
+    size_t n = 0;
+    FILE *f = open_memstream(&text, &n);
+    if (!f) return err_set(e, ERR_NOMEM, "no memory for the digest of the settings");
+    for (const struct option *row = o->table; row->key; row++) {
+        if (is_free(row->key)) continue;
+        fprintf(f, "%s: ", row->key);
+        options_dump_value(o, row, f);
+        fputc('\n', f);
+    }
+    fclose(f);
+    sha256_hex(text, n, hex);
+    free(text);
+    return 0;
+}

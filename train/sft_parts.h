@@ -1,0 +1,78 @@
+/* The insides of a run, for train/sft*.c only. */
+#ifndef TERSE_TRAIN_SFT_PARTS_H
+#define TERSE_TRAIN_SFT_PARTS_H
+
+#include "checkpoints/file.h"
+#include "checkpoints/hf_model.h"
+#include "checkpoints/sha256.h"
+#include "data/loader.h"
+#include "infer/progress.h"
+#include "infer/tokenizer.h"
+#include "train/metrics.h"
+#include "train/micro.h"
+#include "train/optim.h"
+#include "train/sft.h"
+
+/* A packed row that outlives the loader's next call. */
+struct row_copy {
+    struct shard_doc *docs; /* [max_docs_row] */
+    uint32_t *ids;          /* [cutoff_len] */
+    uint32_t n_docs, tokens, labels;
+};
+
+struct sft {
+    struct sft_config *c;
+    struct options *o;
+    const struct sft_events *ev;
+    struct file_lock lock;
+    int locked;
+
+    struct pool *pool;
+    struct hf_model *hf;
+    struct tokenizer *tokenizer;
+    struct model *m;
+    struct adapter *adapter; /* NULL when dense */
+    struct lora *lora;
+    struct trainee trainee;
+    struct optim optim;
+    struct micro *micro;
+    struct sft_memory memory;
+
+    struct shards *shards, *eval_shards; /* eval_shards NULL: val_size decides */
+    struct loader *loader, *eval;        /* eval NULL: nothing is held out */
+    struct row_copy *rows;               /* [train_batch_size] of a step */
+    uint32_t row_docs;                   /* documents a row holds at most */
+    uint32_t micro_docs;                 /* of which go through a pass together */
+    float **slots;                       /* [params_slots] scratch of trainee_grads */
+    uint64_t rows_an_epoch, total_steps;
+
+    struct metrics metrics;
+    /* what a state holds beside weights and moments */
+    int64_t step, tokens;
+    int64_t cursor[3]; /* loader_pos */
+    double seconds;
+    char digest_base[SHA256_HEX], digest_tokenizer[SHA256_HEX], digest_config[SHA256_HEX];
+    double loss_sum; /* since the last logged step */
+    int64_t loss_steps;
+};
+
+/* sft_data.c: shards, loaders and the rows of a step. */
+int sft_data_open(struct sft *s, struct err *e);
+void sft_data_close(struct sft *s);
+/* Reads the next step's rows into s->rows; *labels: tokens to learn from in all of them. */
+int sft_rows_next(struct sft *s, int64_t *labels, struct err *e);
+int sft_row_copy(struct sft *s, const struct packed_row *from, struct row_copy *to, struct err *e);
+int sft_rows_alloc(struct sft *s, struct err *e);
+
+/* sft_shards.c: opens the token shards of these files, made first where they are not there or not of these
+ * settings. name: of the folder below output_dir. */
+int sft_shards_build(struct sft *s, const struct string_list *files, const char *name, struct shards **out,
+                     struct err *e);
+
+/* sft_state.c */
+int sft_state_save(struct sft *s, struct err *e);
+int sft_state_prepare(struct sft *s, struct err *e);
+
+void sft_note(const struct sft *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
