@@ -25,8 +25,8 @@ void sft_note(const struct sft *s, const char *fmt, ...)
 
 static enum weight_type compute_type(const struct sft *s)
 {
-    if (s->c->compute_dtype == DTYPE_AUTO) return s->hf->dtype == DTYPE_BF16 ? WT_BF16 : WT_F32;
-    return s->c->compute_dtype == DTYPE_FP32 ? WT_F32 : WT_BF16;
+    if (s->c->compute_dtype == COMPUTE_AUTO) return s->hf->dtype == DTYPE_BF16 ? WT_BF16 : WT_F32;
+    return s->c->compute_dtype == COMPUTE_FP32 ? WT_F32 : WT_BF16;
 }
 
 static int model_open(struct sft *s, struct err *e)
