@@ -2,6 +2,8 @@
 #include "checkpoints/cmd_init.h"
 #include "data/cmd_data.h"
 #include "infer/cli.h"
+#include "train/cmd_plot.h"
+#include "train/cmd_sft.h"
 
 static const struct command commands[] = {
     {.name = "init",
@@ -9,6 +11,8 @@ static const struct command commands[] = {
      .run = cmd_init,
      .group = "Models and data"},
     {.name = "data", .summary = "look at training data", .run = cmd_data},
+    {.name = "sft", .summary = "fine-tune a model on conversations", .run = cmd_sft, .group = "Training"},
+    {.name = "plot", .summary = "draw a curve of a run's metrics", .run = cmd_plot},
     {0},
 };
 

@@ -43,6 +43,14 @@ static void on_step(void *ctx, const struct sft_step *s)
     if (s->step == s->total) progress_finish(&sc->bar, s->step, note);
 }
 
+static void on_tokenised(void *ctx, uint64_t rows, uint64_t total)
+{
+    struct screen *sc = ctx;
+    if (rows == 1) progress_start(&sc->bar, stderr, "tokenise", "row", 0, total);
+    progress_update(&sc->bar, rows, NULL);
+    if (rows == total) progress_clear(&sc->bar);
+}
+
 static int on_interrupted(void *ctx)
 {
     (void)ctx;
@@ -91,7 +99,7 @@ static int finish(struct sft *s, const struct sft_config *c, struct err *e)
 static int run(struct sft_config *c, struct options *o, struct err *e)
 {
     struct screen sc = {.eval_loss = NAN};
-    struct sft_events ev = {on_note, on_step, on_interrupted, &sc};
+    struct sft_events ev = {on_note, on_step, on_tokenised, on_interrupted, &sc};
     struct sft *s;
     int r = c->config ? yaml_load_options(c->config, o, e) : 0;
     if (!r) r = options_check_required(o, e);

@@ -28,7 +28,8 @@ struct sft_step {
 struct sft_events {
     void (*note)(void *ctx, const char *sentence);
     void (*step)(void *ctx, const struct sft_step *s);
-    int (*interrupted)(void *ctx); /* nonzero: save and stop */
+    void (*tokenised)(void *ctx, uint64_t rows, uint64_t total); /* rows of the data, while shards are made */
+    int (*interrupted)(void *ctx);                               /* nonzero: save and stop */
     void *ctx;
 };
 

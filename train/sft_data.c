@@ -1,6 +1,5 @@
 /* What a run reads: token shards, made when absent, and packed rows from them. */
 #include "train/sft_parts.h"
-#include "data/build.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -63,7 +63,7 @@ static const struct option table[] = {
      .min = 2,
      .max = CUTOFF_MAX,
      .unit = "tokens",
-     .help = "length of a row; longer conversations are left out"},
+     .help = "length of a row; longer conversations are cut at the end"},
     {.key = "packing",
      .type = OPT_BOOL,
      AT(packing),

@@ -82,7 +82,7 @@ int sft_config_digest(const struct options *o, char hex[SHA256_HEX], struct err 
         fputc('\n', f);
     }
     fclose(f);
-    sha256_hex(text, n, hex);
+    int rc = sha256_hex(text, n, hex, e);
     free(text);
-    return 0;
+    return rc;
 }

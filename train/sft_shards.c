@@ -1,3 +1,62 @@
 /* Token shards of a run: found by what they were made of, made when absent. */
 #include "data/build.h"
 #include "train/sft_parts.h"
+
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Names with wildcards become the files they match, sorted; a plain name stays. */
+static int names_expand(const struct string_list *names, glob_t *g, struct err *e)
+{
+    memset(g, 0, sizeof *g);
+    for (size_t i = 0; i < names->n; i++) {
+        int r = glob(names->items[i], GLOB_NOCHECK | (i ? GLOB_APPEND : 0), NULL, g);
+        if (r == GLOB_NOSPACE) return err_set(e, ERR_NOMEM, "no memory for the files of %s", names->items[i]);
+        if (r) return err_set(e, ERR_EACCES, "cannot list the files of %s", names->items[i]);
+    }
+    return 0;
+}
+
+static int dir_of(const struct sft *s, const char *name, char dir[FILE_PATH], struct err *e)
+{
+    const char *given = s->c->tokenized_path;
+    if (given) return file_path(dir, e, strcmp(name, "tokens") ? "%s-eval" : "%s", given);
+    return file_path(dir, e, "%s/%s", s->c->output_dir, name);
+}
+
+static int interrupted(void *ctx, uint64_t done, uint64_t total)
+{
+    const struct sft *s = ctx;
+    if (s->ev->tokenised) s->ev->tokenised(s->ev->ctx, done, total);
+    return s->ev->interrupted && s->ev->interrupted(s->ev->ctx);
+}
+
+int sft_shards_build(struct sft *s, const struct string_list *files, const char *name, struct shards **out,
+                     struct err *e)
+{
+    char dir[FILE_PATH], text[256];
+    struct build_report report;
+    glob_t g;
+    int r = dir_of(s, name, dir, e);
+    if (!r) r = names_expand(files, &g, e);
+    if (r) return r;
+    struct build_config c = {
+        .files = (const char *const *)g.gl_pathv,
+        .n_files = (uint32_t)g.gl_pathc,
+        .tokenizer = s->tokenizer,
+        .system = s->c->system_prompt,
+        .cutoff_len = (uint32_t)s->c->cutoff_len,
+        .all_turns = !s->adapter || s->adapter->cfg.gate == GATE_ALL,
+        .max_samples = (uint64_t)s->c->max_samples,
+        .vocab = s->m->c.vocab,
+        .progress = interrupted,
+        .ctx = s,
+    };
+    r = data_build(dir, &c, &report, e);
+    globfree(&g);
+    if (r) return r;
+    build_report_text(&report, text, sizeof text);
+    sft_note(s, "%s", text);
+    return shards_open(out, dir, 0, e);
+}
