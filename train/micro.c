@@ -190,6 +190,12 @@ static void prompts_run(struct micro *u, const struct shard_doc *docs, uint32_t 
 
 /* ---- the taped part ------------------------------------------------------------------------------------------ */
 
+uint64_t micro_dropout_key(uint64_t key, const struct shard_doc *d, uint32_t t)
+{
+    uint64_t doc = (key ^ (d->source_row * 0x9e3779b97f4a7c15u + d->source)) * 0xbf58476d1ce4e5b9u;
+    return doc + (uint64_t)t * 0x94d049bb133111ebu;
+}
+
 /* Labels of the taped rows, and each row's dropout key: of its document and position. */
 static void labels_plan(struct micro *u, const struct shard_doc *docs, uint32_t n_docs, uint64_t key)
 {
@@ -201,8 +207,7 @@ static void labels_plan(struct micro *u, const struct shard_doc *docs, uint32_t 
         for (uint32_t s = 0; s < d->n_spans; s++)
             for (uint32_t t = d->spans[s].from; t < d->spans[s].to; t++)
                 if (t > from) u->labels[u->n_labels++] = (struct label){row + t - 1 - from, (int32_t)d->ids[t]};
-        uint64_t doc_key = (key ^ (d->source_row * 0x9e3779b97f4a7c15u + d->source)) * 0xbf58476d1ce4e5b9u;
-        for (uint32_t t = from; t < d->n; t++) u->keys[row++] = doc_key + (uint64_t)t * 0x94d049bb133111ebu;
+        for (uint32_t t = from; t < d->n; t++) u->keys[row++] = micro_dropout_key(key, d, t);
     }
 }
 

@@ -41,4 +41,7 @@ struct micro_result {
 int micro_run(struct micro *u, const struct shard_doc *docs, uint32_t n_docs, float scale, uint64_t key,
               const struct grads *grads, struct micro_result *out, float *nats_out, struct err *e);
 
+/* Key of the dropout masks at token t of a document: the same wherever the document stands. key: micro_run's. */
+uint64_t micro_dropout_key(uint64_t key, const struct shard_doc *d, uint32_t t);
+
 #endif
