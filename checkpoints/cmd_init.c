@@ -2,7 +2,7 @@
 #include "checkpoints/file.h"
 #include "checkpoints/hf_config.h"
 #include "checkpoints/hf_random.h"
-#include "checkpoints/hf_save.h"
+#include "checkpoints/hf_tokenizer.h"
 #include "infer/cli.h"
 
 #include <inttypes.h>
@@ -81,6 +81,27 @@ static int check_target(const char *dir, struct err *e) {
     return err_set(e, ERR_EXISTS, "%s already holds a model; remove it first or choose another folder", dir);
 }
 
+/* The tokenizer knows its special tokens; those of a named shape are Qwen2.5's. */
+static void take_tokens(struct model_config *c, const struct tokenizer *t) {
+    int n;
+    const int32_t *eos = tokenizer_eos(t, &n), end = tokenizer_vocab(t);
+    if (n) c->n_eos = (uint32_t)(n < CONFIG_MAX_EOS ? n : CONFIG_MAX_EOS);
+    for (uint32_t i = 0; n && i < c->n_eos; i++) c->eos[i] = eos[i];
+    if (c->bos >= end) c->bos = -1;
+    if (c->pad >= end) c->pad = -1;
+}
+
+static int take_tokenizer(struct model_config *c, const char *from, const char *to, struct err *e) {
+    struct tokenizer *t;
+    int rc = hf_tokenizer_load(&t, from, 0, e);
+    if (rc) return rc;
+    rc = hf_config_check_vocab(c, tokenizer_vocab(t), e);
+    if (!rc) take_tokens(c, t);
+    tokenizer_free(t);
+    if (!rc) rc = file_make_dirs(to, e);
+    return rc ? rc : hf_tokenizer_copy(from, to, e);
+}
+
 static int save(const struct init_config *o, const struct model_config *c, struct err *e) {
     enum dtype dtype = dtypes[o->dtype];
     uint64_t megabytes = model_config_params(c) * (dtype_bits(dtype) / 8) / 1000000;
@@ -102,8 +123,7 @@ static int run(const struct init_config *o, struct err *e) {
     struct model_config c;
     int rc = read_shape(&c, o->shape, e);
     if (!rc) rc = check_target(o->output, e);
-    if (!rc) rc = file_make_dirs(o->output, e);
-    if (!rc && o->tokenizer) rc = hf_copy_tokenizer(o->tokenizer, o->output, e);
+    if (!rc && o->tokenizer) rc = take_tokenizer(&c, o->tokenizer, o->output, e);
     if (!rc) rc = save(o, &c, e);
     if (rc) return rc;
     uint64_t n = model_config_params(&c);

@@ -145,34 +145,3 @@ int hf_save_model(const char *dir, const struct model_config *c, const struct te
     if (!rc) rc = save_weights(&j, e);
     return rc ? rc : hf_config_save(c, dtype, dir, e);
 }
-
-/* ---- tokenizer ------------------------------------------------------------------------------------------
- */
-
-static int copy_one(const char *from, const char *dir, const char *name, bool *found, struct err *e) {
-    char source[FILE_PATH], target[FILE_PATH];
-    int rc = file_path(source, e, "%s/%s", from, name);
-    if (!rc) rc = file_path(target, e, "%s/%s", dir, name);
-    *found = !rc && file_exists(source);
-    return *found ? file_copy(source, target, e) : rc;
-}
-
-int hf_copy_tokenizer(const char *from, const char *dir, struct err *e) {
-    static const char *const names[] = {"tokenizer.json",
-                                        "vocab.json",
-                                        "merges.txt",
-                                        "tokenizer_config.json",
-                                        "chat_template.jinja",
-                                        "added_tokens.json",
-                                        "special_tokens_map.json",
-                                        NULL};
-    unsigned found = 0;
-    for (int i = 0; names[i]; i++) {
-        bool one;
-        int rc = copy_one(from, dir, names[i], &one, e);
-        if (rc) return rc;
-        found |= (unsigned)one << i;
-    }
-    if (found & 1 || (found & 6) == 6) return 0;
-    return err_set(e, ERR_FILE_MISSING, "%s has neither tokenizer.json nor vocab.json and merges.txt", from);
-}

@@ -25,8 +25,4 @@ int hf_tensor_list(struct tensor **out, size_t *n, const struct model_config *c,
 int hf_save_model(const char *dir, const struct model_config *c, const struct tensor *t, size_t n,
                   const struct hf_save_options *o, struct err *e);
 
-/* Copies the tokenizer's files (tokenizer.json, or vocab.json and merges.txt, and what goes with them) from
- * one folder to another. Errors: FILE_MISSING when there is no tokenizer, those of file_copy. */
-int hf_copy_tokenizer(const char *from, const char *dir, struct err *e);
-
 #endif
