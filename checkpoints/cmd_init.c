@@ -62,7 +62,8 @@ static const struct option table[] = {
     {0}};
 
 /* A name, the short form of one, a config.json, or a folder with one. */
-static int read_shape(struct model_config *c, const char *shape, struct err *e) {
+static int read_shape(struct model_config *c, const char *shape, struct err *e)
+{
     char full[64];
     struct stat st;
     snprintf(full, sizeof full, "qwen2.5-%.40s", shape);
@@ -74,7 +75,8 @@ static int read_shape(struct model_config *c, const char *shape, struct err *e) 
     return model_config_named(c, shape, e);
 }
 
-static int check_target(const char *dir, struct err *e) {
+static int check_target(const char *dir, struct err *e)
+{
     char path[FILE_PATH];
     int rc = file_path(path, e, "%s/config.json", dir);
     if (rc || !file_exists(path)) return rc;
@@ -82,7 +84,8 @@ static int check_target(const char *dir, struct err *e) {
 }
 
 /* The tokenizer knows its special tokens; those of a named shape are Qwen2.5's. */
-static void take_tokens(struct model_config *c, const struct tokenizer *t) {
+static void take_tokens(struct model_config *c, const struct tokenizer *t)
+{
     int n;
     const int32_t *eos = tokenizer_eos(t, &n), end = tokenizer_vocab(t);
     if (n) c->n_eos = (uint32_t)(n < CONFIG_MAX_EOS ? n : CONFIG_MAX_EOS);
@@ -91,7 +94,8 @@ static void take_tokens(struct model_config *c, const struct tokenizer *t) {
     if (c->pad >= end) c->pad = -1;
 }
 
-static int take_tokenizer(struct model_config *c, const char *from, const char *to, struct err *e) {
+static int take_tokenizer(struct model_config *c, const char *from, const char *to, struct err *e)
+{
     struct tokenizer *t;
     int rc = hf_tokenizer_load(&t, from, 0, e);
     if (rc) return rc;
@@ -102,7 +106,8 @@ static int take_tokenizer(struct model_config *c, const char *from, const char *
     return rc ? rc : hf_tokenizer_copy(from, to, e);
 }
 
-static int save(const struct init_config *o, const struct model_config *c, struct err *e) {
+static int save(const struct init_config *o, const struct model_config *c, struct err *e)
+{
     enum dtype dtype = dtypes[o->dtype];
     uint64_t megabytes = model_config_params(c) * (dtype_bits(dtype) / 8) / 1000000;
     struct progress p;
@@ -119,7 +124,8 @@ static int save(const struct init_config *o, const struct model_config *c, struc
     return rc;
 }
 
-static int run(const struct init_config *o, struct err *e) {
+static int run(const struct init_config *o, struct err *e)
+{
     struct model_config c;
     int rc = read_shape(&c, o->shape, e);
     if (!rc) rc = check_target(o->output, e);
@@ -132,7 +138,8 @@ static int run(const struct init_config *o, struct err *e) {
     return 0;
 }
 
-int cmd_init(int argc, char **argv) {
+int cmd_init(int argc, char **argv)
+{
     struct init_config config;
     struct options o = {0};
     struct err e = {0};
@@ -142,7 +149,8 @@ int cmd_init(int argc, char **argv) {
         "Makes a Hugging Face folder with random weights, for tests, benchmarks and training from scratch.";
     int status = cli_parse(&o, argc, argv);
     if (status < 0 && options_check_required(&o, &e)) status = cli_usage(&e);
-    if (status < 0) status = run(&config, &e) ? cli_fail(&e) : CLI_OK;
+    if (status < 0 && run(&config, &e)) status = e.code == ERR_KEY_UNKNOWN ? cli_usage(&e) : cli_fail(&e);
+    if (status < 0) status = CLI_OK;
     options_free(&o);
     return status;
 }
