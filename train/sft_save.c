@@ -52,7 +52,7 @@ static int dense_save(struct sft *s, const char *dir, struct err *e)
     int r = t && (half || !bf16) ? 0 : err_set(e, ERR_NOMEM, "no memory to write the model");
     if (!r) tensors_fill(s, t, half);
     if (!r) r = hf_save_model(dir, &s->hf->config, t, s->trainee.parts, NULL, e);
-    if (!r) r = hf_copy_tokenizer(s->c->model_name_or_path, dir, e);
+    if (!r) r = hf_tokenizer_copy(s->c->model_name_or_path, dir, e);
     free(half);
     free(t);
     return r;
