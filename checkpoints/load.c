@@ -1,0 +1,65 @@
+#include "checkpoints/load.h"
+#include "checkpoints/hf_config.h"
+
+#include <string.h>
+
+int load_folder(struct loaded *l, const struct load_options *o, struct err *e)
+{
+    int r = pool_create(&l->pool, o->threads, e);
+    if (!r) r = hf_model_open(&l->hf, o->model, e);
+    if (!r) r = hf_tokenizer_load(&l->tokenizer, o->model, 0, e);
+    return r ? r : hf_config_check_vocab(&l->hf->config, tokenizer_vocab(l->tokenizer), e);
+}
+
+int load_digests(struct loaded *l, struct err *e)
+{
+    int r = tokenizer_digest(l->tokenizer, l->digest_tokenizer, e);
+    return r ? r : hf_model_digest(l->hf, l->digest_base, e);
+}
+
+static enum weight_type weight_type(const struct loaded *l, enum load_dtype t)
+{
+    if (t == LOAD_AUTO) return l->hf->dtype == DTYPE_BF16 ? WT_BF16 : WT_F32;
+    return t == LOAD_BF16 ? WT_BF16 : WT_F32;
+}
+
+int load_model(struct loaded *l, const struct load_options *o, struct err *e)
+{
+    int r = model_create(&l->m, &l->hf->config, weight_type(l, o->dtype), o->context, l->hf->bound, l->pool,
+                         cpu_detect(), e);
+    return r ? r : hf_model_intact(l->hf, e);
+}
+
+int load_adapter(struct loaded *l, const char *dir, struct err *e)
+{
+    struct peft_expect expect = {.base = l->digest_base, .tokenizer = l->digest_tokenizer};
+    int r = *l->digest_base ? 0 : load_digests(l, e);
+    if (!r) r = peft_load(&l->adapter, &l->info, &l->cold, dir, &l->m->c, &expect, e);
+    return r ? r : lora_create(&l->lora, l->m, l->adapter, e);
+}
+
+int load_all(struct loaded *l, const struct load_options *o, struct err *e)
+{
+    memset(l, 0, sizeof *l);
+    int r = load_folder(l, o, e);
+    if (!r) r = load_model(l, o, e);
+    if (!r && o->adapter) r = load_adapter(l, o->adapter, e);
+    if (r) {
+        load_clear(l);
+        return r;
+    }
+    hf_model_close(l->hf);
+    l->hf = NULL;
+    return 0;
+}
+
+void load_clear(struct loaded *l)
+{
+    lora_free(l->lora);
+    adapter_free(l->adapter);
+    model_free(l->m);
+    tokenizer_free(l->tokenizer);
+    hf_model_close(l->hf);
+    pool_free(l->pool);
+    memset(l, 0, sizeof *l);
+}

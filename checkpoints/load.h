@@ -1,0 +1,56 @@
+/* Everything a command needs of a model, loaded in the one order in which it is checked: the folder, its tokenizer,
+ * the weights in panels, an adapter that was made for exactly these. */
+#ifndef TERSE_CHECKPOINTS_LOAD_H
+#define TERSE_CHECKPOINTS_LOAD_H
+
+#include "checkpoints/hf_model.h"
+#include "checkpoints/hf_tokenizer.h"
+#include "checkpoints/peft.h"
+#include "infer/lora.h"
+#include "infer/model.h"
+
+/* The type of products; the choices of a command's --dtype in this order. */
+enum load_dtype { LOAD_AUTO, LOAD_BF16, LOAD_FP32 };
+#define LOAD_DTYPES "auto|bf16|fp32"
+
+struct load_options {
+    const char *model;    /* Hugging Face folder */
+    const char *adapter;  /* PEFT folder, or NULL */
+    enum load_dtype dtype; /* LOAD_AUTO: the folder's own */
+    unsigned threads;     /* 0: one a processor */
+    uint32_t context;     /* longest sequence; 0: the model's. More than the model's is CTX_FULL */
+};
+
+struct loaded {
+    struct pool *pool;
+    struct hf_model *hf; /* the folder, mapped; NULL after load_all */
+    struct tokenizer *tokenizer;
+    struct model *m;
+    struct adapter *adapter; /* NULL: none */
+    struct lora *lora;       /* NULL: none */
+    struct peft_info info;   /* of the adapter */
+    bool cold;               /* the adapter changes nothing: every B is zero */
+    char digest_base[SHA256_HEX], digest_tokenizer[SHA256_HEX]; /* "" where nobody asked */
+};
+
+/* All of it, and closes the maps: what is left is one copy of the weights. After an error *l is empty. Errors: those of
+ * the steps below. */
+int load_all(struct loaded *l, const struct load_options *o, struct err *e);
+
+/* The same step by step, for who has something to check in between. *l starts zeroed; after an error, load_clear. */
+
+/* Threads, folder and tokenizer. Errors: those of hf_model_open and hf_tokenizer_load, CFG_VOCAB (a token without a
+ * row in the embedding). */
+int load_folder(struct loaded *l, const struct load_options *o, struct err *e);
+/* Fills both digests; l->hf is open. */
+int load_digests(struct loaded *l, struct err *e);
+/* Copies the weights into panels. l->hf stays open. Errors: those of model_create, CHANGED. */
+int load_model(struct loaded *l, const struct load_options *o, struct err *e);
+/* Loads the adapter in `dir`, which must name this base and this tokenizer if it names any, and packs it. l->hf is
+ * open. Errors: those of peft_load, BASE_HASH and TOK_HASH among them. */
+int load_adapter(struct loaded *l, const char *dir, struct err *e);
+
+/* Frees what there is and zeroes *l. */
+void load_clear(struct loaded *l);
+
+#endif
