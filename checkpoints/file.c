@@ -11,7 +11,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-int file_path(char out[FILE_PATH], struct err *e, const char *fmt, ...) {
+int file_path(char out[FILE_PATH], struct err *e, const char *fmt, ...)
+{
     va_list ap;
     va_start(ap, fmt);
     int n = vsnprintf(out, FILE_PATH, fmt, ap);
@@ -20,10 +21,10 @@ int file_path(char out[FILE_PATH], struct err *e, const char *fmt, ...) {
     return err_set(e, ERR_PATH, "path longer than %d bytes: %.80s...", FILE_PATH - 1, out);
 }
 
-/* ---- reading ---------------------------------------------------------------------------------------------
- */
+/* ---- reading ----------------------------------------------------------------------------------------- */
 
-int file_open(const char *path, int *fd, uint64_t *size, struct err *e) {
+int file_open(const char *path, int *fd, uint64_t *size, struct err *e)
+{
     struct stat st;
     /* O_NONBLOCK: opening a FIFO without a writer would wait for one */
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -42,7 +43,8 @@ int file_open(const char *path, int *fd, uint64_t *size, struct err *e) {
     return rc;
 }
 
-static int read_exactly(int fd, const char *path, char *data, size_t n, struct err *e) {
+static int read_exactly(int fd, const char *path, char *data, size_t n, struct err *e)
+{
     for (size_t at = 0; at < n;) {
         ssize_t got = read(fd, data + at, n - at);
         if (got < 0 && errno == EINTR) continue;
@@ -54,7 +56,8 @@ static int read_exactly(int fd, const char *path, char *data, size_t n, struct e
     return 0;
 }
 
-int file_load(const char *path, uint64_t max, char **data, size_t *n, struct err *e) {
+int file_load(const char *path, uint64_t max, char **data, size_t *n, struct err *e)
+{
     uint64_t size = 0;
     int fd;
     *data = NULL;
@@ -77,10 +80,10 @@ int file_load(const char *path, uint64_t max, char **data, size_t *n, struct err
     return 0;
 }
 
-/* ---- writing ---------------------------------------------------------------------------------------------
- */
+/* ---- writing ----------------------------------------------------------------------------------------- */
 
-int file_write_fd(int fd, const char *path, const void *data, size_t n, struct err *e) {
+int file_write_fd(int fd, const char *path, const void *data, size_t n, struct err *e)
+{
     const char *p = data;
     while (n > 0) {
         ssize_t put = write(fd, p, n);
@@ -92,7 +95,8 @@ int file_write_fd(int fd, const char *path, const void *data, size_t n, struct e
     return 0;
 }
 
-int file_out_open(struct file_out *f, const char *path, struct err *e) {
+int file_out_open(struct file_out *f, const char *path, struct err *e)
+{
     f->fd = -1;
     int rc = file_path(f->path, e, "%s", path);
     if (!rc) rc = file_path(f->temp, e, "%s.tmp", path);
@@ -101,11 +105,13 @@ int file_out_open(struct file_out *f, const char *path, struct err *e) {
     return f->fd < 0 ? err_errno(e, errno, "cannot create %s", f->temp) : 0;
 }
 
-int file_out_write(struct file_out *f, const void *data, size_t n, struct err *e) {
+int file_out_write(struct file_out *f, const void *data, size_t n, struct err *e)
+{
     return file_write_fd(f->fd, f->temp, data, n, e);
 }
 
-int file_out_commit(struct file_out *f, struct err *e) {
+int file_out_commit(struct file_out *f, struct err *e)
+{
     int rc = 0;
     if (fsync(f->fd) != 0) rc = err_errno(e, errno, "fsync of %s", f->temp);
     if (close(f->fd) != 0 && !rc) rc = err_errno(e, errno, "closing %s", f->temp);
@@ -118,14 +124,16 @@ int file_out_commit(struct file_out *f, struct err *e) {
     return file_sync_parent(f->path, e);
 }
 
-void file_out_abort(struct file_out *f) {
+void file_out_abort(struct file_out *f)
+{
     if (f->fd < 0) return;
     close(f->fd);
     unlink(f->temp);
     f->fd = -1;
 }
 
-int file_save(const char *path, const void *data, size_t n, struct err *e) {
+int file_save(const char *path, const void *data, size_t n, struct err *e)
+{
     struct file_out f;
     int rc = file_out_open(&f, path, e);
     if (!rc) rc = file_out_write(&f, data, n, e);
@@ -134,7 +142,8 @@ int file_save(const char *path, const void *data, size_t n, struct err *e) {
     return rc;
 }
 
-static int copy_fd(int fd, const char *from, struct file_out *out, char *block, size_t size, struct err *e) {
+static int copy_fd(int fd, const char *from, struct file_out *out, char *block, size_t size, struct err *e)
+{
     for (;;) {
         ssize_t got = read(fd, block, size);
         if (got < 0 && errno == EINTR) continue;
@@ -145,7 +154,8 @@ static int copy_fd(int fd, const char *from, struct file_out *out, char *block, 
     }
 }
 
-int file_copy(const char *from, const char *to, struct err *e) {
+int file_copy(const char *from, const char *to, struct err *e)
+{
     enum { BLOCK = 1 << 16 };
     char block[BLOCK];
     struct file_out out;
@@ -160,7 +170,8 @@ int file_copy(const char *from, const char *to, struct err *e) {
     return rc;
 }
 
-int file_sync(const char *path, struct err *e) {
+int file_sync(const char *path, struct err *e)
+{
     int rc = 0, fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return err_errno(e, errno, "cannot open %s", path);
     if (fsync(fd) != 0) rc = err_errno(e, errno, "fsync of %s", path);
@@ -168,7 +179,8 @@ int file_sync(const char *path, struct err *e) {
     return rc;
 }
 
-int file_sync_parent(const char *path, struct err *e) {
+int file_sync_parent(const char *path, struct err *e)
+{
     char dir[FILE_PATH];
     const char *slash = strrchr(path, '/');
     int rc = slash == NULL   ? file_path(dir, e, ".")
@@ -177,10 +189,10 @@ int file_sync_parent(const char *path, struct err *e) {
     return rc ? rc : file_sync(dir, e);
 }
 
-/* ---- folders ---------------------------------------------------------------------------------------------
- */
+/* ---- folders ----------------------------------------------------------------------------------------- */
 
-static int make_dir(const char *path, struct err *e) {
+static int make_dir(const char *path, struct err *e)
+{
     struct stat st;
     if (mkdir(path, 0777) == 0) return 0;
     int why = errno;
@@ -188,7 +200,8 @@ static int make_dir(const char *path, struct err *e) {
     return err_errno(e, why, "cannot create the folder %s", path);
 }
 
-int file_make_dirs(const char *path, struct err *e) {
+int file_make_dirs(const char *path, struct err *e)
+{
     char part[FILE_PATH];
     int rc = file_path(part, e, "%s", path);
     for (char *p = part + 1; !rc && part[0] && *p; p++) {
@@ -200,19 +213,22 @@ int file_make_dirs(const char *path, struct err *e) {
     return rc ? rc : make_dir(part, e);
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where) {
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
+{
     (void)st, (void)type, (void)where;
     return remove(path);
 }
 
-int file_remove_tree(const char *path, struct err *e) {
+int file_remove_tree(const char *path, struct err *e)
+{
     enum { OPEN_FOLDERS = 16 };
     if (nftw(path, remove_one, OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS) == 0 || errno == ENOENT) return 0;
     return err_errno(e, errno, "cannot remove %s", path);
 }
 
 /* A folder cannot be renamed over one that is not empty: swap the names, or step aside where that fails. */
-static int swap_dirs(const char *temp, const char *path, struct err *e) {
+static int swap_dirs(const char *temp, const char *path, struct err *e)
+{
     char old[FILE_PATH];
     if (renameat2(AT_FDCWD, temp, AT_FDCWD, path, RENAME_EXCHANGE) == 0)
         return file_remove_tree(temp, NULL), 0;
@@ -226,7 +242,8 @@ static int swap_dirs(const char *temp, const char *path, struct err *e) {
     return rc;
 }
 
-int file_replace_dir(const char *temp, const char *path, struct err *e) {
+int file_replace_dir(const char *temp, const char *path, struct err *e)
+{
     int rc = file_sync(temp, e);
     if (rc) return rc;
     if (file_exists(path))
@@ -236,12 +253,14 @@ int file_replace_dir(const char *temp, const char *path, struct err *e) {
     return rc ? rc : file_sync_parent(path, e);
 }
 
-int file_exists(const char *path) {
+int file_exists(const char *path)
+{
     struct stat st;
     return lstat(path, &st) == 0;
 }
 
-int file_need_space(const char *path, uint64_t bytes, struct err *e) {
+int file_need_space(const char *path, uint64_t bytes, struct err *e)
+{
     struct statvfs fs;
     if (statvfs(path, &fs) != 0) return err_errno(e, errno, "cannot ask for the free space of %s", path);
     uint64_t have = (uint64_t)fs.f_bavail * fs.f_frsize;
@@ -250,11 +269,11 @@ int file_need_space(const char *path, uint64_t bytes, struct err *e) {
                    (double)bytes / 1e6, (double)have / 1e6);
 }
 
-/* ---- locks -----------------------------------------------------------------------------------------------
- */
+/* ---- locks ------------------------------------------------------------------------------------------- */
 
 /* The process id written in a lock file, 0 when there is none. */
-static pid_t lock_owner(int fd) {
+static pid_t lock_owner(int fd)
+{
     char text[32];
     ssize_t n = pread(fd, text, sizeof text - 1, 0);
     text[n > 0 ? n : 0] = 0;
@@ -262,7 +281,8 @@ static pid_t lock_owner(int fd) {
     return pid > 0 && pid <= INT32_MAX ? (pid_t)pid : 0;
 }
 
-int file_lock_take(struct file_lock *l, const char *path, struct err *e) {
+int file_lock_take(struct file_lock *l, const char *path, struct err *e)
+{
     char pid[32];
     *l = (struct file_lock){.fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666)};
     if (l->fd < 0) return err_errno(e, errno, "cannot open the lock %s", path);
@@ -282,7 +302,8 @@ int file_lock_take(struct file_lock *l, const char *path, struct err *e) {
     return rc;
 }
 
-void file_lock_release(struct file_lock *l) {
+void file_lock_release(struct file_lock *l)
+{
     if (l->fd < 0) return;
     /* emptied, not removed: unlinking would let two processes hold two files of one name */
     if (ftruncate(l->fd, 0) == 0) fsync(l->fd);

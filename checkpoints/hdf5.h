@@ -40,8 +40,8 @@ int hdf5_write(struct hdf5 *f, const char *name, enum dtype t, const void *data,
 
 /* *n = elements of the dataset, after checking that it is what hdf5_write makes: a hard link, rank 1, type
  * `t`, little-endian, contiguous and allocated or chunked with nothing but shuffle and our zstd.
- * Errors: H5_MISSING, H5_LINK, H5_TYPE, H5_SPACE, H5_FILTER, H5_CHUNK, H5_EXTERNAL, H5_UNSUPPORTED, OVERFLOW.
- */
+ * Errors: H5_MISSING, H5_LINK, H5_TYPE, H5_SPACE, H5_FILTER, H5_CHUNK, H5_EXTERNAL, H5_UNSUPPORTED,
+ * OVERFLOW. */
 int hdf5_count(struct hdf5 *f, const char *name, enum dtype t, uint64_t *n, struct err *e);
 
 /* Looks at every chunk's place, size and filter mask without reading data: ERR_H5_CHUNK names a chunk that is

@@ -8,7 +8,8 @@ struct hdf5_filter hdf5_filter;
 
 /* Replaces *buf by its compressed or, with H5Z_FLAG_REVERSE, decompressed content; 0 on failure. */
 static size_t filter_zstd(unsigned flags, size_t n_values, const unsigned values[], size_t n,
-                          size_t *buf_size, void **buf) {
+                          size_t *buf_size, void **buf)
+{
     int decode = (flags & H5Z_FLAG_REVERSE) != 0, rc = 0;
     size_t used = hdf5_filter.chunk_bytes, cap = decode ? used : zstd_bound(n);
     uint64_t claimed;
@@ -26,7 +27,8 @@ static size_t filter_zstd(unsigned flags, size_t n_values, const unsigned values
     return used;
 }
 
-int hdf5_filter_register(struct err *e) {
+int hdf5_filter_register(struct err *e)
+{
     static const H5Z_class2_t zstd = {
         H5Z_CLASS_T_VERS, HDF5_FILTER_ZSTD, 1, 1, "Zstandard compression: http://www.zstd.net", NULL, NULL,
         filter_zstd};

@@ -10,7 +10,8 @@
 
 enum { BLOCK = 1 << 20 };
 
-int sha256_init(struct sha256 *s, struct err *e) {
+int sha256_init(struct sha256 *s, struct err *e)
+{
     s->ctx = EVP_MD_CTX_new();
     if (s->ctx && EVP_DigestInit_ex(s->ctx, EVP_sha256(), NULL) == 1) return 0;
     EVP_MD_CTX_free(s->ctx);
@@ -18,11 +19,13 @@ int sha256_init(struct sha256 *s, struct err *e) {
     return err_set(e, ERR_NOMEM, "no memory for a SHA-256 context");
 }
 
-void sha256_update(struct sha256 *s, const void *data, size_t n) {
+void sha256_update(struct sha256 *s, const void *data, size_t n)
+{
     if (n) EVP_DigestUpdate(s->ctx, data, n);
 }
 
-void sha256_final(struct sha256 *s, char hex[SHA256_HEX]) {
+void sha256_final(struct sha256 *s, char hex[SHA256_HEX])
+{
     static const char digits[] = "0123456789abcdef";
     unsigned char raw[32];
     if (!s->ctx) return;
@@ -37,7 +40,8 @@ void sha256_final(struct sha256 *s, char hex[SHA256_HEX]) {
     hex[64] = 0;
 }
 
-int sha256_hex(const void *data, size_t n, char hex[SHA256_HEX], struct err *e) {
+int sha256_hex(const void *data, size_t n, char hex[SHA256_HEX], struct err *e)
+{
     struct sha256 s;
     int rc = sha256_init(&s, e);
     if (rc) return rc;
@@ -47,7 +51,8 @@ int sha256_hex(const void *data, size_t n, char hex[SHA256_HEX], struct err *e) 
 }
 
 static int hash_fd(int fd, const char *path, unsigned char *block, struct sha256 *s, uint64_t *bytes,
-                   struct err *e) {
+                   struct err *e)
+{
     for (*bytes = 0;;) {
         ssize_t got = read(fd, block, BLOCK);
         if (got < 0 && errno == EINTR) continue;
@@ -58,7 +63,8 @@ static int hash_fd(int fd, const char *path, unsigned char *block, struct sha256
     }
 }
 
-int sha256_file(const char *path, char hex[SHA256_HEX], uint64_t *bytes, struct err *e) {
+int sha256_file(const char *path, char hex[SHA256_HEX], uint64_t *bytes, struct err *e)
+{
     struct sha256 s = {NULL};
     unsigned char *block = NULL;
     uint64_t size = 0;
@@ -78,6 +84,7 @@ fail:
     return rc;
 }
 
-int sha256_is_hex(const char *text) {
+int sha256_is_hex(const char *text)
+{
     return strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64;
 }

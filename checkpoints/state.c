@@ -13,14 +13,15 @@
 
 enum { BLOCK = 1 << 20 }; /* elements read back at a time */
 
-static size_t width(enum dtype t) {
+static size_t width(enum dtype t)
+{
     return dtype_bits(t) / 8;
 }
 
-/* ---- writing ---------------------------------------------------------------------------------------------
- */
+/* ---- writing ----------------------------------------------------------------------------------------- */
 
-static int check_field(const struct state_field *f, struct err *e) {
+static int check_field(const struct state_field *f, struct err *e)
+{
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
     size_t n = strlen(f->name);
     if (n == 0 || n >= sizeof((struct manifest_section *)0)->name || strspn(f->name, allowed) != n)
@@ -29,7 +30,8 @@ static int check_field(const struct state_field *f, struct err *e) {
 }
 
 static int write_fields(const char *path, const struct state_field *fields, size_t n, struct manifest *m,
-                        struct err *e) {
+                        struct err *e)
+{
     static const struct hdf5_layout contiguous = {0, 0};
     struct hdf5 *h5;
     int rc = hdf5_create(&h5, path, e);
@@ -51,7 +53,8 @@ static int write_fields(const char *path, const struct state_field *fields, size
 
 /* Fills the existing folder `temp` with state.h5 and manifest.json, both on the disk when it returns 0. */
 static int write_state(const char *temp, const struct state_ident *id, const struct state_field *fields,
-                       size_t n, struct err *e) {
+                       size_t n, struct err *e)
+{
     char h5[FILE_PATH], json[FILE_PATH];
     struct manifest m = {.n = n, .sections = calloc(n ? n : 1, sizeof *m.sections)};
     if (!m.sections) return err_set(e, ERR_NOMEM, "no memory for %zu sections", n);
@@ -69,7 +72,8 @@ static int write_state(const char *temp, const struct state_ident *id, const str
 /* ---- checking and loading
  * ---------------------------------------------------------------------------------- */
 
-static int check_kind(const char *path, int folder, struct err *e) {
+static int check_kind(const char *path, int folder, struct err *e)
+{
     struct stat st;
     if (lstat(path, &st) != 0) return err_errno(e, errno, "cannot stat %s", path);
     if (folder ? S_ISDIR(st.st_mode) : S_ISREG(st.st_mode)) return 0;
@@ -77,7 +81,8 @@ static int check_kind(const char *path, int folder, struct err *e) {
 }
 
 /* state.h5 has the size and digest that its manifest says. */
-static int check_file(const char *path, const struct manifest *m, struct err *e) {
+static int check_file(const char *path, const struct manifest *m, struct err *e)
+{
     char hash[SHA256_HEX];
     uint64_t bytes = 0;
     int rc = check_kind(path, 0, e);
@@ -92,7 +97,8 @@ static int check_file(const char *path, const struct manifest *m, struct err *e)
 }
 
 /* Opens PATH/state.h5 once manifest and digest are right. Both are the caller's to release after 0. */
-static int open_state(const char *path, struct manifest *m, struct hdf5 **h5, struct err *e) {
+static int open_state(const char *path, struct manifest *m, struct hdf5 **h5, struct err *e)
+{
     char file[FILE_PATH];
     *h5 = NULL;
     *m = (struct manifest){0};
@@ -107,7 +113,8 @@ static int open_state(const char *path, struct manifest *m, struct hdf5 **h5, st
     return rc;
 }
 
-static int check_count(struct hdf5 *h5, const struct manifest_section *s, const char *path, struct err *e) {
+static int check_count(struct hdf5 *h5, const struct manifest_section *s, const char *path, struct err *e)
+{
     uint64_t count;
     int rc = hdf5_count(h5, s->name, s->dtype, &count, e);
     if (!rc && count != s->count)
@@ -116,7 +123,8 @@ static int check_count(struct hdf5 *h5, const struct manifest_section *s, const 
     return rc;
 }
 
-static int check_hash(const struct manifest_section *s, const char *hash, const char *path, struct err *e) {
+static int check_hash(const struct manifest_section *s, const char *hash, const char *path, struct err *e)
+{
     if (strcmp(s->hash, hash) == 0) return 0;
     return err_set(e, ERR_HASH, "%s: section %s has sha256 %s, its manifest says %s", path, s->name, hash,
                    s->hash);
@@ -124,7 +132,8 @@ static int check_hash(const struct manifest_section *s, const char *hash, const 
 
 /* Reads a section block by block and compares its digest. `block` holds BLOCK elements of any type. */
 static int verify_section(struct hdf5 *h5, const struct manifest_section *s, void *block, const char *path,
-                          struct err *e) {
+                          struct err *e)
+{
     struct sha256 sum;
     char hash[SHA256_HEX];
     int rc = check_count(h5, s, path, e);
@@ -139,7 +148,8 @@ static int verify_section(struct hdf5 *h5, const struct manifest_section *s, voi
     return rc ? rc : check_hash(s, hash, path, e);
 }
 
-int state_verify(const char *path, struct err *e) {
+int state_verify(const char *path, struct err *e)
+{
     struct manifest m;
     struct hdf5 *h5;
     int rc = open_state(path, &m, &h5, e);
@@ -155,7 +165,8 @@ int state_verify(const char *path, struct err *e) {
 
 /* The table and the manifest name the same fields, of the same types and counts. */
 static int match_fields(const struct manifest *m, const struct state_field *fields, size_t n,
-                        const char *path, struct err *e) {
+                        const char *path, struct err *e)
+{
     for (size_t i = 0; i < n; i++) {
         const struct state_field *f = &fields[i];
         const struct manifest_section *s = manifest_find(m, f->name);
@@ -175,7 +186,8 @@ static int match_fields(const struct manifest *m, const struct state_field *fiel
     return 0;
 }
 
-static int check_values(const struct state_field *f, int64_t step, const char *path, struct err *e) {
+static int check_values(const struct state_field *f, int64_t step, const char *path, struct err *e)
+{
     uint64_t n = f->checks & (STATE_FINITE | STATE_NONNEGATIVE) ? f->count : 0;
     double least = f->checks & STATE_NONNEGATIVE ? 0 : -INFINITY;
     for (uint64_t i = 0; i < n; i++) {
@@ -190,7 +202,8 @@ static int check_values(const struct state_field *f, int64_t step, const char *p
 }
 
 static int load_field(struct hdf5 *h5, const struct state_field *f, const struct manifest *m,
-                      const char *path, struct err *e) {
+                      const char *path, struct err *e)
+{
     const struct manifest_section *s = manifest_find(m, f->name);
     char hash[SHA256_HEX];
     int rc = check_count(h5, s, path, e);
@@ -201,7 +214,8 @@ static int load_field(struct hdf5 *h5, const struct state_field *f, const struct
 }
 
 /* A state's folder bears its step: PATH ends in step-N. */
-static int check_step(const struct manifest *m, const char *path, struct err *e) {
+static int check_step(const struct manifest *m, const char *path, struct err *e)
+{
     const char *slash = strrchr(path, '/');
     int64_t named = state_step_of(slash ? slash + 1 : path);
     if (named == m->step) return 0;
@@ -209,7 +223,8 @@ static int check_step(const struct manifest *m, const char *path, struct err *e)
 }
 
 int state_load(const char *path, const struct state_ident *id, const struct state_field *fields, size_t n,
-               int64_t *step, struct err *e) {
+               int64_t *step, struct err *e)
+{
     struct manifest m;
     struct hdf5 *h5;
     int rc = open_state(path, &m, &h5, e);
@@ -224,12 +239,12 @@ int state_load(const char *path, const struct state_ident *id, const struct stat
     return rc;
 }
 
-/* ---- saving, the whole of it -----------------------------------------------------------------------------
- */
+/* ---- saving, the whole of it ------------------------------------------------------------------------- */
 
 /* The field reads back as it is in memory: cheaper than a third digest, and as good. */
 static int compare_field(struct hdf5 *h5, const struct state_field *f, void *block, const char *path,
-                         struct err *e) {
+                         struct err *e)
+{
     int rc = 0;
     for (uint64_t at = 0; !rc && at < f->count; at += BLOCK) {
         uint64_t n = f->count - at < BLOCK ? f->count - at : BLOCK;
@@ -240,7 +255,8 @@ static int compare_field(struct hdf5 *h5, const struct state_field *f, void *blo
     return rc;
 }
 
-static int compare_state(const char *path, const struct state_field *fields, size_t n, struct err *e) {
+static int compare_state(const char *path, const struct state_field *fields, size_t n, struct err *e)
+{
     char file[FILE_PATH];
     struct manifest m = {0};
     struct hdf5 *h5 = NULL;
@@ -259,7 +275,8 @@ static int compare_state(const char *path, const struct state_field *fields, siz
 }
 
 int state_save(const char *dir, const struct state_ident *id, const struct state_field *fields, size_t n,
-               unsigned keep, struct err *e) {
+               unsigned keep, struct err *e)
+{
     char path[FILE_PATH], temp[FILE_PATH];
     int rc = file_path(path, e, "%s/step-%lld", dir, (long long)id->step);
     if (!rc) rc = file_path(temp, e, "%s.tmp", path);

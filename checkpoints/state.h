@@ -34,8 +34,8 @@ struct state_field {
     unsigned checks;  /* of enum state_check */
 };
 
-/* Whose state it is. Texts are the caller's; none is NULL. Another value on loading is the error in brackets.
- */
+/* Whose state it is. Texts are the caller's; none is NULL. Another value on loading is
+ * the error in brackets. */
 struct state_ident {
     const char *run_id; /* [RUN_MISMATCH] */
     const char

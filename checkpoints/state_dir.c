@@ -10,11 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- names -----------------------------------------------------------------------------------------------
- */
+/* ---- names ------------------------------------------------------------------------------------------- */
 
 /* N of a name "step-N" followed by `suffix`, else -1. */
-static int64_t parse_step(const char *name, const char *suffix) {
+static int64_t parse_step(const char *name, const char *suffix)
+{
     int64_t step = 0;
     if (strncmp(name, "step-", 5) != 0) return -1;
     const char *p = name + 5;
@@ -24,7 +24,8 @@ static int64_t parse_step(const char *name, const char *suffix) {
     return strcmp(p + digits, suffix) == 0 ? step : -1;
 }
 
-int64_t state_step_of(const char *name) {
+int64_t state_step_of(const char *name)
+{
     return parse_step(name, "");
 }
 
@@ -33,7 +34,8 @@ struct steps {
     size_t n, cap;
 };
 
-static int steps_add(struct steps *s, int64_t step, struct err *e) {
+static int steps_add(struct steps *s, int64_t step, struct err *e)
+{
     if (s->n == s->cap) {
         size_t cap = s->cap ? 2 * s->cap : 16;
         int64_t *at = realloc(s->at, cap * sizeof *at);
@@ -45,14 +47,16 @@ static int steps_add(struct steps *s, int64_t step, struct err *e) {
     return 0;
 }
 
-static int highest_first(const void *a, const void *b) {
+static int highest_first(const void *a, const void *b)
+{
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
     return (x < y) - (x > y);
 }
 
-/* The N of all "step-N"suffix in `dir`; an absent folder has none. s->at is the caller's to free in any case.
- */
-static int list_steps(const char *dir, const char *suffix, struct steps *s, struct err *e) {
+/* The N of all "step-N"suffix in `dir`; an absent folder has none. s->at is the caller's to free
+ * in any case. */
+static int list_steps(const char *dir, const char *suffix, struct steps *s, struct err *e)
+{
     *s = (struct steps){0};
     DIR *d = opendir(dir);
     if (!d) return errno == ENOENT ? 0 : err_errno(e, errno, "cannot list %s", dir);
@@ -66,10 +70,10 @@ static int list_steps(const char *dir, const char *suffix, struct steps *s, stru
     return rc;
 }
 
-/* ---- saving ----------------------------------------------------------------------------------------------
- */
+/* ---- saving ------------------------------------------------------------------------------------------ */
 
-int state_prepare(const char *dir, const struct state_field *fields, size_t n, struct err *e) {
+int state_prepare(const char *dir, const struct state_field *fields, size_t n, struct err *e)
+{
     char probe[FILE_PATH];
     uint64_t bytes = 1 << 20;
     for (size_t i = 0; i < n; i++) bytes += 2 * fields[i].count * (dtype_bits(fields[i].dtype) / 8);
@@ -81,7 +85,8 @@ int state_prepare(const char *dir, const struct state_field *fields, size_t n, s
     return file_need_space(dir, bytes, e);
 }
 
-static int remove_steps(const char *dir, const char *suffix, int64_t below, size_t keep, struct err *e) {
+static int remove_steps(const char *dir, const char *suffix, int64_t below, size_t keep, struct err *e)
+{
     struct steps s;
     char path[FILE_PATH];
     int rc = list_steps(dir, suffix, &s, e);
@@ -94,29 +99,32 @@ static int remove_steps(const char *dir, const char *suffix, int64_t below, size
     return rc;
 }
 
-int state_prune(const char *dir, int64_t step, unsigned keep, struct err *e) {
+int state_prune(const char *dir, int64_t step, unsigned keep, struct err *e)
+{
     int rc = remove_steps(dir, ".tmp", INT64_MAX, 0, e);
     if (!rc && keep) rc = remove_steps(dir, "", step, keep, e);
     return rc;
 }
 
-/* ---- loading ---------------------------------------------------------------------------------------------
- */
+/* ---- loading ----------------------------------------------------------------------------------------- */
 
 /* No older state of the same folder can help, or trying it would only hide the failure. */
-static int is_final(int code) {
+static int is_final(int code)
+{
     return code == ERR_RUN_MISMATCH || code == ERR_BASE_HASH || code == ERR_TOK_HASH ||
            code == ERR_DATA_HASH || code == ERR_MODE || code == ERR_NOMEM;
 }
 
-static void tell(state_note *note, void *ctx, const char *path, const struct err *why) {
+static void tell(state_note *note, void *ctx, const char *path, const struct err *why)
+{
     char text[sizeof why->msg + FILE_PATH + 64];
     snprintf(text, sizeof text, "passed over %s: %s (%s)", path, why->msg, err_name(why->code));
     if (note) note(ctx, text);
 }
 
 int state_load_latest(const char *dir, const struct state_ident *id, const struct state_field *fields,
-                      size_t n, state_note *note, void *ctx, int64_t *step, struct err *e) {
+                      size_t n, state_note *note, void *ctx, int64_t *step, struct err *e)
+{
     struct steps s;
     struct err first = {0};
     char path[FILE_PATH];

@@ -12,7 +12,8 @@ enum { LINE_MAX_ = 1 << 20 };
 
 /* The "step" of one line with its newline: *step keeps its value in a line without one. 0 when the line is
  * not a whole JSON object. */
-static int line_step(const char *line, size_t n, int64_t *step) {
+static int line_step(const char *line, size_t n, int64_t *step)
+{
     struct js *o = NULL;
     if (line[n - 1] != '\n' || js_parse(&o, "log", line, n, NULL, NULL) != 0) return 0;
     int ok = js_type(o) == JS_OBJECT;
@@ -23,7 +24,8 @@ static int line_step(const char *line, size_t n, int64_t *step) {
 
 /* *keep = bytes of the lines up to `step`. */
 static int find_cut(FILE *in, const char *path, int64_t step, struct state_log_cut *out, uint64_t *keep,
-                    struct err *e) {
+                    struct err *e)
+{
     char *line = malloc(LINE_MAX_);
     int rc = line ? 0 : err_set(e, ERR_NOMEM, "no memory for a line of %s", path);
     out->last_step = -1;
@@ -43,7 +45,8 @@ static int find_cut(FILE *in, const char *path, int64_t step, struct state_log_c
     return rc;
 }
 
-int state_cut_log(const char *path, int64_t step, struct state_log_cut *out, struct err *e) {
+int state_cut_log(const char *path, int64_t step, struct state_log_cut *out, struct err *e)
+{
     uint64_t size = 0, keep = 0;
     int fd;
     *out = (struct state_log_cut){.last_step = -1};

@@ -20,22 +20,27 @@ static const struct {
     int code;
 } texts[] = {
 #define TEXT_ROW(key, code)                                                                                  \
-    { #key, offsetof(struct manifest, key), offsetof(struct state_ident, key), code }
+    {                                                                                                        \
+#key, offsetof(struct manifest, key), offsetof(struct state_ident, key), code                        \
+    }
     TEXT_ROW(run_id, ERR_RUN_MISMATCH), TEXT_ROW(base, ERR_BASE_HASH), TEXT_ROW(tokenizer, ERR_TOK_HASH),
     TEXT_ROW(data, ERR_DATA_HASH),      TEXT_ROW(mode, ERR_MODE),      TEXT_ROW(config, ERR_RUN_MISMATCH),
 #undef TEXT_ROW
 };
 enum { TEXTS = sizeof texts / sizeof *texts };
 
-static char *text_of(struct manifest *m, int i) {
+static char *text_of(struct manifest *m, int i)
+{
     return (char *)m + texts[i].in_manifest;
 }
 
-static const char *ident_of(const struct state_ident *id, int i) {
+static const char *ident_of(const struct state_ident *id, int i)
+{
     return *(const char *const *)((const char *)id + texts[i].in_ident);
 }
 
-int manifest_identify(struct manifest *m, const struct state_ident *id, struct err *e) {
+int manifest_identify(struct manifest *m, const struct state_ident *id, struct err *e)
+{
     for (int i = 0; i < TEXTS; i++)
         if (snprintf(text_of(m, i), TEXT, "%s", ident_of(id, i)) >= TEXT)
             return err_set(e, ERR_FIELD_RANGE, "%s is over %d bytes: %s", texts[i].key, TEXT - 1,
@@ -44,7 +49,8 @@ int manifest_identify(struct manifest *m, const struct state_ident *id, struct e
     return 0;
 }
 
-int manifest_match(const struct manifest *m, const struct state_ident *id, const char *path, struct err *e) {
+int manifest_match(const struct manifest *m, const struct state_ident *id, const char *path, struct err *e)
+{
     for (int i = 0; i < TEXTS; i++) {
         const char *have = (const char *)m + texts[i].in_manifest, *want = ident_of(id, i);
         if (strcmp(have, want) != 0)
@@ -57,22 +63,24 @@ int manifest_match(const struct manifest *m, const struct state_ident *id, const
     return 0;
 }
 
-const struct manifest_section *manifest_find(const struct manifest *m, const char *name) {
+const struct manifest_section *manifest_find(const struct manifest *m, const char *name)
+{
     for (size_t i = 0; i < m->n; i++)
         if (strcmp(m->sections[i].name, name) == 0) return &m->sections[i];
     return NULL;
 }
 
-void manifest_free(struct manifest *m) {
+void manifest_free(struct manifest *m)
+{
     free(m->sections);
     m->sections = NULL;
     m->n = 0;
 }
 
-/* ---- writing ---------------------------------------------------------------------------------------------
- */
+/* ---- writing ----------------------------------------------------------------------------------------- */
 
-static void put_section(struct js_out *w, const struct manifest_section *s) {
+static void put_section(struct js_out *w, const struct manifest_section *s)
+{
     js_object(w, s->name);
     js_put_string(w, "dtype", dtype_name(s->dtype));
     js_put_uint(w, "count", s->count);
@@ -80,7 +88,8 @@ static void put_section(struct js_out *w, const struct manifest_section *s) {
     js_close(w);
 }
 
-static int put_manifest(struct js_out *w, const struct manifest *m, struct err *e) {
+static int put_manifest(struct js_out *w, const struct manifest *m, struct err *e)
+{
     js_out_init(w, 1);
     js_object(w, NULL);
     js_put_string(w, "format", "terse-state");
@@ -100,7 +109,8 @@ static int put_manifest(struct js_out *w, const struct manifest *m, struct err *
     return js_out_end(w, e);
 }
 
-int manifest_save(const struct manifest *m, const char *path, struct err *e) {
+int manifest_save(const struct manifest *m, const char *path, struct err *e)
+{
     struct js_out w;
     struct file_out out;
     char line[BODY_AT + 1], hash[SHA256_HEX];
@@ -121,10 +131,10 @@ int manifest_save(const struct manifest *m, const char *path, struct err *e) {
     return rc;
 }
 
-/* ---- reading ---------------------------------------------------------------------------------------------
- */
+/* ---- reading ----------------------------------------------------------------------------------------- */
 
-static int check_root(const char *data, size_t n, const char *path, struct err *e) {
+static int check_root(const char *data, size_t n, const char *path, struct err *e)
+{
     char hash[SHA256_HEX];
     if (n <= BODY_AT) return err_set(e, ERR_CK_SHORT, "%s has only %zu bytes", path, n);
     if (memcmp(data, head, HASH_AT) != 0 || memcmp(data + HASH_AT + 64, "\",\n", 3) != 0)
@@ -135,7 +145,8 @@ static int check_root(const char *data, size_t n, const char *path, struct err *
     return rc;
 }
 
-static int check_format(const struct js *o, const char *path, struct err *e) {
+static int check_format(const struct js *o, const char *path, struct err *e)
+{
     int64_t version = 0;
     if (!js_is(js_get(o, "format"), "terse-state"))
         return err_set(e, ERR_CK_MAGIC, "%s: format is not \"terse-state\"", path);
@@ -148,7 +159,8 @@ static int check_format(const struct js *o, const char *path, struct err *e) {
     return rc;
 }
 
-static int get_hash(const struct js *o, const char *what, char hash[SHA256_HEX], struct err *e) {
+static int get_hash(const struct js *o, const char *what, char hash[SHA256_HEX], struct err *e)
+{
     const char *text;
     int rc = js_need_string(o, what, "sha256", &text, e);
     if (!rc && !sha256_is_hex(text))
@@ -157,7 +169,8 @@ static int get_hash(const struct js *o, const char *what, char hash[SHA256_HEX],
     return rc;
 }
 
-static int get_dtype(const struct js *o, const char *what, enum dtype *t, struct err *e) {
+static int get_dtype(const struct js *o, const char *what, enum dtype *t, struct err *e)
+{
     const char *name;
     int rc = js_need_string(o, what, "dtype", &name, e);
     for (int i = 0; !rc && i < DTYPE_COUNT; i++)
@@ -165,8 +178,8 @@ static int get_dtype(const struct js *o, const char *what, enum dtype *t, struct
     return rc ? rc : err_set(e, ERR_DTYPE, "%s: dtype \"%s\"", what, name);
 }
 
-static int get_section(const struct js_iter *it, const char *path, struct manifest_section *s,
-                       struct err *e) {
+static int get_section(const struct js_iter *it, const char *path, struct manifest_section *s, struct err *e)
+{
     int64_t count = 0;
     char what[FILE_PATH];
     if (it->key_len >= sizeof s->name)
@@ -179,7 +192,8 @@ static int get_section(const struct js_iter *it, const char *path, struct manife
     return rc ? rc : get_hash(it->value, what, s->hash, e);
 }
 
-static int get_sections(const struct js *o, const char *path, struct manifest *m, struct err *e) {
+static int get_sections(const struct js *o, const char *path, struct manifest *m, struct err *e)
+{
     const struct js *list;
     int rc = js_need(o, path, "sections", JS_OBJECT, &list, e);
     if (rc) return rc;
@@ -193,7 +207,8 @@ static int get_sections(const struct js *o, const char *path, struct manifest *m
     return rc;
 }
 
-static int get_texts(const struct js *o, const char *path, struct manifest *m, struct err *e) {
+static int get_texts(const struct js *o, const char *path, struct manifest *m, struct err *e)
+{
     int rc = 0;
     for (int i = 0; !rc && i < TEXTS; i++) {
         const char *text;
@@ -204,7 +219,8 @@ static int get_texts(const struct js *o, const char *path, struct manifest *m, s
     return rc;
 }
 
-static int get_manifest(const struct js *o, const char *path, struct manifest *m, struct err *e) {
+static int get_manifest(const struct js *o, const char *path, struct manifest *m, struct err *e)
+{
     const struct js *file;
     int64_t bytes = 0;
     int rc = check_format(o, path, e);
@@ -217,7 +233,8 @@ static int get_manifest(const struct js *o, const char *path, struct manifest *m
     return rc ? rc : get_sections(o, path, m, e);
 }
 
-int manifest_load(struct manifest *m, const char *path, struct err *e) {
+int manifest_load(struct manifest *m, const char *path, struct err *e)
+{
     struct js *root = NULL;
     char *data;
     size_t n = 0;

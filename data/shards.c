@@ -50,10 +50,10 @@ struct shards {
     uint64_t n_spans;
 };
 
-/* ---- one shard file --------------------------------------------------------------------------------------
- */
+/* ---- one shard file ---------------------------------------------------------------------------------- */
 
-static int stamp_of(const char *path, struct stamp *s, struct err *e) {
+static int stamp_of(const char *path, struct stamp *s, struct err *e)
+{
     struct stat st;
     memset(s, 0, sizeof *s); /* padding too: stamps are compared as bytes */
     if (stat(path, &st) != 0) return err_errno(e, errno, "cannot stat %s", path);
@@ -64,21 +64,24 @@ static int stamp_of(const char *path, struct stamp *s, struct err *e) {
     return 0;
 }
 
-static void shut(struct shards *s, struct shard *shard) {
+static void shut(struct shards *s, struct shard *shard)
+{
     if (!shard->h5) return;
     hdf5_close(shard->h5, NULL);
     shard->h5 = NULL;
     s->n_open--;
 }
 
-static void shut_oldest(struct shards *s) {
+static void shut_oldest(struct shards *s)
+{
     struct shard *oldest = NULL;
     for (size_t i = 0; i < s->n_shards; i++)
         if (s->shards[i].h5 && (!oldest || s->shards[i].used < oldest->used)) oldest = &s->shards[i];
     if (oldest) shut(s, oldest);
 }
 
-static int check_digest(const char *path, const struct shard_entry *entry, struct err *e) {
+static int check_digest(const char *path, const struct shard_entry *entry, struct err *e)
+{
     char hash[SHA256_HEX];
     int rc = sha256_file(path, hash, NULL, e);
     if (!rc && strcmp(hash, entry->hash) != 0)
@@ -88,7 +91,8 @@ static int check_digest(const char *path, const struct shard_entry *entry, struc
 
 /* Makes `shard` open and known to be the file that the manifest names: its digest is taken when it is first
  * used and again whenever the file's stamp changed since. */
-static int use_shard(struct shards *s, struct shard *shard, struct err *e) {
+static int use_shard(struct shards *s, struct shard *shard, struct err *e)
+{
     char path[FILE_PATH];
     struct stamp now;
     int rc = file_path(path, e, "%s/%s", s->dir, shard->entry.name);
@@ -107,10 +111,10 @@ static int use_shard(struct shards *s, struct shard *shard, struct err *e) {
     return rc;
 }
 
-/* ---- the table of documents ------------------------------------------------------------------------------
- */
+/* ---- the table of documents -------------------------------------------------------------------------- */
 
-static int check_attributes(const struct shards *s, struct hdf5 *h5, const char *name, struct err *e) {
+static int check_attributes(const struct shards *s, struct hdf5 *h5, const char *name, struct err *e)
+{
     int64_t version;
     char text[HDF5_TEXT];
     int rc = hdf5_get_i64(h5, "version", &version, e);
@@ -130,7 +134,8 @@ static int check_attributes(const struct shards *s, struct hdf5 *h5, const char 
 
 /* Reads a whole column that must have `n` elements; *out is the caller's to free. */
 static int read_column(const struct shard *shard, const char *name, enum dtype t, uint64_t n, void **out,
-                       struct err *e) {
+                       struct err *e)
+{
     struct hdf5 *h5 = shard->h5;
     uint64_t have = 0;
     *out = NULL;
@@ -151,12 +156,14 @@ struct table {
     uint8_t *domain;
 };
 
-static void free_table(struct table *t) {
+static void free_table(struct table *t)
+{
     free(t->doc_offset), free(t->source_row), free(t->question), free(t->header_at), free(t->response_at);
     free(t->n_labels), free(t->source), free(t->label_from), free(t->label_to), free(t->domain);
 }
 
-static int read_table(const struct shard *shard, struct table *t, uint64_t *labels, struct err *e) {
+static int read_table(const struct shard *shard, struct table *t, uint64_t *labels, struct err *e)
+{
     const uint64_t docs = shard->entry.docs;
     const struct {
         const char *name;
@@ -183,7 +190,8 @@ static int read_table(const struct shard *shard, struct table *t, uint64_t *labe
 }
 
 static int check_offsets(const struct shards *s, const struct shard *shard, const uint64_t *offset,
-                         struct err *e) {
+                         struct err *e)
+{
     uint64_t docs = shard->entry.docs, tokens = shard->entry.tokens;
     for (uint64_t d = 0; d < docs; d++)
         if (offset[0] != 0 || offset[d + 1] < offset[d] + 2 || offset[d + 1] > tokens ||
@@ -197,7 +205,8 @@ static int check_offsets(const struct shards *s, const struct shard *shard, cons
 }
 
 static int check_doc(const struct shards *s, const struct shard *shard, uint64_t at, const struct doc *d,
-                     const struct label_span *spans, struct err *e) {
+                     const struct label_span *spans, struct err *e)
+{
     uint32_t end = 1, bad = d->header_at > d->response_at || d->response_at >= d->n || d->n_spans == 0 ||
                             d->source >= s->origin.n_sources || d->domain >= DOMAIN_COUNT;
     for (uint32_t i = 0; !bad && i < d->n_spans; end = spans[i++].to)
@@ -212,7 +221,8 @@ static int check_doc(const struct shards *s, const struct shard *shard, uint64_t
 }
 
 static int take_table(struct shards *s, struct shard *shard, const struct table *t, uint64_t labels,
-                      struct err *e) {
+                      struct err *e)
+{
     struct label_span *spans = realloc(s->spans, (s->n_spans + labels + 1) * sizeof *spans);
     if (spans) s->spans = spans;
     struct doc *docs = realloc(s->docs, (s->n_docs + shard->entry.docs) * sizeof *docs);
@@ -241,7 +251,8 @@ static int take_table(struct shards *s, struct shard *shard, const struct table 
     return rc;
 }
 
-static int load_table(struct shards *s, struct shard *shard, struct err *e) {
+static int load_table(struct shards *s, struct shard *shard, struct err *e)
+{
     struct table t = {0};
     uint64_t ids = 0, labels = 0;
     int rc = use_shard(s, shard, e);
@@ -258,10 +269,10 @@ static int load_table(struct shards *s, struct shard *shard, struct err *e) {
     return rc;
 }
 
-/* ---- the set ----------------------------------------------------------------------------------------------
- */
+/* ---- the set ----------------------------------------------------------------------------------------- */
 
-static int load_manifest(struct shards *s, struct err *e) {
+static int load_manifest(struct shards *s, struct err *e)
+{
     char path[FILE_PATH];
     struct shard_entry *entries;
     int rc = file_path(path, e, "%s/manifest.json", s->dir);
@@ -276,7 +287,8 @@ static int load_manifest(struct shards *s, struct err *e) {
     return s->shards ? 0 : err_set(e, ERR_NOMEM, "no memory for %zu shards", s->n_shards);
 }
 
-int shards_open(struct shards **out, const char *dir, unsigned flags, struct err *e) {
+int shards_open(struct shards **out, const char *dir, unsigned flags, struct err *e)
+{
     *out = NULL;
     struct shards *s = calloc(1, sizeof *s);
     if (!s) return err_set(e, ERR_NOMEM, "no memory to open %s", dir);
@@ -291,7 +303,8 @@ int shards_open(struct shards **out, const char *dir, unsigned flags, struct err
     return rc;
 }
 
-void shards_close(struct shards *s) {
+void shards_close(struct shards *s)
+{
     if (!s) return;
     for (size_t i = 0; s->shards && i < s->n_shards; i++) shut(s, &s->shards[i]);
     free((void *)s->origin.source_names);
@@ -303,23 +316,28 @@ void shards_close(struct shards *s) {
     free(s);
 }
 
-const struct shards_origin *shards_origin(const struct shards *s) {
+const struct shards_origin *shards_origin(const struct shards *s)
+{
     return &s->origin;
 }
 
-uint64_t shards_docs(const struct shards *s) {
+uint64_t shards_docs(const struct shards *s)
+{
     return s->n_docs;
 }
 
-uint64_t shards_tokens(const struct shards *s) {
+uint64_t shards_tokens(const struct shards *s)
+{
     return s->tokens;
 }
 
-const char *shards_digest(const struct shards *s) {
+const char *shards_digest(const struct shards *s)
+{
     return s->digest;
 }
 
-void shards_doc(const struct shards *s, uint64_t doc, struct shard_doc *out) {
+void shards_doc(const struct shards *s, uint64_t doc, struct shard_doc *out)
+{
     const struct doc *d = &s->docs[doc];
     *out = (struct shard_doc){.n = d->n,
                               .header_at = d->header_at,
@@ -333,7 +351,8 @@ void shards_doc(const struct shards *s, uint64_t doc, struct shard_doc *out) {
 }
 
 /* The shard that holds a document: the last one that starts at or before it. */
-static struct shard *shard_of(struct shards *s, uint64_t doc) {
+static struct shard *shard_of(struct shards *s, uint64_t doc)
+{
     size_t low = 0, high = s->n_shards;
     while (high - low > 1) {
         size_t middle = (low + high) / 2;
@@ -345,7 +364,8 @@ static struct shard *shard_of(struct shards *s, uint64_t doc) {
     return &s->shards[low];
 }
 
-int shards_read(struct shards *s, uint64_t doc, uint32_t *ids, struct err *e) {
+int shards_read(struct shards *s, uint64_t doc, uint32_t *ids, struct err *e)
+{
     const struct doc *d = &s->docs[doc];
     struct shard *shard = shard_of(s, doc);
     int rc = use_shard(s, shard, e);

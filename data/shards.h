@@ -1,12 +1,14 @@
 /* Token shards: what training reads. A folder of HDF5 files, ids as u32 with shuffle and zstd, beside a
  * manifest.json that holds the sha256 of each; no shard is opened before its digest is checked.
  *
- *   manifest.json     {"format": "terse-shards", "version", "recipe", "tokenizer", "template",
- *                      "sources": [{"name", "sha256"}], "shards": [{"name", "sha256", "docs", "tokens"}]}
- *   shard-00000.h5    ids u32[T]; doc_offset u64[D+1] (first 0, last T); per document: header_at,
- * response_at, source, n_labels u32[D], source_row, question u64[D], domain u8[D]; label_from, label_to
- * u32[sum of n_labels], counted from the document's start attributes: version, vocab, recipe, tokenizer,
- * template, sources */
+ *     manifest.json    {"format": "terse-shards", "version", "recipe", "tokenizer", "template", "vocab",
+ *                       "sources": [{"name", "sha256"}],
+ *                       "shards": [{"name", "sha256", "docs", "tokens"}]}
+ *     shard-00000.h5   ids u32[T]; doc_offset u64[D+1], first 0, last T; of each document header_at,
+ *                      response_at, source, n_labels u32[D], source_row, question u64[D], domain u8[D];
+ *                      label_from, label_to u32[sum of n_labels], counted from the document's start;
+ *                      sources u8[], as sha256sum prints them;
+ *                      attributes version, vocab, recipe, tokenizer, template */
 #ifndef TERSE_DATA_SHARDS_H
 #define TERSE_DATA_SHARDS_H
 
@@ -48,8 +50,7 @@ struct shards_origin {
     uint32_t vocab; /* every id is below it */
 };
 
-/* ---- writing ---------------------------------------------------------------------------------------------
- */
+/* ---- writing ----------------------------------------------------------------------------------------- */
 
 struct shard_writer;
 
@@ -59,13 +60,13 @@ int shard_writer_open(struct shard_writer **out, const char *dir, const struct s
 /* Appends one document, copied. Errors: TOKEN_RANGE, NO_LABELS, FIELD_RANGE (spans or indices outside the
  * document), those of writing; the set is then only good for abort. */
 int shard_writer_add(struct shard_writer *w, const struct shard_doc *doc, struct err *e);
-/* Writes what is left and the manifest, fsyncs, and renames DIR.tmp to DIR (an old DIR is replaced). `w` is
- * freed either way; on an error DIR is what it was and DIR.tmp is gone. ERR_DATA_EMPTY without documents. */
+/* Writes what is left and the manifest, fsyncs, and renames DIR.tmp to DIR
+ * (an old DIR is replaced). `w` is freed either way; on an error DIR is what it was and DIR.tmp is gone.
+ * ERR_DATA_EMPTY without documents. */
 int shard_writer_commit(struct shard_writer *w, struct err *e);
 void shard_writer_abort(struct shard_writer *w); /* removes DIR.tmp and frees; NULL ok */
 
-/* ---- reading ---------------------------------------------------------------------------------------------
- */
+/* ---- reading ----------------------------------------------------------------------------------------- */
 
 struct shards;
 

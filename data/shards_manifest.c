@@ -9,11 +9,11 @@
 
 enum { MANIFEST_MAX = 256 << 20 };
 
-/* ---- writing ---------------------------------------------------------------------------------------------
- */
+/* ---- writing ----------------------------------------------------------------------------------------- */
 
 int shards_manifest_save(const char *path, const struct shards_origin *origin,
-                         const struct shard_entry *entries, size_t n, struct err *e) {
+                         const struct shard_entry *entries, size_t n, struct err *e)
+{
     struct js_out w;
     js_out_init(&w, 1);
     js_object(&w, NULL);
@@ -45,10 +45,10 @@ int shards_manifest_save(const char *path, const struct shards_origin *origin,
     return js_out_save(&w, path, e);
 }
 
-/* ---- reading ---------------------------------------------------------------------------------------------
- */
+/* ---- reading ----------------------------------------------------------------------------------------- */
 
-static int check_format(const struct js *root, const char *path, struct err *e) {
+static int check_format(const struct js *root, const char *path, struct err *e)
+{
     int64_t version = 0;
     if (!js_is(js_get(root, "format"), "terse-shards"))
         return err_set(e, ERR_MAGIC, "%s: format is not \"terse-shards\"", path);
@@ -59,14 +59,16 @@ static int check_format(const struct js *root, const char *path, struct err *e) 
     return rc;
 }
 
-static int need_hash(const struct js *o, const char *path, const char **out, struct err *e) {
+static int need_hash(const struct js *o, const char *path, const char **out, struct err *e)
+{
     int rc = js_need_string(o, path, "sha256", out, e);
     if (!rc && !sha256_is_hex(*out))
         rc = err_set(e, ERR_FIELD_RANGE, "%s: \"%.70s\" is not a sha256", path, *out);
     return rc;
 }
 
-static int get_sources(const struct js *root, const char *path, struct shards_origin *origin, struct err *e) {
+static int get_sources(const struct js *root, const char *path, struct shards_origin *origin, struct err *e)
+{
     const struct js *list;
     int rc = js_need(root, path, "sources", JS_ARRAY, &list, e);
     if (rc) return rc;
@@ -84,7 +86,8 @@ static int get_sources(const struct js *root, const char *path, struct shards_or
     return rc;
 }
 
-static int get_origin(const struct js *root, const char *path, struct shards_origin *origin, struct err *e) {
+static int get_origin(const struct js *root, const char *path, struct shards_origin *origin, struct err *e)
+{
     int64_t vocab = 0;
     int rc = js_need_string(root, path, "recipe", &origin->recipe, e);
     if (!rc) rc = js_need_string(root, path, "tokenizer", &origin->tokenizer, e);
@@ -95,7 +98,8 @@ static int get_origin(const struct js *root, const char *path, struct shards_ori
 }
 
 /* Names are ours, "shard-" and digits: nothing a path could be made of. */
-static int get_entry(const struct js_iter *it, const char *path, struct shard_entry *entry, struct err *e) {
+static int get_entry(const struct js_iter *it, const char *path, struct shard_entry *entry, struct err *e)
+{
     const char *name, *hash;
     char want[sizeof entry->name];
     int64_t docs = 0, tokens = 0;
@@ -116,7 +120,8 @@ static int get_entry(const struct js_iter *it, const char *path, struct shard_en
 }
 
 static int get_entries(const struct js *root, const char *path, struct shard_entry **entries, size_t *n,
-                       struct err *e) {
+                       struct err *e)
+{
     const struct js *list;
     int rc = js_need(root, path, "shards", JS_ARRAY, &list, e);
     if (rc) return rc;
@@ -131,7 +136,8 @@ static int get_entries(const struct js *root, const char *path, struct shard_ent
 }
 
 int shards_manifest_load(const char *path, struct js **root, struct shards_origin *origin,
-                         struct shard_entry **entries, size_t *n, char digest[SHA256_HEX], struct err *e) {
+                         struct shard_entry **entries, size_t *n, char digest[SHA256_HEX], struct err *e)
+{
     char *text;
     size_t size = 0;
     *root = NULL;

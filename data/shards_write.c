@@ -35,18 +35,21 @@ struct shard_writer {
     size_t n, cap;
 };
 
-static size_t width(enum shard_column c) {
+static size_t width(enum shard_column c)
+{
     return dtype_bits(columns[c].dtype) / 8;
 }
 
-static void free_writer(struct shard_writer *w) {
+static void free_writer(struct shard_writer *w)
+{
     for (int c = 0; c < COL_COUNT; c++) free(w->columns[c].data);
     free(w->entries);
     free(w);
 }
 
 int shard_writer_open(struct shard_writer **out, const char *dir, const struct shards_origin *origin,
-                      struct err *e) {
+                      struct err *e)
+{
     struct shard_writer *w = calloc(1, sizeof *w);
     *out = NULL;
     if (!w) return err_set(e, ERR_NOMEM, "no memory to write shards");
@@ -62,16 +65,17 @@ int shard_writer_open(struct shard_writer **out, const char *dir, const struct s
     return rc;
 }
 
-void shard_writer_abort(struct shard_writer *w) {
+void shard_writer_abort(struct shard_writer *w)
+{
     if (!w) return;
     file_remove_tree(w->temp, NULL);
     free_writer(w);
 }
 
-/* ---- filling a shard -------------------------------------------------------------------------------------
- */
+/* ---- filling a shard --------------------------------------------------------------------------------- */
 
-static int push(struct shard_writer *w, enum shard_column c, const void *values, uint64_t n, struct err *e) {
+static int push(struct shard_writer *w, enum shard_column c, const void *values, uint64_t n, struct err *e)
+{
     struct buffer *b = &w->columns[c];
     if (b->cap - b->n < n) {
         uint64_t cap = 2 * b->cap + n + 1024;
@@ -87,7 +91,8 @@ static int push(struct shard_writer *w, enum shard_column c, const void *values,
     return 0;
 }
 
-static int check_doc(const struct shards_origin *o, const struct shard_doc *d, struct err *e) {
+static int check_doc(const struct shards_origin *o, const struct shard_doc *d, struct err *e)
+{
     unsigned long long row = d->source_row;
     if (d->n_spans == 0) return err_set(e, ERR_NO_LABELS, "row %llu has nothing to learn", row);
     if (d->n < 2 || d->header_at > d->response_at || d->response_at >= d->n || d->source >= o->n_sources ||
@@ -108,7 +113,8 @@ static int check_doc(const struct shards_origin *o, const struct shard_doc *d, s
 
 static int flush_shard(struct shard_writer *w, struct err *e);
 
-int shard_writer_add(struct shard_writer *w, const struct shard_doc *d, struct err *e) {
+int shard_writer_add(struct shard_writer *w, const struct shard_doc *d, struct err *e)
+{
     const uint8_t domain = (uint8_t)d->domain;
     int rc = check_doc(w->origin, d, e);
     if (!rc && w->columns[COL_ids].n == 0) rc = push(w, COL_doc_offset, &(uint64_t){0}, 1, e);
@@ -128,10 +134,10 @@ int shard_writer_add(struct shard_writer *w, const struct shard_doc *d, struct e
     return rc || w->columns[COL_ids].n < SHARD_TOKENS ? rc : flush_shard(w, e);
 }
 
-/* ---- writing it ------------------------------------------------------------------------------------------
- */
+/* ---- writing it -------------------------------------------------------------------------------------- */
 
-static int write_attributes(struct hdf5 *h5, const struct shards_origin *o, struct err *e) {
+static int write_attributes(struct hdf5 *h5, const struct shards_origin *o, struct err *e)
+{
     int rc = hdf5_set_i64(h5, "version", SHARDS_VERSION, e);
     if (!rc) rc = hdf5_set_i64(h5, "vocab", o->vocab, e);
     if (!rc) rc = hdf5_set_text(h5, "recipe", o->recipe, e);
@@ -140,7 +146,8 @@ static int write_attributes(struct hdf5 *h5, const struct shards_origin *o, stru
 }
 
 /* The sources as sha256sum prints them, so that a shard alone tells where it comes from. */
-static int write_sources(struct hdf5 *h5, const struct shards_origin *o, struct err *e) {
+static int write_sources(struct hdf5 *h5, const struct shards_origin *o, struct err *e)
+{
     static const struct hdf5_layout layout = {DOC_CHUNK, LEVEL};
     size_t size = 1, at = 0;
     for (uint32_t i = 0; i < o->n_sources; i++) size += strlen(o->source_names[i]) + 67;
@@ -153,7 +160,8 @@ static int write_sources(struct hdf5 *h5, const struct shards_origin *o, struct 
     return rc;
 }
 
-static int write_shard(struct shard_writer *w, const char *path, struct err *e) {
+static int write_shard(struct shard_writer *w, const char *path, struct err *e)
+{
     struct hdf5 *h5;
     int rc = hdf5_create(&h5, path, e);
     if (rc) return rc;
@@ -168,7 +176,8 @@ static int write_shard(struct shard_writer *w, const char *path, struct err *e) 
     return rc ? rc : closed;
 }
 
-static int add_entry(struct shard_writer *w, struct shard_entry **entry, struct err *e) {
+static int add_entry(struct shard_writer *w, struct shard_entry **entry, struct err *e)
+{
     if (w->n == SHARDS_MAX) return err_set(e, ERR_TOO_MANY, "more than %d shards", SHARDS_MAX);
     if (w->n == w->cap) {
         size_t cap = 2 * w->cap + 16;
@@ -183,7 +192,8 @@ static int add_entry(struct shard_writer *w, struct shard_entry **entry, struct 
     return 0;
 }
 
-static int flush_shard(struct shard_writer *w, struct err *e) {
+static int flush_shard(struct shard_writer *w, struct err *e)
+{
     char path[FILE_PATH];
     struct shard_entry *entry = NULL;
     int rc = add_entry(w, &entry, e);
@@ -198,7 +208,8 @@ static int flush_shard(struct shard_writer *w, struct err *e) {
     return 0;
 }
 
-int shard_writer_commit(struct shard_writer *w, struct err *e) {
+int shard_writer_commit(struct shard_writer *w, struct err *e)
+{
     char path[FILE_PATH];
     int rc = w->columns[COL_ids].n ? flush_shard(w, e) : 0;
     if (!rc && w->n == 0) rc = err_set(e, ERR_DATA_EMPTY, "no document for %s", w->dir);

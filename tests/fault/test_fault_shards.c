@@ -17,11 +17,13 @@ enum { DOCS = 40, MEAN = 30, ENOUGH = 2000 };
 
 /* libhdf5 1.10 forgets blocks on the way out of a failed read or write. */
 const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void) {
+const char *__lsan_default_suppressions(void)
+{
     return "leak:libhdf5";
 }
 
-static uint64_t docs_of_set(void) {
+static uint64_t docs_of_set(void)
+{
     struct shards *s;
     struct err e = {0};
     if (shards_open(&s, scratch("set"), 0, &e)) fail_msg("%s", e.msg);
@@ -31,7 +33,8 @@ static uint64_t docs_of_set(void) {
 }
 
 /* A set of DOCS + 1 documents over one of DOCS: the old one or the new one stands, whole. */
-static void write_with(enum fault_kind kind) {
+static void write_with(enum fault_kind kind)
+{
     long n = 1;
     assert_int_equal(shards_case_write(scratch("set"), DOCS, MEAN, NULL), 0);
     for (;; n++) {
@@ -51,22 +54,26 @@ static void write_with(enum fault_kind kind) {
     assert_int_equal(docs_of_set(), DOCS + 1);
 }
 
-static void write_without_memory(void **state) {
+static void write_without_memory(void **state)
+{
     (void)state;
     write_with(FAULT_ALLOC);
 }
 
-static void write_on_a_full_disk(void **state) {
+static void write_on_a_full_disk(void **state)
+{
     (void)state;
     write_with(FAULT_WRITE);
 }
 
-static void write_with_read_errors(void **state) {
+static void write_with_read_errors(void **state)
+{
     (void)state;
     write_with(FAULT_READ);
 }
 
-static int read_all(struct err *e) {
+static int read_all(struct err *e)
+{
     struct shards *s;
     uint32_t ids[4096];
     int rc = shards_open(&s, scratch("set"), 0, e);
@@ -75,7 +82,8 @@ static int read_all(struct err *e) {
     return rc;
 }
 
-static void open_with(enum fault_kind kind) {
+static void open_with(enum fault_kind kind)
+{
     long n = 1;
     assert_int_equal(shards_case_write(scratch("set"), DOCS, MEAN, NULL), 0);
     for (;; n++) {
@@ -90,17 +98,20 @@ static void open_with(enum fault_kind kind) {
     assert_true(n > 8);
 }
 
-static void open_without_memory(void **state) {
+static void open_without_memory(void **state)
+{
     (void)state;
     open_with(FAULT_ALLOC);
 }
 
-static void open_with_read_errors(void **state) {
+static void open_with_read_errors(void **state)
+{
     (void)state;
     open_with(FAULT_READ);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(write_without_memory),   cmocka_unit_test(write_on_a_full_disk),
         cmocka_unit_test(write_with_read_errors), cmocka_unit_test(open_without_memory),

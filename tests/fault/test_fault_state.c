@@ -19,25 +19,29 @@ enum { ENOUGH = 2000 }; /* faults after which an operation that still fails is s
 
 /* libhdf5 1.10 forgets blocks on the way out of a failed read or write. */
 const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void) {
+const char *__lsan_default_suppressions(void)
+{
     return "leak:libhdf5";
 }
 
 static struct state_case c;
 static int64_t step;
 
-static const char *states(void) {
+static const char *states(void)
+{
     return scratch("state");
 }
 
-static void assert_latest(int64_t least) {
+static void assert_latest(int64_t least)
+{
     struct err e = {0};
     int rc = state_case_latest(states(), &c, &step, NULL, 0, &e);
     if (rc || step < least) fail_msg("rc %d, step %lld: %s", rc, (long long)step, e.msg);
 }
 
 /* Saving step 2 beside step 1, or (again) over a step 2. */
-static void save_with(enum fault_kind kind, int over) {
+static void save_with(enum fault_kind kind, int over)
+{
     long n = 1;
     for (;; n++) {
         struct err e = {0};
@@ -68,28 +72,33 @@ static void save_with(enum fault_kind kind, int over) {
     assert_latest(2);
 }
 
-static void save_without_memory(void **state) {
+static void save_without_memory(void **state)
+{
     (void)state;
     save_with(FAULT_ALLOC, 0);
 }
 
-static void save_on_a_full_disk(void **state) {
+static void save_on_a_full_disk(void **state)
+{
     (void)state;
     save_with(FAULT_WRITE, 0);
 }
 
-static void save_over_on_a_full_disk(void **state) {
+static void save_over_on_a_full_disk(void **state)
+{
     (void)state;
     save_with(FAULT_WRITE, 1);
 }
 
-static void save_when_reading_back_fails(void **state) {
+static void save_when_reading_back_fails(void **state)
+{
     (void)state;
     save_with(FAULT_READ, 0);
 }
 
 /* CK53: a read error in the newest leads to the older; in none does it give wrong values. */
-static void load_with(enum fault_kind kind) {
+static void load_with(enum fault_kind kind)
+{
     long n = 1;
     assert_int_equal(file_remove_tree(states(), NULL), 0);
     assert_int_equal(state_case_save(states(), 1, 0, NULL), 0);
@@ -110,18 +119,21 @@ static void load_with(enum fault_kind kind) {
     assert_int_equal(step, 2);
 }
 
-static void load_with_read_errors(void **state) {
+static void load_with_read_errors(void **state)
+{
     (void)state;
     load_with(FAULT_READ);
 }
 
-static void load_without_memory(void **state) {
+static void load_without_memory(void **state)
+{
     (void)state;
     load_with(FAULT_ALLOC);
 }
 
 /* file_save under a full disk: the old file or the new one */
-static void file_on_a_full_disk(void **state) {
+static void file_on_a_full_disk(void **state)
+{
     (void)state;
     const char *path = scratch("file");
     for (long n = 1;; n++) {
@@ -140,7 +152,8 @@ static void file_on_a_full_disk(void **state) {
     }
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(save_without_memory),      cmocka_unit_test(save_on_a_full_disk),
         cmocka_unit_test(save_over_on_a_full_disk), cmocka_unit_test(save_when_reading_back_fails),

@@ -14,31 +14,34 @@
 static atomic_int armed;
 static atomic_long left;
 
-void fault_arm(enum fault_kind kind, long n) {
+void fault_arm(enum fault_kind kind, long n)
+{
     atomic_store(&left, n);
     atomic_store(&armed, kind);
 }
 
-int fault_disarm(void) {
+int fault_disarm(void)
+{
     atomic_store(&armed, FAULT_NONE);
     return atomic_load(&left) <= 0;
 }
 
 int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
 
-int fault_leaks(void) {
+int fault_leaks(void)
+{
     return __lsan_do_recoverable_leak_check ? __lsan_do_recoverable_leak_check() : 0;
 }
 
 /* 1 when this call is the one to fail; sets errno. */
-static int fails(enum fault_kind kind, int why) {
+static int fails(enum fault_kind kind, int why)
+{
     if (atomic_load(&armed) != (int)kind || atomic_fetch_sub(&left, 1) != 1) return 0;
     errno = why;
     return 1;
 }
 
-/* ---- memory ----------------------------------------------------------------------------------------------
- */
+/* ---- memory ------------------------------------------------------------------------------------------ */
 
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t size);
@@ -48,39 +51,46 @@ void *__real_aligned_alloc(size_t align, size_t n);
 void *__real_mmap(void *at, size_t n, int prot, int flags, int fd, off_t offset);
 
 void *__wrap_malloc(size_t n);
-void *__wrap_malloc(size_t n) {
+void *__wrap_malloc(size_t n)
+{
     return fails(FAULT_ALLOC, ENOMEM) ? NULL : __real_malloc(n);
 }
 
 void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_calloc(size_t n, size_t size) {
+void *__wrap_calloc(size_t n, size_t size)
+{
     return fails(FAULT_ALLOC, ENOMEM) ? NULL : __real_calloc(n, size);
 }
 
 void *__wrap_realloc(void *p, size_t n);
-void *__wrap_realloc(void *p, size_t n) {
+void *__wrap_realloc(void *p, size_t n)
+{
     return fails(FAULT_ALLOC, ENOMEM) ? NULL : __real_realloc(p, n);
 }
 
 int __wrap_posix_memalign(void **out, size_t align, size_t n);
-int __wrap_posix_memalign(void **out, size_t align, size_t n) {
+int __wrap_posix_memalign(void **out, size_t align, size_t n)
+{
     return fails(FAULT_ALLOC, ENOMEM) ? ENOMEM : __real_posix_memalign(out, align, n);
 }
 
 void *__wrap_aligned_alloc(size_t align, size_t n);
-void *__wrap_aligned_alloc(size_t align, size_t n) {
+void *__wrap_aligned_alloc(size_t align, size_t n)
+{
     return fails(FAULT_ALLOC, ENOMEM) ? NULL : __real_aligned_alloc(align, n);
 }
 
 void *__wrap_mmap(void *at, size_t n, int prot, int flags, int fd, off_t offset);
-void *__wrap_mmap(void *at, size_t n, int prot, int flags, int fd, off_t offset) {
+void *__wrap_mmap(void *at, size_t n, int prot, int flags, int fd, off_t offset)
+{
     return fails(FAULT_ALLOC, ENOMEM) ? MAP_FAILED : __real_mmap(at, n, prot, flags, fd, offset);
 }
 
 /* ---- files: defined by name, so that libhdf5 meets them too
  * ------------------------------------------------ */
 
-int open(const char *path, int flags, ...) {
+int open(const char *path, int flags, ...)
+{
     va_list ap;
     va_start(ap, flags);
     mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(ap, mode_t) : 0;
@@ -90,39 +100,46 @@ int open(const char *path, int flags, ...) {
     return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
 
-ssize_t write(int fd, const void *data, size_t n) {
+ssize_t write(int fd, const void *data, size_t n)
+{
     if (!fails(FAULT_WRITE, ENOSPC)) return syscall(SYS_write, fd, data, n);
     syscall(SYS_write, fd, data, n / 2);
     errno = ENOSPC;
     return -1;
 }
 
-ssize_t pwrite(int fd, const void *data, size_t n, off_t at) {
+ssize_t pwrite(int fd, const void *data, size_t n, off_t at)
+{
     if (!fails(FAULT_WRITE, ENOSPC)) return syscall(SYS_pwrite64, fd, data, n, at);
     syscall(SYS_pwrite64, fd, data, n / 2, at);
     errno = ENOSPC;
     return -1;
 }
 
-ssize_t read(int fd, void *data, size_t n) {
+ssize_t read(int fd, void *data, size_t n)
+{
     return fails(FAULT_READ, EIO) ? -1 : syscall(SYS_read, fd, data, n);
 }
 
-ssize_t pread(int fd, void *data, size_t n, off_t at) {
+ssize_t pread(int fd, void *data, size_t n, off_t at)
+{
     return fails(FAULT_READ, EIO) ? -1 : syscall(SYS_pread64, fd, data, n, at);
 }
 
-int fsync(int fd) {
+int fsync(int fd)
+{
     return fails(FAULT_WRITE, ENOSPC) ? -1 : (int)syscall(SYS_fsync, fd);
 }
 
-int rename(const char *from, const char *to) {
+int rename(const char *from, const char *to)
+{
     return fails(FAULT_WRITE, ENOSPC) ? -1 : (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
 }
 
 /* --wrap renames the calls of our own objects; they end in the same place. */
 int __wrap_open(const char *path, int flags, ...);
-int __wrap_open(const char *path, int flags, ...) {
+int __wrap_open(const char *path, int flags, ...)
+{
     va_list ap;
     va_start(ap, flags);
     mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(ap, mode_t) : 0;
@@ -131,21 +148,25 @@ int __wrap_open(const char *path, int flags, ...) {
 }
 
 ssize_t __wrap_write(int fd, const void *data, size_t n);
-ssize_t __wrap_write(int fd, const void *data, size_t n) {
+ssize_t __wrap_write(int fd, const void *data, size_t n)
+{
     return write(fd, data, n);
 }
 
 ssize_t __wrap_pwrite(int fd, const void *data, size_t n, off_t at);
-ssize_t __wrap_pwrite(int fd, const void *data, size_t n, off_t at) {
+ssize_t __wrap_pwrite(int fd, const void *data, size_t n, off_t at)
+{
     return pwrite(fd, data, n, at);
 }
 
 int __wrap_fsync(int fd);
-int __wrap_fsync(int fd) {
+int __wrap_fsync(int fd)
+{
     return fsync(fd);
 }
 
 int __wrap_rename(const char *from, const char *to);
-int __wrap_rename(const char *from, const char *to) {
+int __wrap_rename(const char *from, const char *to)
+{
     return rename(from, to);
 }

@@ -8,7 +8,8 @@
 
 static char folder[256];
 
-int scratch_setup(void **state) {
+int scratch_setup(void **state)
+{
     const char *build = getenv("TERSE_BUILD");
     (void)state;
     if (file_make_dirs(build ? build : "build", NULL)) return -1;
@@ -16,12 +17,14 @@ int scratch_setup(void **state) {
     return mkdtemp(folder) ? 0 : -1;
 }
 
-int scratch_teardown(void **state) {
+int scratch_teardown(void **state)
+{
     (void)state;
     return file_remove_tree(folder, NULL);
 }
 
-const char *scratch(const char *name) {
+const char *scratch(const char *name)
+{
     static char ring[8][FILE_PATH];
     static unsigned next;
     char *out = ring[next++ % 8];
@@ -29,7 +32,8 @@ const char *scratch(const char *name) {
     return out;
 }
 
-const char *scratch_write(const char *name, const void *data, size_t n) {
+const char *scratch_write(const char *name, const void *data, size_t n)
+{
     const char *path = scratch(name);
     unlink(path); /* ext4 writes a truncated file through at once, a new one at leisure */
     FILE *f = fopen(path, "wb");

@@ -5,7 +5,8 @@ enum { LONGEST = 4096 };
 static const char hash0[] = "0000000000000000000000000000000000000000000000000000000000000000";
 static const char hash1[] = "1111111111111111111111111111111111111111111111111111111111111111";
 
-struct shard_doc shards_case_doc(uint64_t i, uint32_t mean) {
+struct shard_doc shards_case_doc(uint64_t i, uint32_t mean)
+{
     static uint32_t ids[LONGEST];
     static struct label_span spans[2];
     uint32_t n = 8 + (uint32_t)(i * 2654435761u % (2 * mean)), header = n / 4;
@@ -26,7 +27,8 @@ struct shard_doc shards_case_doc(uint64_t i, uint32_t mean) {
                               .question = i / 3 * 0x123456789abcdefu};
 }
 
-int shards_case_write(const char *dir, uint64_t docs, uint32_t mean, struct err *e) {
+int shards_case_write(const char *dir, uint64_t docs, uint32_t mean, struct err *e)
+{
     static const char *const names[] = {"a.parquet", "b.parquet"}, *const hashes[] = {hash0, hash1};
     static const struct shards_origin origin = {"rec1pe", "t0ken", "temp1ate", names, hashes, 2, CASE_VOCAB};
     struct shard_writer *w;

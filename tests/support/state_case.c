@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-void state_case_init(struct state_case *c, int64_t step) {
+void state_case_init(struct state_case *c, int64_t step)
+{
     memset(c, 0, sizeof *c);
     for (int i = 0; i < CASE_WEIGHTS; i++) {
         c->master[i] = (float)(i * 7 % 113) - (float)step;
@@ -29,7 +30,8 @@ void state_case_init(struct state_case *c, int64_t step) {
     c->ident = (struct state_ident){"run-1", "c0nf1g", "ba5e", "t0ken", "da7a", "bf16", step, 1000};
 }
 
-int state_case_equal(const struct state_case *a, const struct state_case *b) {
+int state_case_equal(const struct state_case *a, const struct state_case *b)
+{
     for (int i = 0; i < CASE_FIELDS; i++) {
         size_t bytes = a->fields[i].count * dtype_bits(a->fields[i].dtype) / 8;
         if (memcmp(a->fields[i].data, b->fields[i].data, bytes) != 0) return 0;
@@ -37,7 +39,8 @@ int state_case_equal(const struct state_case *a, const struct state_case *b) {
     return 1;
 }
 
-int state_case_save(const char *dir, int64_t step, unsigned keep, struct err *e) {
+int state_case_save(const char *dir, int64_t step, unsigned keep, struct err *e)
+{
     static struct state_case c;
     state_case_init(&c, step);
     return state_save(dir, &c.ident, c.fields, CASE_FIELDS, keep, e);
@@ -48,14 +51,16 @@ struct notes {
     size_t size;
 };
 
-static void take_note(void *ctx, const char *text) {
+static void take_note(void *ctx, const char *text)
+{
     struct notes *n = ctx;
     size_t used = n->size ? strlen(n->text) : 0;
     if (n->size) snprintf(n->text + used, n->size - used, "%s\n", text);
 }
 
 int state_case_latest(const char *dir, struct state_case *c, int64_t *step, char *notes, size_t size,
-                      struct err *e) {
+                      struct err *e)
+{
     static struct state_case want;
     struct notes n = {notes, notes ? size : 0};
     if (n.size) notes[0] = 0;

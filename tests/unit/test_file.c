@@ -14,7 +14,8 @@
 
 #include <cmocka.h>
 
-static void assert_content(const char *path, const char *want) {
+static void assert_content(const char *path, const char *want)
+{
     char *data;
     size_t n;
     assert_int_equal(file_load(path, 1 << 20, &data, &n, NULL), 0);
@@ -23,7 +24,8 @@ static void assert_content(const char *path, const char *want) {
     free(data);
 }
 
-static void saves_and_loads(void **state) {
+static void saves_and_loads(void **state)
+{
     (void)state;
     const char *path = scratch("f");
     assert_int_equal(file_save(path, "one", 3, NULL), 0);
@@ -38,7 +40,8 @@ static void saves_and_loads(void **state) {
     assert_int_equal(unlink("relative-name.scratch"), 0);
 }
 
-static void loads_with_limits(void **state) {
+static void loads_with_limits(void **state)
+{
     (void)state;
     struct err e = {0};
     char *data;
@@ -56,7 +59,8 @@ static void loads_with_limits(void **state) {
     assert_int_equal(file_load("/dev/null", 9, &data, &n, NULL), ERR_NOT_REGULAR);
 }
 
-static void failed_writer_leaves_the_old_file(void **state) {
+static void failed_writer_leaves_the_old_file(void **state)
+{
     (void)state;
     struct file_out out;
     const char *path = scratch("kept");
@@ -72,7 +76,8 @@ static void failed_writer_leaves_the_old_file(void **state) {
     assert_int_equal(file_save(scratch("kept/below-a-file"), "x", 1, NULL), ERR_IO);
 }
 
-static void folders(void **state) {
+static void folders(void **state)
+{
     (void)state;
     struct err e = {0};
     assert_int_equal(file_make_dirs(scratch("a/b/c"), NULL), 0);
@@ -92,7 +97,8 @@ static void folders(void **state) {
     assert_int_equal(file_make_dirs(longest, NULL), ERR_PATH);
 }
 
-static void free_space(void **state) {
+static void free_space(void **state)
+{
     (void)state;
     struct err e = {0};
     assert_int_equal(file_need_space(scratch("."), 1, NULL), 0);
@@ -101,7 +107,8 @@ static void free_space(void **state) {
 }
 
 /* CK50 and CK51 */
-static void locks(void **state) {
+static void locks(void **state)
+{
     (void)state;
     struct file_lock a, b;
     struct err e = {0};
@@ -130,7 +137,8 @@ static void locks(void **state) {
     file_lock_release(&a);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(saves_and_loads),
         cmocka_unit_test(loads_with_limits),

@@ -15,26 +15,30 @@
 enum { N = 100000 };
 static const struct hdf5_layout contiguous = {0, 0}, packed = {4096, 3}, chunked = {4096, 0};
 
-static uint32_t *ramp(void) {
+static uint32_t *ramp(void)
+{
     uint32_t *ids = malloc(N * sizeof *ids);
     for (uint32_t i = 0; i < N; i++) ids[i] = i * 37 % 151643;
     return ids;
 }
 
-static struct hdf5 *create(const char *path) {
+static struct hdf5 *create(const char *path)
+{
     struct hdf5 *f;
     assert_int_equal(hdf5_create(&f, path, NULL), 0);
     return f;
 }
 
-static struct hdf5 *reopen(struct hdf5 *f, const char *path) {
+static struct hdf5 *reopen(struct hdf5 *f, const char *path)
+{
     assert_int_equal(hdf5_close(f, NULL), 0);
     assert_int_equal(hdf5_open(&f, path, NULL), 0);
     return f;
 }
 
 /* Every layout gives back every range; the ranges straddle chunk borders. */
-static void ranges(void **state) {
+static void ranges(void **state)
+{
     (void)state;
     const struct hdf5_layout *layouts[] = {&contiguous, &packed, &chunked};
     uint32_t *ids = ramp(), *back = malloc(N * sizeof *back);
@@ -57,7 +61,8 @@ static void ranges(void **state) {
     free(back);
 }
 
-static void every_type(void **state) {
+static void every_type(void **state)
+{
     (void)state;
     const uint64_t source[6] = {1, UINT64_MAX, 0x7ff0123456789abc, 3, 4, 5};
     const enum dtype types[] = {DTYPE_U8, DTYPE_U32, DTYPE_U64, DTYPE_I32, DTYPE_I64, DTYPE_F32, DTYPE_F64};
@@ -78,7 +83,8 @@ static void every_type(void **state) {
     assert_int_equal(hdf5_close(f, NULL), 0);
 }
 
-static void empty_and_outside(void **state) {
+static void empty_and_outside(void **state)
+{
     (void)state;
     uint8_t byte = 1;
     uint64_t n = 9;
@@ -100,7 +106,8 @@ static void empty_and_outside(void **state) {
     assert_int_equal(hdf5_close(NULL, NULL), 0);
 }
 
-static void attributes(void **state) {
+static void attributes(void **state)
+{
     (void)state;
     char text[HDF5_TEXT], longest[HDF5_TEXT + 1];
     int64_t value;
@@ -126,7 +133,8 @@ static void attributes(void **state) {
 }
 
 /* The same content gives the same bytes: a digest of a shard is a digest of its content. */
-static void same_bytes(void **state) {
+static void same_bytes(void **state)
+{
     (void)state;
     uint32_t *ids = ramp();
     char *bytes[2];
@@ -150,7 +158,8 @@ static void same_bytes(void **state) {
     free(ids);
 }
 
-static void *read_often(void *path) {
+static void *read_often(void *path)
+{
     uint32_t id[100];
     long bad = 0;
     for (uint32_t i = 0; i < 50; i++) {
@@ -164,7 +173,8 @@ static void *read_often(void *path) {
     return (void *)bad;
 }
 
-static void threads(void **state) {
+static void threads(void **state)
+{
     (void)state;
     uint32_t *ids = ramp();
     static char path[256];
@@ -182,7 +192,8 @@ static void threads(void **state) {
     free(ids);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranges),     cmocka_unit_test(every_type), cmocka_unit_test(empty_and_outside),
         cmocka_unit_test(attributes), cmocka_unit_test(same_bytes), cmocka_unit_test(threads),

@@ -24,13 +24,15 @@
 static struct state_case c;
 static int64_t step;
 
-static void fresh(int64_t first, int64_t last) {
+static void fresh(int64_t first, int64_t last)
+{
     assert_int_equal(file_remove_tree(scratch("state"), NULL), 0);
     for (int64_t s = first; s <= last; s++)
         assert_int_equal(state_case_save(scratch("state"), s, 0, NULL), 0);
 }
 
-static int load(const char *name, struct err *e) {
+static int load(const char *name, struct err *e)
+{
     state_case_init(&c, 2);
     return state_load(scratch(name), &c.ident, c.fields, CASE_FIELDS, &step, e);
 }
@@ -38,7 +40,8 @@ static int load(const char *name, struct err *e) {
 /* ---- edits of a manifest, its root hash made right again
  * --------------------------------------------------- */
 
-static void replace_root(char *text, size_t n) {
+static void replace_root(char *text, size_t n)
+{
     char hex[SHA256_HEX];
     const size_t at = strlen("{\"root_sha256\": \""), body = at + 64 + 3;
     assert_int_equal(sha256_hex(text + body, n - body, hex, NULL), 0);
@@ -46,7 +49,8 @@ static void replace_root(char *text, size_t n) {
 }
 
 /* Replaces the first `from` by `to` in state/step-2/manifest.json. */
-static void edit_manifest(const char *from, const char *to, int fix_root) {
+static void edit_manifest(const char *from, const char *to, int fix_root)
+{
     char *text, *out = malloc(1 << 16);
     size_t n;
     const char *path = scratch("state/step-2/manifest.json");
@@ -93,7 +97,8 @@ static const struct {
     {"sections an array", "\"sections\": {", "\"sections\": [], \"x\": {", ERR_FIELD_TYPE, "sections"},
 };
 
-static void edited_manifests(void **state) {
+static void edited_manifests(void **state)
+{
     (void)state;
     for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
         struct err e = {0};
@@ -106,7 +111,8 @@ static void edited_manifests(void **state) {
 }
 
 /* CK07 */
-static void too_many_sections(void **state) {
+static void too_many_sections(void **state)
+{
     (void)state;
     char *many = malloc(1 << 20), *p = many;
     struct err e = {0};
@@ -129,7 +135,8 @@ static void too_many_sections(void **state) {
 }
 
 /* CK22, CK23, CK40: a hash is wrong and the root hash right, and the other way round */
-static void wrong_hashes(void **state) {
+static void wrong_hashes(void **state)
+{
     (void)state;
     struct err e = {0};
     char *text, from[80], to[80];
@@ -157,7 +164,8 @@ static void wrong_hashes(void **state) {
 }
 
 /* CK25 */
-static void mixed_states(void **state) {
+static void mixed_states(void **state)
+{
     (void)state;
     fresh(1, 2);
     assert_int_equal(file_copy(scratch("state/step-1/state.h5"), scratch("state/step-2/state.h5"), NULL), 0);
@@ -165,7 +173,8 @@ static void mixed_states(void **state) {
 }
 
 /* CK01, CK02, CK24: both files cut everywhere (state.h5 in strides) */
-static void cut_files(void **state) {
+static void cut_files(void **state)
+{
     (void)state;
     static const char *const names[] = {"state/step-2/manifest.json", "state/step-2/state.h5"};
     for (int f = 0; f < 2; f++) {
@@ -186,7 +195,8 @@ static void cut_files(void **state) {
 }
 
 /* CK03: every byte of the manifest, and of state.h5 in strides, times values */
-static void changed_bytes(void **state) {
+static void changed_bytes(void **state)
+{
     (void)state;
     static const char *const names[] = {"state/step-2/manifest.json", "state/step-2/state.h5"};
     for (int f = 0; f < 2; f++) {
@@ -208,7 +218,8 @@ static void changed_bytes(void **state) {
 }
 
 /* CK32 and CK33, and CK31 by the optimiser's own count */
-static void impossible_values(void **state) {
+static void impossible_values(void **state)
+{
     (void)state;
     static const struct {
         const char *id;
@@ -245,7 +256,8 @@ static void impossible_values(void **state) {
 /* ---- the folder
  * -------------------------------------------------------------------------------------------- */
 
-static void expect_latest(int64_t want, const char *says) {
+static void expect_latest(int64_t want, const char *says)
+{
     char notes[8192];
     struct err e = {0};
     int rc = state_case_latest(scratch("state"), &c, &step, notes, sizeof notes, &e);
@@ -254,7 +266,8 @@ static void expect_latest(int64_t want, const char *says) {
 }
 
 /* CK38, CK39, CK40, CK43: the newest is damaged in some way, the older is used and the reason told */
-static void falls_back(void **state) {
+static void falls_back(void **state)
+{
     (void)state;
     fresh(1, 2);
     assert_int_equal(unlink(scratch("state/step-2/state.h5")), 0);
@@ -273,7 +286,8 @@ static void falls_back(void **state) {
 }
 
 /* CK44 */
-static void none_usable(void **state) {
+static void none_usable(void **state)
+{
     (void)state;
     struct err e = {0};
     fresh(1, 2);
@@ -286,7 +300,8 @@ static void none_usable(void **state) {
 }
 
 /* CK26-29 and CK45 from the folder: said at once, an older state is not tried */
-static void another_run(void **state) {
+static void another_run(void **state)
+{
     (void)state;
     fresh(1, 2);
     edit_manifest("run-1", "run-2", 1);
@@ -294,7 +309,8 @@ static void another_run(void **state) {
 }
 
 /* CK41, CK42, CK48, CK52 */
-static void names_and_order(void **state) {
+static void names_and_order(void **state)
+{
     (void)state;
     fresh(8, 10);
     struct utimbuf old = {0, 0};
@@ -319,7 +335,8 @@ static void names_and_order(void **state) {
 }
 
 /* CK54: an older state put back by hand is one like any other */
-static void put_back_by_hand(void **state) {
+static void put_back_by_hand(void **state)
+{
     (void)state;
     fresh(5, 7);
     assert_int_equal(file_remove_tree(scratch("state/step-7"), NULL), 0);
@@ -329,7 +346,8 @@ static void put_back_by_hand(void **state) {
 }
 
 /* CK49: as a user who may not write there */
-static void read_only_folder(void **state) {
+static void read_only_folder(void **state)
+{
     (void)state;
     fresh(2, 1);
     assert_int_equal(mkdir(scratch("sealed"), 0555), 0);
@@ -346,7 +364,8 @@ static void read_only_folder(void **state) {
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-static void no_room(void **state) {
+static void no_room(void **state)
+{
     (void)state;
     fresh(2, 1);
     state_case_init(&c, 1);
@@ -354,7 +373,8 @@ static void no_room(void **state) {
     assert_int_equal(state_prepare(scratch("state"), c.fields, CASE_FIELDS, NULL), ERR_PREFLIGHT_DISK);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(edited_manifests),  cmocka_unit_test(too_many_sections),
         cmocka_unit_test(wrong_hashes),      cmocka_unit_test(mixed_states),

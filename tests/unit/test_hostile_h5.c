@@ -19,12 +19,14 @@
 
 /* libhdf5 1.10 itself forgets a block or two on the way out of a damaged header. */
 const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void) {
+const char *__lsan_default_suppressions(void)
+{
     return "leak:libhdf5";
 }
 
 /* What the shard reader does with a dataset of ids: count, look at the chunks, read all. */
-static int read_ids(const char *path, uint32_t ids[1000], struct err *e) {
+static int read_ids(const char *path, uint32_t ids[1000], struct err *e)
+{
     struct hdf5 *f;
     uint64_t n = 0;
     int rc = hdf5_open(&f, path, e);
@@ -74,7 +76,8 @@ static const struct {
     {"group_ids", ERR_H5_TYPE, "not a dataset"},
 };
 
-static void whole_files(void **state) {
+static void whole_files(void **state)
+{
     (void)state;
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         char path[256];
@@ -114,7 +117,8 @@ static const struct {
     {"H552-H554", 20, "\60\0\0\0\0\0\0\0", 8, ERR_H5_UNSUPPORTED},
 };
 
-static void superblocks(void **state) {
+static void superblocks(void **state)
+{
     (void)state;
     char *good;
     size_t n;
@@ -135,7 +139,8 @@ static void superblocks(void **state) {
 }
 
 /* H502 */
-static void user_block(void **state) {
+static void user_block(void **state)
+{
     (void)state;
     char *good, *bad = calloc(1, 1 << 16);
     size_t n;
@@ -147,7 +152,8 @@ static void user_block(void **state) {
     free(bad);
 }
 
-static void cut_anywhere(void **state) {
+static void cut_anywhere(void **state)
+{
     (void)state;
     char *good;
     size_t n;
@@ -162,7 +168,8 @@ static void cut_anywhere(void **state) {
 
 /* Every metadata byte inverted, in a child process: libhdf5 may refuse or not notice, and where it lives we
  * end with 0 or an error. The digest is what keeps such files away from it. */
-static void damaged_anywhere(void **state) {
+static void damaged_anywhere(void **state)
+{
     (void)state;
     char *good;
     size_t n;
@@ -187,14 +194,16 @@ static void damaged_anywhere(void **state) {
     free(good);
 }
 
-static void not_a_file(void **state) {
+static void not_a_file(void **state)
+{
     (void)state;
     uint32_t ids[1000];
     assert_int_equal(read_ids(scratch("absent.h5"), ids, NULL), ERR_FILE_MISSING);
     assert_int_equal(read_ids("/dev/zero", ids, NULL), ERR_NOT_REGULAR);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_files),  cmocka_unit_test(superblocks),      cmocka_unit_test(user_block),
         cmocka_unit_test(cut_anywhere), cmocka_unit_test(damaged_anywhere), cmocka_unit_test(not_a_file),

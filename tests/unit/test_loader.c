@@ -17,24 +17,28 @@ enum { DOCS = 2500, MEAN = 60, CUTOFF = 512 };
 static struct shards *shards;
 static const struct loader_config plain = {CUTOFF, 1, 42, LOADER_TRAIN, 0};
 
-static int setup(void **state) {
+static int setup(void **state)
+{
     if (scratch_setup(state) || shards_case_write(scratch("set"), DOCS, MEAN, NULL)) return -1;
     return shards_open(&shards, scratch("set"), 0, NULL);
 }
 
-static int teardown(void **state) {
+static int teardown(void **state)
+{
     shards_close(shards);
     return scratch_teardown(state);
 }
 
-static struct loader *open_loader(const struct loader_config *c) {
+static struct loader *open_loader(const struct loader_config *c)
+{
     struct loader *l;
     struct err e = {0};
     if (loader_open(&l, shards, c, &e)) fail_msg("%s", e.msg);
     return l;
 }
 
-static struct packed_row next(struct loader *l) {
+static struct packed_row next(struct loader *l)
+{
     struct packed_row row;
     struct err e = {0};
     if (loader_next_row(l, &row, &e)) fail_msg("%s", e.msg);
@@ -42,7 +46,8 @@ static struct packed_row next(struct loader *l) {
 }
 
 /* Which document of the case this is (source_row says), after checking all of it. */
-static uint64_t check_doc(const struct shard_doc *d) {
+static uint64_t check_doc(const struct shard_doc *d)
+{
     uint64_t i = d->source_row - ((uint64_t)1 << 40);
     assert_in_range(i, 0, DOCS - 1);
     struct shard_doc want = shards_case_doc(i, MEAN);
@@ -56,7 +61,8 @@ static uint64_t check_doc(const struct shard_doc *d) {
 }
 
 /* Reads one epoch; seen[i] counts document i. Returns the rows and checks their sums. */
-static uint64_t read_epoch(struct loader *l, const struct loader_config *c, uint64_t epoch, uint8_t *seen) {
+static uint64_t read_epoch(struct loader *l, const struct loader_config *c, uint64_t epoch, uint8_t *seen)
+{
     uint64_t rows = 0;
     for (int last = 0; !last; rows++) {
         struct packed_row row = next(l);
@@ -77,7 +83,8 @@ static uint64_t read_epoch(struct loader *l, const struct loader_config *c, uint
     return rows;
 }
 
-static void every_document_once_an_epoch(void **state) {
+static void every_document_once_an_epoch(void **state)
+{
     (void)state;
     for (int packing = 0; packing < 2; packing++) {
         struct loader_config c = plain;
@@ -97,13 +104,15 @@ static void every_document_once_an_epoch(void **state) {
 }
 
 /* A fingerprint of a row: its documents in order. */
-static uint64_t print_of(const struct packed_row *row) {
+static uint64_t print_of(const struct packed_row *row)
+{
     uint64_t h = row->epoch * 1000003 + (uint64_t)row->last;
     for (uint32_t i = 0; i < row->n_docs; i++) h = h * 6364136223846793005u + row->docs[i].source_row + 1;
     return h;
 }
 
-static void resumes_at_every_position(void **state) {
+static void resumes_at_every_position(void **state)
+{
     (void)state;
     enum { ROWS = 800 };
     static struct loader_pos at[ROWS];
@@ -127,7 +136,8 @@ static void resumes_at_every_position(void **state) {
     loader_close(l);
 }
 
-static void order_depends_on_seed_and_epoch(void **state) {
+static void order_depends_on_seed_and_epoch(void **state)
+{
     (void)state;
     struct loader_config c = plain;
     struct loader *a = open_loader(&plain), *b = open_loader(&plain);
@@ -150,7 +160,8 @@ static void order_depends_on_seed_and_epoch(void **state) {
 }
 
 /* Rows are filled to 98 % of the cutoff, and long documents do not come first. */
-static void fills_rows(void **state) {
+static void fills_rows(void **state)
+{
     (void)state;
     struct loader *l = open_loader(&plain);
     uint64_t rows = loader_rows_per_epoch(l, 0);
@@ -165,7 +176,8 @@ static void fills_rows(void **state) {
     loader_close(l);
 }
 
-static void split_by_question(void **state) {
+static void split_by_question(void **state)
+{
     (void)state;
     static const double sizes[] = {0.1, 0.001, 250, 1};
     for (int k = 0; k < 4; k++) {
@@ -190,7 +202,8 @@ static void split_by_question(void **state) {
 }
 
 /* CK34, CK35 and what a configuration may not say */
-static void refuses(void **state) {
+static void refuses(void **state)
+{
     (void)state;
     struct loader *l = open_loader(&plain);
     struct loader_pos before, after;
@@ -226,7 +239,8 @@ static void refuses(void **state) {
 }
 
 /* One document, and exactly one window of them */
-static void small_sets(void **state) {
+static void small_sets(void **state)
+{
     (void)state;
     static const uint64_t sizes[] = {1, 2, 3, LOADER_WINDOW, LOADER_WINDOW + 1};
     struct shards *all = shards;
@@ -243,7 +257,8 @@ static void small_sets(void **state) {
     shards = all;
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_document_once_an_epoch),
         cmocka_unit_test(resumes_at_every_position),

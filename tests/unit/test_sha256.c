@@ -20,7 +20,8 @@ static const struct {
 };
 static const char million[] = "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0";
 
-static void whole_buffers(void **state) {
+static void whole_buffers(void **state)
+{
     (void)state;
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
         char hex[SHA256_HEX];
@@ -29,7 +30,8 @@ static void whole_buffers(void **state) {
     }
 }
 
-static void pieces_and_files(void **state) {
+static void pieces_and_files(void **state)
+{
     (void)state;
     char *text = malloc(1000000), hex[SHA256_HEX];
     memset(text, 'a', 1000000);
@@ -48,7 +50,8 @@ static void pieces_and_files(void **state) {
     free(text);
 }
 
-static void refusals(void **state) {
+static void refusals(void **state)
+{
     (void)state;
     struct err e = {0};
     char hex[SHA256_HEX] = "untouched";
@@ -63,7 +66,8 @@ static void refusals(void **state) {
     assert_false(sha256_is_hex("CDC76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"));
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_buffers),
         cmocka_unit_test(pieces_and_files),

@@ -17,14 +17,16 @@
 
 enum { DOCS = 300, MEAN = 100 };
 
-static struct shards *open_set(void) {
+static struct shards *open_set(void)
+{
     struct shards *s;
     struct err e = {0};
     if (shards_open(&s, scratch("set"), 0, &e)) fail_msg("%s", e.msg);
     return s;
 }
 
-static void assert_same_doc(struct shards *s, uint64_t i, uint32_t mean) {
+static void assert_same_doc(struct shards *s, uint64_t i, uint32_t mean)
+{
     struct shard_doc want = shards_case_doc(i, mean), have;
     uint32_t ids[4096];
     shards_doc(s, i, &have);
@@ -40,7 +42,8 @@ static void assert_same_doc(struct shards *s, uint64_t i, uint32_t mean) {
     assert_true(have.source_row == want.source_row && have.question == want.question);
 }
 
-static void round_trip(void **state) {
+static void round_trip(void **state)
+{
     (void)state;
     assert_int_equal(shards_case_write(scratch("set"), DOCS, MEAN, NULL), 0);
     struct shards *s = open_set();
@@ -66,7 +69,8 @@ static void round_trip(void **state) {
 }
 
 /* More than one file: documents on both sides of the border, and the same digest when written again. */
-static void several_files(void **state) {
+static void several_files(void **state)
+{
     (void)state;
     enum { MANY = 13000, LONG = 2000 };
     char digest[SHA256_HEX];
@@ -82,7 +86,8 @@ static void several_files(void **state) {
     }
 }
 
-static void writer_refuses(void **state) {
+static void writer_refuses(void **state)
+{
     (void)state;
     static const struct {
         const char *id;
@@ -132,7 +137,8 @@ static void writer_refuses(void **state) {
  * ----------------------------------------------------------------------------------------------- */
 
 /* JL44: any change of a shard's bytes is found before libhdf5 sees the file. */
-static void digest_guards(void **state) {
+static void digest_guards(void **state)
+{
     (void)state;
     char *bytes;
     size_t n;
@@ -156,7 +162,8 @@ static void digest_guards(void **state) {
 }
 
 /* JL45, JL46: a shard that changes or shrinks under an open set */
-static void changed_while_open(void **state) {
+static void changed_while_open(void **state)
+{
     (void)state;
     uint32_t ids[4096];
     char *bytes;
@@ -216,7 +223,8 @@ static const struct forged forgeries[] = {
 };
 
 static void put_column(struct hdf5 *h5, const struct forged *f, const char *name, enum dtype t,
-                       const uint64_t *v, uint64_t n) {
+                       const uint64_t *v, uint64_t n)
+{
     static const struct hdf5_layout layout = {8, 3};
     uint64_t wide[32];
     uint32_t narrow[32];
@@ -232,7 +240,8 @@ static void put_column(struct hdf5 *h5, const struct forged *f, const char *name
 }
 
 /* Three documents of 10 tokens, header at 2, response at 4, labels [4, 10). */
-static void forge(const struct forged *f, const char *path) {
+static void forge(const struct forged *f, const char *path)
+{
     static const uint64_t ids[30], offsets[4] = {0, 10, 20, 30}, twos[3] = {2, 2, 2}, fours[3] = {4, 4, 4},
                                    ones[3] = {1, 1, 1}, tens[3] = {10, 10, 10};
     struct hdf5 *h5;
@@ -256,7 +265,8 @@ static void forge(const struct forged *f, const char *path) {
 
 #define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
 
-static void write_manifest(const char *text) {
+static void write_manifest(const char *text)
+{
     scratch_write("forged/manifest.json", text, strlen(text));
 }
 
@@ -268,7 +278,8 @@ static void write_manifest(const char *text) {
 #define SHARD(docs, tokens)                                                                                  \
     "{\"name\":\"shard-00000.h5\",\"sha256\":\"" ZEROS "\",\"docs\":" docs ",\"tokens\":" tokens "}"
 
-static void forged_shards(void **state) {
+static void forged_shards(void **state)
+{
     (void)state;
     assert_int_equal(file_make_dirs(scratch("forged"), NULL), 0);
     write_manifest(ORIGIN "\"shards\":[" SHARD("3", "30") "]}");
@@ -287,7 +298,8 @@ static void forged_shards(void **state) {
     }
 }
 
-static void forged_manifests(void **state) {
+static void forged_manifests(void **state)
+{
     (void)state;
     static const struct {
         const char *text;
@@ -327,7 +339,8 @@ static void forged_manifests(void **state) {
     assert_int_equal(shards_open(&s, scratch("forged"), 0, NULL), ERR_FILE_MISSING);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trip),         cmocka_unit_test(several_files),
         cmocka_unit_test(writer_refuses),     cmocka_unit_test(digest_guards),

@@ -19,20 +19,23 @@ static struct state_case c;
 static int64_t step;
 
 /* An empty place for states; the name stays valid. */
-static const char *fresh(void) {
+static const char *fresh(void)
+{
     static char dir[300];
     snprintf(dir, sizeof dir, "%s", scratch("state"));
     assert_int_equal(file_remove_tree(dir, NULL), 0);
     return dir;
 }
 
-static int has(const char *name) {
+static int has(const char *name)
+{
     char path[300];
     snprintf(path, sizeof path, "state/%s", name);
     return file_exists(scratch(path));
 }
 
-static void round_trip(void **state) {
+static void round_trip(void **state)
+{
     (void)state;
     const char *dir = fresh();
     assert_int_equal(state_case_latest(dir, &c, &step, NULL, 0, NULL), 0);
@@ -51,7 +54,8 @@ static void round_trip(void **state) {
     assert_int_equal(state_verify(scratch("state/step-602"), NULL), 0);
 }
 
-static void save_total_limit(void **state) {
+static void save_total_limit(void **state)
+{
     (void)state;
     const char *dir = fresh();
     for (int64_t s = 1; s <= 4; s++) assert_int_equal(state_case_save(dir, s * 100, 2, NULL), 0);
@@ -63,7 +67,8 @@ static void save_total_limit(void **state) {
     assert_false(has("step-300"));
 }
 
-static void saving_a_step_again_replaces_it(void **state) {
+static void saving_a_step_again_replaces_it(void **state)
+{
     (void)state;
     const char *dir = fresh();
     assert_int_equal(state_case_save(dir, 7, 0, NULL), 0);
@@ -75,7 +80,8 @@ static void saving_a_step_again_replaces_it(void **state) {
 }
 
 /* Saving twice gives the same bytes, so a digest of a state is a digest of the run. */
-static void same_bytes(void **state) {
+static void same_bytes(void **state)
+{
     (void)state;
     char *a, *b;
     size_t na, nb;
@@ -91,7 +97,8 @@ static void same_bytes(void **state) {
 }
 
 /* Dropping any one field, on either side, is an error that names it; so is another type or count. */
-static void every_field_counts(void **state) {
+static void every_field_counts(void **state)
+{
     (void)state;
     const char *dir = fresh();
     for (int drop = 0; drop < CASE_FIELDS; drop++) {
@@ -117,7 +124,8 @@ static void every_field_counts(void **state) {
     }
 }
 
-static void refuses_bad_tables(void **state) {
+static void refuses_bad_tables(void **state)
+{
     (void)state;
     const char *dir = fresh();
     static const char *const names[] = {"", "a/b", "..\n",
@@ -136,7 +144,8 @@ static void refuses_bad_tables(void **state) {
 }
 
 /* h5dump and h5py see plain datasets; this is the layout that docs promise. */
-static void plain_hdf5(void **state) {
+static void plain_hdf5(void **state)
+{
     (void)state;
     const char *dir = fresh();
     struct hdf5 *h5;
@@ -152,7 +161,8 @@ static const char log_text[] =
     "{\"step\": 1, \"loss\": 2.5}\n{\"note\": \"no step\"}\n{\"step\": 2}\n{\"step\": 3}\n"
     "{\"step\": 3, \"eval_loss\": 1}\n{\"step\": 4}\n{\"step\": 5, \"lo";
 
-static void log_is_cut_to_the_step(void **state) {
+static void log_is_cut_to_the_step(void **state)
+{
     (void)state;
     static const struct {
         int64_t step, last;
@@ -181,7 +191,8 @@ static void log_is_cut_to_the_step(void **state) {
     free(line);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trip),
         cmocka_unit_test(save_total_limit),
