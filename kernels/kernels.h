@@ -58,7 +58,7 @@ struct kernels {
     void (*act_pack[WT_COUNT])(int64_t rows, int64_t k, const float *x, int64_t ldx, void *act, int64_t ldo);
 
     /* y [m][ldy] (+)= x [m][k] * w^T for `cols` outputs of consecutive panels w. x: packed activations, row
-     * stride ldx elements. cols >= 1; the last panel may be partial; y beyond cols is not touched. */
+     * stride ldx elements. k, cols >= 1; the last panel may be partial; y beyond cols is not touched. */
     void (*gemm[WT_COUNT])(int64_t m, int64_t k, int64_t cols, const void *x, int64_t ldx, const void *w, float *y,
                            int64_t ldy, int accumulate);
 

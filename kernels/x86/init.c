@@ -1,8 +1,11 @@
 /* The x86 overlays, weakest first. */
-#include "kernels/kernels.h"
+#include "kernels/x86/x86.h"
 
 void kernels_init_x86(struct kernels *k, unsigned cpu_flags)
 {
-    (void)k;
-    (void)cpu_flags;
+    if (cpu_flags & CPU_AVX512) {
+        k->name = "avx512";
+        gemm_init_avx512(k);
+        ops_init_avx512(k);
+    }
 }

@@ -1,0 +1,10 @@
+/* The x86 overlays, for kernels/x86/init.c only: each sets the slots its file has. */
+#ifndef TERSE_KERNELS_X86_X86_H
+#define TERSE_KERNELS_X86_X86_H
+
+#include "kernels/kernels.h"
+
+void gemm_init_avx512(struct kernels *k);
+void ops_init_avx512(struct kernels *k);
+
+#endif
