@@ -555,6 +555,19 @@ static void cut_files_never_lose_a_required_key(void **state) {
     }
 }
 
+static void our_recipes_are_sound(void **state) {
+    (void)state;
+    static const char *const recipes[] = {"recipes/nano-base.yaml", "recipes/nano-sft.yaml"};
+    for (int i = 0; i < 2; i++) {
+        struct run r;
+        run_init(&r);
+        int code = yaml_load_options(recipes[i], &r.o, &r.e);
+        if (!code) code = sft_config_settle(&r.c, &r.o, &r.e);
+        if (code) fail_msg("%s", r.e.msg);
+        options_free(&r.o);
+    }
+}
+
 static void ppo_ranges(void **state) {
     (void)state;
     print_message("skip: YM48 (PPO clip, gamma, kl_target) waits for the option table of terse ppo\n");
@@ -575,6 +588,7 @@ int main(void) {
         cmocka_unit_test(resources_are_checked),
         cmocka_unit_test(config_must_be_a_regular_file),
         cmocka_unit_test(cut_files_never_lose_a_required_key),
+        cmocka_unit_test(our_recipes_are_sound),
         cmocka_unit_test(ppo_ranges),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);

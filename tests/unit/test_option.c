@@ -320,9 +320,15 @@ static void the_record_reads_back(void **state) {
     static const char *const rates[] = {
         "0.1",           "1e-4", "3.0000000000000004", "5e-324", "1.7976931348623157e308", "1e22",
         "123456789.125", "2e-4"};
-    static const char *const texts[] = {
-        "no",    "010", "a\"b\\c\nd\te", "\xe2\x80\xa8\xc2\x85\xef\xbb\xbf", "# x: [y",
-        " lead", "",    "null",          "\xf0\x9f\x98\x80 \xc3\xa9"};
+    static const char *const texts[] = {"no",
+                                        "010",
+                                        "a\"b\\c\nd\te",
+                                        "a \xe2\x80\xa8 \xc2\x85\xef\xbb\xbf",
+                                        "# x: [y",
+                                        " lead",
+                                        "",
+                                        "null",
+                                        "\xf0\x9f\x98\x80 \xc3\xa9"};
     for (size_t i = 0; i < 72; i++) {
         struct run r, again;
         run_init(&r);
