@@ -33,20 +33,23 @@ struct rig {
 };
 
 /* Smaller than tiny_config: every probe is two passes in double. */
-static struct model_config tied_config(void) {
+static struct model_config tied_config(void)
+{
     struct model_config c = tiny_config();
     c.head_dim = 16, c.width = 45, c.ff = 53;
     return c;
 }
 
 /* A head of its own, 2:1 GQA, K = 32, three layers. */
-static struct model_config untied_config(void) {
+static struct model_config untied_config(void)
+{
     struct model_config c = tiny_config();
     c.layers = 3, c.heads = 4, c.kv_heads = 2, c.width = 38, c.ff = 40, c.tied = false, c.rms_eps = 1e-5;
     return c;
 }
 
-static void docs_init(struct rig *g) {
+static void docs_init(struct rig *g)
+{
     g->spans[0] = (struct label_span){3, 4}, g->spans[1] = (struct label_span){RESPONSE, N};
     for (uint32_t i = 0; i < MAX_DOCS; i++) {
         for (uint32_t t = 0; t < N; t++) g->ids[i][t] = (uint32_t)((random_at(60 + i, t) + 1) * 20);
@@ -59,7 +62,8 @@ static void docs_init(struct rig *g) {
 }
 
 static void rig_init(struct rig *g, const struct model_config *c, const struct adapter_config *a,
-                     float dropout) {
+                     float dropout)
+{
     struct err e = {0};
     memset(g, 0, sizeof *g);
     blas_init();
@@ -81,7 +85,8 @@ static void rig_init(struct rig *g, const struct model_config *c, const struct a
     g->d.dropout = dropout;
 }
 
-static void rig_free(struct rig *g) {
+static void rig_free(struct rig *g)
+{
     double_model_clear(&g->d);
     free(g->flat);
     free(g->slots);
@@ -92,13 +97,15 @@ static void rig_free(struct rig *g) {
     random_model_free(&g->r);
 }
 
-static uint32_t adapt_from(const struct rig *g) {
+static uint32_t adapt_from(const struct rig *g)
+{
     if (!g->adapter) return 0;
     return g->mc.gate == GATE_ALL ? 0 : g->mc.gate == GATE_ASSISTANT ? HEADER : RESPONSE;
 }
 
 /* A label in front of the adapter is not learned, unless the last base-only row predicts it. */
-static double doc_nats(struct rig *g, uint32_t i) {
+static double doc_nats(struct rig *g, uint32_t i)
+{
     const struct shard_doc *doc = &g->docs[i];
     uint32_t v = g->d.c.vocab, from = adapt_from(g);
     double *logits = malloc((size_t)doc->n * v * sizeof *logits), sum = 0;
@@ -111,12 +118,14 @@ static double doc_nats(struct rig *g, uint32_t i) {
     return sum;
 }
 
-static double all_nats(void *ctx) {
+static double all_nats(void *ctx)
+{
     return doc_nats(ctx, 0) + doc_nats(ctx, 1);
 }
 
 /* The gradient by micro_run into g->flat, its loss against the double model's. */
-static void differentiate(struct rig *g) {
+static void differentiate(struct rig *g)
+{
     struct grads grads = trainee_grads(&g->t, g->flat, g->slots);
     struct micro_result out;
     struct err e = {0};
@@ -125,12 +134,14 @@ static void differentiate(struct rig *g) {
     assert_close_f64(TOL_LOSS, "nats", out.nats, all_nats(g));
 }
 
-static double *part_in_double(const struct rig *g, const struct trainee_part *p) {
+static double *part_in_double(const struct rig *g, const struct trainee_part *p)
+{
     return g->adapter ? g->d.adapter + p->at : g->d.param[p->slot];
 }
 
 static void check(const struct model_config *c, const struct adapter_config *a, float dropout,
-                  const char *what) {
+                  const char *what)
+{
     struct rig g;
     double worst = 0;
     rig_init(&g, c, a, dropout);
@@ -145,20 +156,23 @@ static void check(const struct model_config *c, const struct adapter_config *a, 
     rig_free(&g);
 }
 
-static void dense_tied(void **state) {
+static void dense_tied(void **state)
+{
     struct model_config c = tied_config();
     (void)state;
     check(&c, NULL, 0, "dense, tied");
 }
 
-static void dense_untied(void **state) {
+static void dense_untied(void **state)
+{
     struct model_config c = untied_config();
     (void)state;
     check(&c, NULL, 0, "dense, untied");
 }
 
 /* Tokens that are in no document have no gradient in an embedding that is not the head. */
-static void absent_tokens_have_no_gradient(void **state) {
+static void absent_tokens_have_no_gradient(void **state)
+{
     struct model_config c = untied_config();
     struct rig g;
     char seen[75] = {0};
@@ -175,7 +189,8 @@ static void absent_tokens_have_no_gradient(void **state) {
     rig_free(&g);
 }
 
-static void adapter_at_every_gate(void **state) {
+static void adapter_at_every_gate(void **state)
+{
     static const char *const names[] = {"gate assistant", "gate response", "gate all"};
     struct model_config c = tied_config(), c2 = untied_config();
     (void)state;
@@ -186,7 +201,8 @@ static void adapter_at_every_gate(void **state) {
 }
 
 /* One product at a time; the second layer's adapter makes the gradient pass through dx of the product. */
-static void adapter_on_each_product(void **state) {
+static void adapter_on_each_product(void **state)
+{
     static const char *const names[] = {"q", "k", "v", "o", "gate", "up", "down"};
     struct model_config c = tied_config();
     (void)state;
@@ -197,7 +213,8 @@ static void adapter_on_each_product(void **state) {
     }
 }
 
-static void adapter_with_dropout(void **state) {
+static void adapter_with_dropout(void **state)
+{
     struct model_config c = untied_config();
     struct adapter_config a = {.rank = 6, .alpha = 12, .targets = LORA_ALL, .gate = GATE_ASSISTANT};
     (void)state;
@@ -205,7 +222,8 @@ static void adapter_with_dropout(void **state) {
 }
 
 /* dropout() keeps 1 - p of the elements, scaled by 1 / (1 - p), and its mask differs from key to key. */
-static void dropout_keeps_the_right_share(void **state) {
+static void dropout_keeps_the_right_share(void **state)
+{
     enum { COUNT = 4096, KEYS = 16 };
     static float y[KEYS][COUNT], x[COUNT];
     struct kernels k;
@@ -226,7 +244,8 @@ static void dropout_keeps_the_right_share(void **state) {
     assert_true(fabs(both - 0.5625 * COUNT * (KEYS - 1)) < 6 * sqrt(0.5625 * 0.4375 * COUNT * (KEYS - 1)));
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dense_tied),
         cmocka_unit_test(dense_untied),

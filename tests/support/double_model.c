@@ -5,15 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-void double_rmsnorm(uint64_t d, double eps, const double *x, const double *w, double *y) {
+void double_rmsnorm(uint64_t d, double eps, const double *x, const double *w, double *y)
+{
     double s = 0;
     for (uint64_t i = 0; i < d; i++) s += x[i] * x[i];
     for (uint64_t i = 0; i < d; i++) y[i] = x[i] / sqrt(s / (double)d + eps) * w[i];
 }
 
-void double_rope(uint32_t k, uint32_t heads, double theta, uint32_t pos, double *x) {
+void double_rope(uint32_t k, uint32_t heads, double theta, uint32_t pos, double *x)
+{
     for (uint32_t i = 0; i < k / 2; i++) {
-        double angle = pos * pow(theta, -2.0 * i / k), c = cos(angle), s = sin(angle);
+        float frequency = (float)pow(theta, -2.0 * i / k),
+              turn = (float)pos * frequency; /* as transformers has it */
+        double c = cos((double)turn), s = sin((double)turn);
         for (uint32_t at = i; at < heads * k; at += k) {
             double a = x[at], b = x[at + k / 2];
             x[at] = a * c - b * s;
@@ -22,11 +26,13 @@ void double_rope(uint32_t k, uint32_t heads, double theta, uint32_t pos, double 
     }
 }
 
-double double_silu_mul(double g, double u) {
+double double_silu_mul(double g, double u)
+{
     return g / (1 + exp(-g)) * u;
 }
 
-void double_product(uint64_t n, uint64_t k, const double *w, const double *x, double *y) {
+void double_product(uint64_t n, uint64_t k, const double *w, const double *x, double *y)
+{
     for (uint64_t i = 0; i < n; i++, w += k) {
         double s[4] = {0}; /* four sums: one alone waits for its own last addition */
         uint64_t j = 0;
@@ -38,7 +44,8 @@ void double_product(uint64_t n, uint64_t k, const double *w, const double *x, do
 }
 
 void double_attention(const struct model_config *c, uint32_t first, uint32_t n, const double *q,
-                      const double *k, const double *v, double *o) {
+                      const double *k, const double *v, double *o)
+{
     uint32_t dim = c->head_dim, group = c->heads / c->kv_heads;
     double *p = malloc(n * sizeof *p);
     for (uint32_t t = first; t < n; t++)
@@ -58,7 +65,8 @@ void double_attention(const struct model_config *c, uint32_t first, uint32_t n, 
     free(p);
 }
 
-double double_nats(uint32_t v, const double *logits, int32_t target) {
+double double_nats(uint32_t v, const double *logits, int32_t target)
+{
     double top = -INFINITY, sum = 0;
     for (uint32_t i = 0; i < v; i++) top = fmax(top, logits[i]);
     for (uint32_t i = 0; i < v; i++) sum += exp(logits[i] - top);
@@ -68,7 +76,8 @@ double double_nats(uint32_t v, const double *logits, int32_t target) {
 /* ---- the model -------------------------------------------------------------------------------------------
  */
 
-void double_model_init(struct double_model *d, const struct random_model *r, const struct adapter *a) {
+void double_model_init(struct double_model *d, const struct random_model *r, const struct adapter *a)
+{
     *d = (struct double_model){.c = r->m->c, .shape = a, .kern = &r->m->kern};
     d->param = calloc(r->slots, sizeof *d->param);
     for (uint32_t s = 0; s < r->slots; s++) {
@@ -82,19 +91,22 @@ void double_model_init(struct double_model *d, const struct random_model *r, con
     for (uint64_t i = 0; i < a->count; i++) d->adapter[i] = (double)a->weights[i];
 }
 
-void double_model_clear(struct double_model *d) {
+void double_model_clear(struct double_model *d)
+{
     for (uint32_t s = 0; s < params_slots(&d->c); s++) free(d->param[s]);
     free(d->param);
     free(d->adapter);
 }
 
-static const double *param(const struct double_model *d, enum param p, uint32_t layer) {
+static const double *param(const struct double_model *d, enum param p, uint32_t layer)
+{
     return d->param[params_slot(&d->c, p, layer)];
 }
 
 /* y += scale * B A mask(x) */
 static void adapt(const struct double_model *d, uint32_t layer, enum lora_target t, uint64_t key,
-                  const double *x, double *y) {
+                  const double *x, double *y)
+{
     uint64_t in, out, r = d->shape->cfg.rank;
     adapter_shape(&d->c, t, &in, &out);
     double scale = adapter_scale(&d->shape->cfg), *masked = malloc(in * sizeof *masked),
@@ -121,7 +133,8 @@ struct walk {
 
 /* y [n][out] = W in [n][..] + bias, and the adapter's. */
 static void project(const struct walk *w, uint32_t layer, enum lora_target t, enum param bias,
-                    const double *x, double *y) {
+                    const double *x, double *y)
+{
     const struct double_model *d = w->d;
     const double *b = bias == P_COUNT ? NULL : param(d, bias, layer);
     uint64_t in, out;
@@ -134,13 +147,15 @@ static void project(const struct walk *w, uint32_t layer, enum lora_target t, en
     }
 }
 
-static void norm(const struct walk *w, enum param p, uint32_t layer) {
+static void norm(const struct walk *w, enum param p, uint32_t layer)
+{
     for (uint32_t i = 0; i < w->n; i++)
         double_rmsnorm(w->d->c.width, w->d->c.rms_eps, w->x + i * w->d->c.width, param(w->d, p, layer),
                        w->xn + i * w->d->c.width);
 }
 
-static void attention_half(const struct walk *w, uint32_t layer) {
+static void attention_half(const struct walk *w, uint32_t layer)
+{
     const struct model_config *c = &w->d->c;
     norm(w, P_NORM1, layer);
     project(w, layer, LORA_Q, P_QB, w->xn, w->q);
@@ -155,7 +170,8 @@ static void attention_half(const struct walk *w, uint32_t layer) {
     for (uint64_t i = 0; i < (uint64_t)w->n * c->width; i++) w->x[i] += w->y[i];
 }
 
-static void mlp_half(const struct walk *w, uint32_t layer) {
+static void mlp_half(const struct walk *w, uint32_t layer)
+{
     const struct model_config *c = &w->d->c;
     norm(w, P_NORM2, layer);
     project(w, layer, LORA_GATE, P_COUNT, w->xn, w->g);
@@ -166,7 +182,8 @@ static void mlp_half(const struct walk *w, uint32_t layer) {
 }
 
 void double_model_logits(const struct double_model *d, const int32_t *ids, uint32_t n, uint32_t adapt_from,
-                         double *logits) {
+                         double *logits)
+{
     const struct model_config *c = &d->c;
     size_t width = n * c->width, q = n * c->heads * c->head_dim, kv = n * c->kv_heads * c->head_dim,
            f = n * c->ff;

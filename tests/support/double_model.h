@@ -8,7 +8,8 @@
 #include "tests/support/random_model.h"
 
 void double_rmsnorm(uint64_t d, double eps, const double *x, const double *w, double *y);
-/* Half-split rotary embedding of x [heads][k] at position pos. */
+/* Half-split rotary embedding of x [heads][k] at position pos; angles are fp32 products, as in transformers.
+ */
 void double_rope(uint32_t k, uint32_t heads, double theta, uint32_t pos, double *x);
 double double_silu_mul(double g, double u);
 /* y [n] = w [n][k] x */

