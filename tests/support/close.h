@@ -9,6 +9,7 @@
 enum tolerance {
     TOL_LOGITS, TOL_LOSS, TOL_GRADIENT, TOL_STEPS, TOL_WEIGHTS, /* against transformers, peft, torch */
     TOL_VALUE,      /* of one fp32 operation, against double */
+    TOL_ADAMW,      /* how far fp32 AdamW moved a weight, against double */
     TOL_DERIVATIVE, /* fp32, against finite differences in double */
 };
 
