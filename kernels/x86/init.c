@@ -3,9 +3,18 @@
 
 void kernels_init_x86(struct kernels *k, unsigned cpu_flags)
 {
+    if (cpu_flags & CPU_AVX2) {
+        k->name = "avx2";
+        gemm_init_avx2(k);
+        ops_init_avx2(k);
+    }
     if (cpu_flags & CPU_AVX512) {
         k->name = "avx512";
         gemm_init_avx512(k);
         ops_init_avx512(k);
+    }
+    if (cpu_flags & CPU_AVX512BF16) {
+        k->name = "avx512bf16";
+        gemm_init_avx512bf16(k);
     }
 }

@@ -6,6 +6,7 @@
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define VEC static inline __attribute__((always_inline))
 
@@ -80,7 +81,12 @@ VEC v16 v16_select(v16m m, v16 yes, v16 no) { return _mm512_mask_blend_ps(m, no,
 VEC v16u v16_bits(v16 a) { return _mm512_castps_si512(a); }
 VEC v16 v16_from_bits(v16u a) { return _mm512_castsi512_ps(a); }
 VEC v16u v16u_all(uint32_t x) { return _mm512_set1_epi32((int)x); }
-VEC v16u v16u_all_at(const void *p) { return _mm512_set1_epi32(*(const int *)p); }
+VEC v16u v16u_all_at(const void *p)
+{
+    uint32_t x;
+    memcpy(&x, p, sizeof x);
+    return v16u_all(x);
+}
 VEC v16u v16u_add(v16u a, v16u b) { return _mm512_add_epi32(a, b); }
 VEC v16u v16u_mul(v16u a, v16u b) { return _mm512_mullo_epi32(a, b); }
 VEC v16u v16u_and(v16u a, v16u b) { return _mm512_and_si512(a, b); }

@@ -4,7 +4,10 @@
 
 #include "kernels/kernels.h"
 
+void gemm_init_avx2(struct kernels *k);
+void ops_init_avx2(struct kernels *k);
 void gemm_init_avx512(struct kernels *k);
 void ops_init_avx512(struct kernels *k);
+void gemm_init_avx512bf16(struct kernels *k);
 
 #endif
