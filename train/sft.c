@@ -92,7 +92,7 @@ static void memory_plan(struct sft *s, enum recompute r)
     struct sft_memory *p = &s->memory;
     p->weights = s->m->arena.size;
     p->adapter = s->trainee.count * sizeof(float) + (s->lora ? s->lora->arena.size : 0);
-    p->optimiser = optim_plan(s->trainee.count, (uint32_t)s->c->train_batch_size);
+    p->optimiser = optim_plan(s->trainee.count, (uint32_t)s->c->rows_per_step);
     p->activations = micro_plan(s->m, a, &m);
     p->total = p->weights + p->adapter + p->optimiser + p->activations;
 }
@@ -143,7 +143,7 @@ static int machinery_create(struct sft *s, struct err *e)
     if (r) return r;
     optim_config_fill(s, warmup, &o);
     micro_config_fill(s, &m, recompute);
-    if ((r = optim_create(&s->optim, &o, &s->trainee, (uint32_t)s->c->train_batch_size, e))) return r;
+    if ((r = optim_create(&s->optim, &o, &s->trainee, (uint32_t)s->c->rows_per_step, e))) return r;
     if ((r = micro_create(&s->micro, s->m, s->adapter, s->lora, &m, e))) return r;
     return sft_rows_alloc(s, e);
 }

@@ -35,14 +35,14 @@ static void steps_count(struct sft *s)
     rows = s->c->num_train_epochs * (double)s->rows_an_epoch;
     s->total_steps = (uint64_t)s->c->max_steps;
     if (s->total_steps) return;
-    uint64_t batch = (uint64_t)s->c->train_batch_size;
+    uint64_t batch = (uint64_t)s->c->rows_per_step;
     s->total_steps = ((uint64_t)(rows + 0.5) + batch - 1) / batch;
     if (s->total_steps == 0) s->total_steps = 1;
 }
 
 int sft_rows_alloc(struct sft *s, struct err *e)
 {
-    int64_t n = s->c->train_batch_size;
+    int64_t n = s->c->rows_per_step;
     s->rows = calloc((size_t)n, sizeof *s->rows);
     s->slots = calloc(params_slots(&s->m->c), sizeof *s->slots);
     for (int64_t i = 0; s->rows && i < n; i++) {
@@ -70,7 +70,7 @@ int sft_rows_next(struct sft *s, int64_t *labels, struct err *e)
 {
     struct packed_row row;
     *labels = 0;
-    for (int64_t i = 0; i < s->c->train_batch_size; i++) {
+    for (int64_t i = 0; i < s->c->rows_per_step; i++) {
         int r = loader_next_row(s->loader, &row, e);
         if (!r) r = sft_row_copy(s, &row, &s->rows[i], e);
         if (r) return r;
@@ -90,7 +90,7 @@ int sft_data_open(struct sft *s, struct err *e)
 
 void sft_data_close(struct sft *s)
 {
-    for (int64_t i = 0; s->rows && i < s->c->train_batch_size; i++) {
+    for (int64_t i = 0; s->rows && i < s->c->rows_per_step; i++) {
         free(s->rows[i].docs);
         free(s->rows[i].ids);
     }

@@ -40,7 +40,7 @@ struct sft {
 
     struct shards *shards, *eval_shards; /* eval_shards NULL: val_size decides */
     struct loader *loader, *eval;        /* eval NULL: nothing is held out */
-    struct row_copy *rows;               /* [train_batch_size] of a step */
+    struct row_copy *rows;               /* [rows_per_step] of a step */
     uint32_t row_docs;                   /* documents a row holds at most */
     uint32_t micro_docs;                 /* of which go through a pass together */
     float **slots;                       /* [params_slots] scratch of trainee_grads */

@@ -28,7 +28,7 @@ static int step_gradient(struct sft *s, int64_t labels, struct micro_result *sum
 {
     uint64_t key = s->c->seed + (uint64_t)s->step * 0xd1342543de82ef95u;
     *sum = (struct micro_result){0};
-    for (int64_t i = 0; i < s->c->train_batch_size; i++) {
+    for (int64_t i = 0; i < s->c->rows_per_step; i++) {
         struct grads g = trainee_grads(&s->trainee, optim_leaf(&s->optim), s->slots);
         int r = row_run(s, &s->rows[i], 1.0f / (float)labels, key, &g, sum, e);
         if (r) return r;
@@ -97,7 +97,7 @@ static int one_step(struct sft *s, struct sft_step *t, struct err *e)
     s->step++, s->tokens += sum.tokens;
     s->seconds += progress_clock() - start;
     t->step = (uint64_t)s->step, t->total = s->total_steps, t->loss = sum.nats / (double)sum.labels;
-    t->epoch = (double)(s->step * s->c->train_batch_size) / (double)s->rows_an_epoch;
+    t->epoch = (double)(s->step * s->c->rows_per_step) / (double)s->rows_an_epoch;
     t->tokens_per_second = (double)sum.tokens / (s->seconds - before), t->tokens = (uint64_t)s->tokens;
     t->seconds = s->seconds, t->eval_loss = NAN;
     return 0;
