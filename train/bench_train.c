@@ -1,0 +1,158 @@
+#include "train/bench_train.h"
+
+#include "infer/lora.h"
+#include "infer/progress.h"
+#include "train/blas.h"
+#include "train/micro.h"
+#include "train/optim.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+struct rig {
+    struct pool *pool;
+    struct model *m;
+    struct adapter *adapter;
+    struct lora *lora;
+    struct trainee t;
+    struct optim o;
+    struct micro *u;
+    struct tensor *tensors;
+    const struct tensor **bound;
+    uint16_t *values; /* random bf16, shared by all tensors */
+    float **slots;
+    uint32_t *ids;
+};
+
+double bench_train_flops(const struct model_config *m, uint32_t rank, uint32_t tokens)
+{
+    double linear = 0, lora = 0, head = 2.0 * m->vocab * m->width;
+    for (int t = 0; t < LORA_TARGETS; t++) {
+        uint64_t in, out;
+        adapter_shape(m, (enum lora_target)t, &in, &out);
+        linear += 2.0 * (double)(in * out);
+        lora += 2.0 * rank * (double)(in + out);
+    }
+    double attention = 2.0 * 2 * m->heads * m->head_dim * (tokens / 2.0);
+    double weights = rank ? 0 : m->layers * linear + head; /* dense: gradients of the weights */
+    return m->layers * (2 * linear + 3 * lora + 3.5 * attention) + 2 * head + weights;
+}
+
+/* Every tensor is a view of one buffer of small random bf16 numbers (norms: of ones). */
+static int weights_make(struct rig *g, const struct model_config *c, struct err *e)
+{
+    uint64_t most = (uint64_t)c->vocab * c->width, rows, cols;
+    uint32_t slots = params_slots(c), layer, x = 12345;
+    g->tensors = calloc(slots, sizeof *g->tensors);
+    g->bound = calloc(slots, sizeof *g->bound);
+    g->values = malloc((most + c->width) * sizeof *g->values);
+    if (!g->tensors || !g->bound || !g->values) return err_set(e, ERR_NOMEM, "no memory for random weights");
+    for (uint64_t i = 0; i < most; i++) {
+        x = x * 1664525 + 1013904223;
+        g->values[i] = (uint16_t)((x >> 16 & 0x8000) | 0x3c00 | (x >> 20 & 0x00ff)); /* 0.008 to 0.03, either sign */
+    }
+    for (uint32_t i = 0; i < c->width; i++) g->values[most + i] = 0x3f80;
+    for (uint32_t s = 0; s < slots; s++) {
+        enum param p = params_of_slot(c, s, &layer);
+        if (!params_has(c, p)) continue;
+        params_shape(c, p, &rows, &cols);
+        g->tensors[s] = (struct tensor){.dtype = DTYPE_BF16, .rank = cols > 1 ? 2 : 1, .shape = {rows, cols}};
+        g->tensors[s].data = g->values + (params[p].kind == PARAM_NORM ? most : 0);
+        g->tensors[s].bytes = rows * cols * sizeof *g->values;
+        g->bound[s] = &g->tensors[s];
+    }
+    return 0;
+}
+
+static int adapter_make(struct rig *g, const struct bench_train_config *c, struct err *e)
+{
+    struct adapter_config a = {.rank = c->rank, .alpha = 2 * c->rank, .targets = LORA_ALL, .gate = GATE_ALL};
+    if (!c->rank) return trainee_init_dense(&g->t, g->m, g->bound, e);
+    int r = adapter_create(&g->adapter, &g->m->c, &a, e);
+    if (r) return r;
+    adapter_init_random(g->adapter, 1);
+    if ((r = lora_create(&g->lora, g->m, g->adapter, e))) return r;
+    return trainee_init_adapter(&g->t, g->m, g->adapter, g->lora, e);
+}
+
+static int rig_init(struct rig *g, const struct bench_train_config *c, struct err *e)
+{
+    struct micro_config u = {.max_tokens = c->tokens, .max_docs = 1, .recompute = c->recompute, .gate = GATE_ALL};
+    struct optim_config o = {.learning_rate = 1e-4, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .max_grad_norm = 1};
+    o.schedule = SCHEDULE_CONSTANT;
+    memset(g, 0, sizeof *g);
+    blas_init();
+    int r = weights_make(g, &c->model, e);
+    if (!r) r = pool_create(&g->pool, c->threads, e);
+    if (!r) r = model_create(&g->m, &c->model, c->type, c->tokens, g->bound, g->pool, cpu_detect(), e);
+    if (!r) r = adapter_make(g, c, e);
+    free(g->values);
+    g->values = NULL;
+    if (!r) r = optim_create(&g->o, &o, &g->t, 1, e);
+    if (!r) r = micro_create(&g->u, g->m, g->adapter, g->lora, &u, e);
+    g->slots = calloc(params_slots(&c->model), sizeof *g->slots);
+    g->ids = calloc(c->tokens, sizeof *g->ids);
+    if (!r && (!g->slots || !g->ids)) r = err_set(e, ERR_NOMEM, "no memory for a training example");
+    for (uint32_t i = 0; !r && i < c->tokens; i++) g->ids[i] = i * 2654435761u % c->model.vocab;
+    return r;
+}
+
+static void rig_free(struct rig *g)
+{
+    micro_free(g->u);
+    optim_free(&g->o);
+    trainee_clear(&g->t);
+    lora_free(g->lora);
+    adapter_free(g->adapter);
+    model_free(g->m);
+    pool_free(g->pool);
+    free(g->values);
+    free(g->bound);
+    free(g->tensors);
+    free(g->slots);
+    free(g->ids);
+}
+
+/* One whole step. *split: seconds without the optimiser. */
+static int step(struct rig *g, uint32_t tokens, double *seconds, double *split, struct err *e)
+{
+    struct label_span span = {1, tokens};
+    struct shard_doc d = {.ids = g->ids, .n = tokens, .spans = &span, .n_spans = 1};
+    struct micro_result res;
+    double start = progress_clock(), rate, norm;
+    struct grads grads = trainee_grads(&g->t, optim_leaf(&g->o), g->slots);
+    int r = micro_run(g->u, &d, 1, 1.0f / (float)(tokens - 1), 0, &grads, &res, NULL, e);
+    *split = progress_clock() - start;
+    optim_fold(&g->o);
+    optim_sum(&g->o);
+    if (!r) r = optim_step(&g->o, &rate, &norm, e);
+    *seconds = progress_clock() - start;
+    return r;
+}
+
+int bench_train_run(const struct bench_train_config *c, struct bench_train_result *out, struct err *e)
+{
+    struct rig g;
+    double sum = 0, squares = 0, passes = 0, seconds, split;
+    int r = rig_init(&g, c, e);
+    if (!r) r = step(&g, c->tokens, &seconds, &split, e);
+    for (uint32_t i = 0; !r && i < c->steps; i++) {
+        if ((r = step(&g, c->tokens, &seconds, &split, e))) break;
+        double rate = c->tokens / seconds;
+        sum += rate, squares += rate * rate, passes += split;
+        out->step_seconds += seconds;
+    }
+    rig_free(&g);
+    if (r) return r;
+    struct rusage usage;
+    double n = c->steps;
+    getrusage(RUSAGE_SELF, &usage);
+    out->tokens_per_second = sum / n;
+    out->sd = n > 1 ? sqrt(fmax(0, (squares - sum * sum / n) / (n - 1))) : 0;
+    out->flops_a_token = bench_train_flops(&c->model, c->rank, c->tokens);
+    out->step_seconds /= n, out->passes_seconds = passes / n;
+    out->peak_rss = (uint64_t)usage.ru_maxrss * 1024;
+    return 0;
+}
