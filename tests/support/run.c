@@ -1,0 +1,78 @@
+#include "tests/support/run.h"
+#include "checkpoints/file.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+const char *run_terse(void)
+{
+    static char path[512];
+    const char *build = getenv("TERSE_BUILD");
+    snprintf(path, sizeof path, "%s/terse", build ? build : "build");
+    return path;
+}
+
+static pid_t start(const char *log, const char *fmt, va_list ap)
+{
+    char command[4096], exec_[4200];
+    vsnprintf(command, sizeof command, fmt, ap);
+    snprintf(exec_, sizeof exec_, "exec %s", command);
+    pid_t pid = fork();
+    if (pid) return pid;
+    int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (fd < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0) _exit(126);
+    execl("/bin/sh", "sh", "-c", exec_, (char *)NULL);
+    _exit(127);
+}
+
+pid_t run_start(const char *log, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    pid_t pid = start(log, fmt, ap);
+    va_end(ap);
+    return pid;
+}
+
+int run_wait(pid_t pid)
+{
+    int status = 0;
+    if (waitpid(pid, &status, 0) != pid) return -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+void run_expect(int want, const char *log, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int got = run_wait(start(log, fmt, ap));
+    va_end(ap);
+    if (got == want) return;
+    char *text = NULL;
+    size_t n;
+    file_load(log, 1 << 20, &text, &n, NULL);
+    fail_msg("status %d, expected %d:\n%s", got, want, text ? text : "(no output)");
+}
+
+void run_folder(char *path, size_t size, const char *name)
+{
+    const char *tmp = getenv("TMPDIR");
+    snprintf(path, size, "%s/terse-%s-XXXXXX", tmp ? tmp : "/tmp", name);
+    if (!mkdtemp(path)) fail_msg("cannot make %s", path);
+}
+
+void run_folder_remove(const char *path) { file_remove_tree(path, NULL); }
+
+void run_write(const char *path, const char *text)
+{
+    struct err e = {0};
+    if (file_save(path, text, strlen(text), &e)) fail_msg("%s", e.msg);
+}

@@ -1,0 +1,25 @@
+/* Running the built programs as a user would. */
+#ifndef TERSE_TESTS_RUN_H
+#define TERSE_TESTS_RUN_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* BUILD/terse, from $TERSE_BUILD (default "build"). Static storage. */
+const char *run_terse(void);
+
+/* Starts a shell command; stdout and stderr go to `log`. Returns its process id. */
+pid_t run_start(const char *log, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Waits; the exit status, or 128 + the signal. */
+int run_wait(pid_t pid);
+/* Both. When the status is not `want`, prints the log and fails the running test. */
+void run_expect(int want, const char *log, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* A fresh folder for a test; removed by run_folder_remove. */
+void run_folder(char *path, size_t size, const char *name);
+void run_folder_remove(const char *path);
+
+/* Writes a text file. */
+void run_write(const char *path, const char *text);
+
+#endif
