@@ -82,7 +82,7 @@ static int kill_and_resume(const char *line, double whole, unsigned *seed)
     int alive = 0;
     for (int i = 0; i < KILLS; i++) {
         pid_t pid = run_start(log_path, "%s", line);
-        pause_for(whole * (rand_r(seed) % 1000) / 1000.0 * 3 / KILLS + 0.01);
+        pause_for(whole * (rand_r(seed) % 1000) / 1000.0 / 12 + 0.05);
         kill(pid, SIGKILL);
         alive += run_wait(pid) == 128 + SIGKILL;
     }
