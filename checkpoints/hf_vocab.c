@@ -37,10 +37,13 @@ static int no_memory(const struct hf_vocab *v, struct err *e) {
     return err_set(e, ERR_NOMEM, "%s: no memory for the vocabulary", v->what);
 }
 
+/* Ids a little beyond the count are taken, so that hf_vocab_seal can name the hole. */
+enum { SPARE_IDS = 4096 };
+
 int hf_vocab_init(struct hf_vocab *v, const char *what, size_t tokens, size_t bytes, int64_t rows,
                   struct err *e) {
-    *v = (struct hf_vocab){.what = what, .rows = rows, .room = tokens, .cap = bytes};
-    v->tokens = calloc(tokens + 1, sizeof *v->tokens);
+    *v = (struct hf_vocab){.what = what, .rows = rows, .room = tokens + SPARE_IDS, .cap = bytes};
+    v->tokens = calloc(v->room, sizeof *v->tokens);
     v->bytes = malloc(bytes + 1);
     return v->tokens && v->bytes ? 0 : no_memory(v, e);
 }
@@ -63,7 +66,7 @@ static int check_id(const struct hf_vocab *v, const struct js *id, const char *t
                        v->what, text, (long long)*out, (long long)v->rows);
     if ((size_t)*out >= v->room)
         return err_set(e, ERR_TOK_HOLE, "%s: token \"%.100s\" has id %lld, but there are only %zu tokens",
-                       v->what, text, (long long)*out, v->room);
+                       v->what, text, (long long)*out, v->room - SPARE_IDS);
     return 0;
 }
 

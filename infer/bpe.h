@@ -30,7 +30,8 @@ int bpe_add(struct bpe *b, uint32_t left, uint32_t right, uint32_t rank, uint32_
 
 /* Memory that one thread reuses from word to word; all zero at first. */
 struct bpe_scratch {
-    uint32_t *words; /* ids, ranks, links */
+    uint32_t *ids;
+    struct bpe_symbol *symbols;
     uint64_t *heap;
     size_t cap; /* bytes of the longest word they hold */
 };

@@ -17,7 +17,8 @@ static int reserve(struct writer *w, size_t more)
 {
     size_t wanted = w->c->n + more;
     if (wanted <= w->capacity) return 0;
-    if (wanted > INT32_MAX) return err_set(w->e, ERR_TEXT_LEN, "a conversation of more than %d tokens", INT32_MAX);
+    if (wanted > INT32_MAX)
+        return err_set(w->e, ERR_TEXT_LEN, "a conversation of more than %d tokens", INT32_MAX);
     size_t capacity = wanted > 2 * w->capacity ? wanted : 2 * w->capacity;
     int32_t *ids = realloc(w->c->ids, capacity * sizeof *ids);
     if (!ids) return err_set(w->e, ERR_NOMEM, "no memory for a conversation of %zu tokens", wanted);
@@ -60,7 +61,8 @@ static int put_piece(struct writer *w, const char *role, const char *content, si
 }
 
 /* An assistant's header is encoded by itself, since that is what a model is given to go on from. */
-static int put_turn(struct writer *w, enum chat_role role, const char *content, size_t len, struct chat_span *span)
+static int put_turn(struct writer *w, enum chat_role role, const char *content, size_t len,
+                    struct chat_span *span)
 {
     span->header = w->c->n;
     int r = put_id(w, w->start);
@@ -76,7 +78,8 @@ static int put_turn(struct writer *w, enum chat_role role, const char *content, 
     return r ? r : put_text(w, "\n", 1);
 }
 
-static int put_all(struct writer *w, const struct chat_turn *turns, uint32_t n, const char *system, unsigned flags)
+static int put_all(struct writer *w, const struct chat_turn *turns, uint32_t n, const char *system,
+                   unsigned flags)
 {
     struct chat_span none;
     int r = 0;
@@ -85,7 +88,8 @@ static int put_all(struct writer *w, const struct chat_turn *turns, uint32_t n, 
         r = put_turn(w, ROLE_SYSTEM, system, strlen(system), &none);
     for (uint32_t i = 0; !r && i < n; i++) {
         if (i > 0 && turns[i].role == ROLE_SYSTEM)
-            return err_set(w->e, ERR_ROLE_ORDER, "turn %u is a system turn, expected only the first to be one", i + 1);
+            return err_set(w->e, ERR_ROLE_ORDER,
+                           "turn %u is a system turn, expected only the first to be one", i + 1);
         r = put_turn(w, turns[i].role, turns[i].content, turns[i].len, &w->c->span[w->c->turns++]);
     }
     if (r || !(flags & CHAT_OPEN)) return r;
@@ -97,19 +101,26 @@ static int put_all(struct writer *w, const struct chat_turn *turns, uint32_t n, 
     return r;
 }
 
+/* An ordinary token of that name will not do: a user's text could spell it. */
+static int control_id(const struct tokenizer *t, const char *name, int32_t *id, struct err *e)
+{
+    *id = tokenizer_id(t, name, strlen(name));
+    if (tokenizer_kind(t, *id) == TOKEN_CONTROL) return 0;
+    return err_set(e, ERR_TOK_SPECIAL, "the tokenizer has no control token %s, which ChatML needs", name);
+}
+
 int chatml_render(struct chat *out, const struct tokenizer *t, const struct chat_turn *turns, uint32_t n,
                   const char *system, unsigned flags, struct err *e)
 {
     struct writer w = {.t = t, .c = out, .e = e};
     memset(out, 0, sizeof *out);
-    w.start = tokenizer_id(t, "<|im_start|>", 12), w.end = tokenizer_id(t, "<|im_end|>", 10);
-    if (w.start < 0 || w.end < 0)
-        return err_set(e, ERR_TOK_SPECIAL, "the tokenizer has no %s, which ChatML needs",
-                       w.start < 0 ? "<|im_start|>" : "<|im_end|>");
+    int r = control_id(t, "<|im_start|>", &w.start, e);
+    if (!r) r = control_id(t, "<|im_end|>", &w.end, e);
+    if (r) return r;
     if (n == 0) return err_set(e, ERR_ROLE_ORDER, "a conversation without turns");
     out->span = calloc(n + 1, sizeof *out->span);
-    int r = out->span ? put_all(&w, turns, n, system, flags)
-                      : err_set(e, ERR_NOMEM, "no memory for a conversation of %u turns", n);
+    r = out->span ? put_all(&w, turns, n, system, flags)
+                  : err_set(e, ERR_NOMEM, "no memory for a conversation of %u turns", n);
     if (r) chat_clear(out);
     return r;
 }

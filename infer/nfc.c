@@ -119,7 +119,7 @@ static int append(struct work *w, const char *s, size_t len, struct err *e) {
         w->out = grown;
         w->out_cap = cap;
     }
-    memcpy(w->out + w->len, s, len);
+    if (len) memcpy(w->out + w->len, s, len);
     w->len += len;
     return 0;
 }
