@@ -18,7 +18,7 @@ struct load_options {
     const char *adapter;  /* PEFT folder, or NULL */
     enum load_dtype dtype; /* LOAD_AUTO: the folder's own */
     unsigned threads;     /* 0: one a processor */
-    uint32_t context;     /* longest sequence; 0: the model's. More than the model's is CTX_FULL */
+    uint32_t context;     /* longest sequence; 0, or more than the model's: the model's */
 };
 
 struct loaded {

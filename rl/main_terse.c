@@ -2,6 +2,7 @@
 #include "checkpoints/cmd_init.h"
 #include "data/cmd_data.h"
 #include "infer/cli.h"
+#include "rl/cmd_eval.h"
 #include "train/cmd_plot.h"
 #include "train/cmd_sft.h"
 
@@ -12,6 +13,7 @@ static const struct command commands[] = {
      .group = "Models and data"},
     {.name = "data", .summary = "look at training data", .run = cmd_data},
     {.name = "sft", .summary = "fine-tune a model on conversations", .run = cmd_sft, .group = "Training"},
+    {.name = "eval", .summary = "count the problems a model solves", .run = cmd_eval},
     {.name = "plot", .summary = "draw a curve of a run's metrics", .run = cmd_plot},
     {0},
 };

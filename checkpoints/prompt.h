@@ -1,0 +1,32 @@
+/* What a loaded model is given to go on from: token ids, and where in them its adapter begins to act. */
+#ifndef TERSE_CHECKPOINTS_PROMPT_H
+#define TERSE_CHECKPOINTS_PROMPT_H
+
+#include "checkpoints/load.h"
+#include "infer/chatml.h"
+
+struct prompt {
+    int32_t *ids; /* [n], owned */
+    uint32_t n;
+    uint32_t forced;     /* of them, tokens at the end that are the answer's beginning */
+    uint32_t adapt_from; /* first token the adapter acts on; UINT32_MAX: never */
+};
+
+#define PROMPT_THINK "<think>\n"
+
+/* Turns as ChatML, ended with an open assistant header and, if `think`, with PROMPT_THINK, so that the model cannot
+ * answer at once. system: the system turn where the turns have none; NULL: the tokenizer's own. With an adapter that
+ * names invocation tokens (aLoRA), it acts from their last occurrence on; with gate `response`, after the header;
+ * with `all`, everywhere. *out is the caller's to prompt_clear; empty after an error. Errors: those of chatml_render. */
+int prompt_chat(struct prompt *out, const struct loaded *l, const struct chat_turn *turns, uint32_t n,
+                const char *system, bool think, struct err *e);
+/* Text as it is, control tokens included. Gate `response`: the adapter acts after the prompt. Errors: those of
+ * tokenizer_encode, ROW_EMPTY (no text). */
+int prompt_raw(struct prompt *out, const struct loaded *l, const char *text, size_t len, struct err *e);
+void prompt_clear(struct prompt *p);
+
+/* Tokens that end an answer: the tokenizer's, and <|im_end|>. Returns how many. */
+enum { PROMPT_MAX_STOPS = TOKENIZER_MAX_EOS + 1 };
+uint32_t prompt_stops(const struct tokenizer *t, int32_t stop[PROMPT_MAX_STOPS]);
+
+#endif

@@ -1,0 +1,31 @@
+#include "checkpoints/run_options.h"
+
+int run_options_load(struct loaded *l, const struct model_flags *f, struct err *e)
+{
+    struct load_options o = {
+        .model = f->model,
+        .adapter = f->lora,
+        .dtype = (enum load_dtype)f->dtype,
+        .threads = (unsigned)f->threads,
+        .context = (uint32_t)f->context,
+    };
+    return load_all(l, &o, e);
+}
+
+static bool has(const struct options *o, const char *key)
+{
+    return options_given(o, key) || options_find(o, key)->preset;
+}
+
+void run_options_sampler(struct sampler_config *out, const struct options *o, const struct sampling_flags *f,
+                         const struct model_config *m)
+{
+    *out = (struct sampler_config){
+        .temperature = has(o, "temperature") ? f->temperature : m->temperature,
+        .top_k = has(o, "top_k") ? (uint32_t)f->top_k : m->top_k,
+        .top_p = has(o, "top_p") ? f->top_p : m->top_p,
+        .min_p = f->min_p,
+        .repetition_penalty = f->repeat_penalty,
+        .seed = f->seed,
+    };
+}

@@ -1,0 +1,61 @@
+/* The options that all commands share which run a model: their rows, once. */
+#ifndef TERSE_CHECKPOINTS_RUN_OPTIONS_H
+#define TERSE_CHECKPOINTS_RUN_OPTIONS_H
+
+#include "checkpoints/load.h"
+#include "infer/option.h"
+#include "infer/sampler.h"
+
+/* A command's config has these as members `model` and `sampling`. */
+struct model_flags {
+    char *model, *lora;
+    int dtype; /* enum load_dtype */
+    int64_t threads, context;
+};
+struct sampling_flags {
+    double temperature, top_p, min_p, repeat_penalty;
+    int64_t top_k;
+    uint64_t seed;
+};
+
+#define MODEL_FLAG(config, field) .at = offsetof(struct config, model) + offsetof(struct model_flags, field)
+#define MODEL_ROWS(config)                                                                                             \
+    {.key = "model", .alias = "model_name_or_path", .type = OPT_PATH, MODEL_FLAG(config, model),                       \
+     .preset = "checkpoints/nano", .short_flag = 'm', .group = "Model", .help = "Hugging Face folder"},                \
+    {.key = "lora", .alias = "adapter_name_or_path", .type = OPT_PATH, MODEL_FLAG(config, lora),                       \
+     .unset = "the base model alone", .help = "adapter: a PEFT folder"},                                               \
+    {.key = "dtype", .type = OPT_ENUM, MODEL_FLAG(config, dtype), .choices = LOAD_DTYPES, .preset = "auto",            \
+     .help = "of weights and products; auto is the folder's"},                                                         \
+    {.key = "threads", .type = OPT_INT, MODEL_FLAG(config, threads), .preset = "0", .min = 0,                          \
+     .max = POOL_MAX_THREADS, .short_flag = 't', .help = "0 for one a processor; answers do not depend on it"},        \
+    {.key = "ctx_size", .alias = "context", .type = OPT_INT, MODEL_FLAG(config, context), .preset = "4096", .min = 0,  \
+     .max = 1 << 24, .unit = "tokens", .short_flag = 'c',                                                              \
+     .help = "longest conversation; 0, or more than the model's: the model's"}
+
+#define SAMPLING_FLAG(config, field) .at = offsetof(struct config, sampling) + offsetof(struct sampling_flags, field)
+/* temp: the default temperature as text, or NULL for what generation_config.json says. */
+#define SAMPLING_ROWS(config, temp)                                                                                    \
+    {.key = "temperature", .alias = "temp", .type = OPT_FLOAT, SAMPLING_FLAG(config, temperature), .preset = temp,     \
+     .unset = "generation_config.json's", .min = 0, .max = 100, .group = "Sampling",                                   \
+     .help = "0 for the likeliest token always"},                                                                      \
+    {.key = "top_k", .type = OPT_INT, SAMPLING_FLAG(config, top_k), .unset = "generation_config.json's", .min = 0,     \
+     .max = 1 << 24, .help = "keep the k likeliest tokens; 0 for all"},                                                \
+    {.key = "top_p", .type = OPT_FLOAT, SAMPLING_FLAG(config, top_p), .unset = "generation_config.json's",             \
+     .min = 1e-6, .max = 1, .help = "keep the fewest tokens that reach this probability"},                             \
+    {.key = "min_p", .type = OPT_FLOAT, SAMPLING_FLAG(config, min_p), .preset = "0", .min = 0, .max = 1,               \
+     .help = "drop tokens less likely than this share of the likeliest"},                                              \
+    {.key = "repeat_penalty", .alias = "repetition_penalty", .type = OPT_FLOAT,                                        \
+     SAMPLING_FLAG(config, repeat_penalty), .preset = "1", .min = 0.01, .max = 100,                                    \
+     .help = "above 1: tokens of the text so far become less likely; generation_config.json's is not used, since a "   \
+             "penalty spoils reasoning, which repeats itself"},                                                        \
+    {.key = "seed", .type = OPT_UINT64, SAMPLING_FLAG(config, seed), .preset = "0",                                    \
+     .help = "the same seed, the same answer"}
+
+/* Loads what the flags say. Errors: those of load_all. */
+int run_options_load(struct loaded *l, const struct model_flags *f, struct err *e);
+
+/* The flags, and for those not given the model's defaults. */
+void run_options_sampler(struct sampler_config *out, const struct options *o, const struct sampling_flags *f,
+                         const struct model_config *m);
+
+#endif

@@ -1,0 +1,161 @@
+#include "data/problems.h"
+#include "checkpoints/file.h"
+#include "checkpoints/json.h"
+#include "data/answer.h"
+#include "data/conversations.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { JSONL_MAX = 1 << 30 }; /* bytes of a file of JSON lines */
+
+static int reserve(struct problems *p, struct err *e)
+{
+    if (p->n < p->capacity) return 0;
+    size_t more = p->capacity ? 2 * p->capacity : 256;
+    struct problem *at = realloc(p->at, more * sizeof *at);
+    if (!at) return err_set(e, ERR_NOMEM, "no memory for %zu problems", more);
+    p->at = at, p->capacity = more;
+    return 0;
+}
+
+/* Adds a problem with copies of the turns and of the answer. */
+static int add(struct problems *p, uint64_t row, const struct chat_turn *turns, uint32_t n, struct answer ref,
+               struct err *e)
+{
+    size_t bytes = 1;
+    int r = reserve(p, e);
+    if (r) return r;
+    for (uint32_t i = 0; i < n; i++) bytes += turns[i].len;
+    struct problem *q = &p->at[p->n++];
+    *q = (struct problem){.row = row, .n_turns = n};
+    q->turns = malloc(n * sizeof *turns);
+    q->text = malloc(bytes);
+    q->reference = strndup(ref.s, ref.n);
+    if (!q->turns || !q->text || !q->reference) return err_set(e, ERR_NOMEM, "no memory for a problem");
+    char *to = q->text;
+    for (uint32_t i = 0; i < n; to += turns[i++].len) {
+        q->turns[i] = (struct chat_turn){turns[i].role, to, turns[i].len};
+        memcpy(to, turns[i].content, turns[i].len);
+    }
+    return 0;
+}
+
+/* ---- parquet ----------------------------------------------------------------------------------------------------- */
+
+/* The question's turns: all before the last, which must be an assistant's. 0 when the row is no problem. */
+static uint32_t question(const struct conv_row *row, struct chat_turn *turns, uint32_t max)
+{
+    uint32_t n = row->has_turns ? (uint32_t)(row->n_turns < max ? row->n_turns : 0) : 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct conv_turn *t = &row->turns[i];
+        if (!t->from.s || !t->value.s || chat_role_of(&turns[i].role, t->from.s, t->from.n, NULL)) return 0;
+        turns[i].content = t->value.s, turns[i].len = t->value.n;
+    }
+    if (n < 2 || turns[n - 1].role != ROLE_ASSISTANT || turns[n - 2].role != ROLE_USER) return 0;
+    return n - 1;
+}
+
+static int parquet_row(struct problems *out, const struct conv_row *row, struct err *e)
+{
+    enum { MAX_TURNS = 256 };
+    struct chat_turn turns[MAX_TURNS];
+    struct answer ref = {0};
+    uint32_t n = question(row, turns, MAX_TURNS);
+    if (n) ref = answer_boxed(turns[n].content, turns[n].len);
+    if (ref.kind) return add(out, row->index, turns, n, ref, e);
+    out->without++;
+    return 0;
+}
+
+static int parquet_load(struct problems *out, const char *path, uint64_t max, struct err *e)
+{
+    struct conv_file *f;
+    struct conv_row row;
+    int r = conv_open(&f, path, e);
+    if (r) return r;
+    while (out->n < max && (r = conv_next(f, &row, e)) == 1)
+        if ((r = parquet_row(out, &row, e))) break;
+    conv_close(f);
+    return r < 0 ? r : 0;
+}
+
+/* ---- JSON lines --------------------------------------------------------------------------------------------------- */
+
+static int line_fields(struct problems *out, uint64_t row, const char *what, const struct js *v, struct err *e)
+{
+    const char *text, *answer;
+    if (js_type(v) != JS_OBJECT)
+        return err_set(e, ERR_ROW_TYPE, "%s: expected an object, not %s", what, js_type_name(js_type(v)));
+    int r = js_need_string(v, what, !js_get(v, "problem") && js_get(v, "question") ? "question" : "problem", &text, e);
+    if (!r) r = js_need_string(v, what, "answer", &answer, e);
+    if (r) return r;
+    struct chat_turn turn = {ROLE_USER, text, strlen(text)};
+    struct answer ref = answer_reference(answer, strlen(answer));
+    if (ref.kind && *text) return add(out, row, &turn, 1, ref, e);
+    out->without++;
+    return 0;
+}
+
+static int line_read(struct problems *out, const char *path, uint64_t row, const char *line, size_t n, struct err *e)
+{
+    char what[FILE_PATH];
+    struct js *v;
+    int r = file_path(what, e, "%.4000s:%llu", path, (unsigned long long)row + 1);
+    if (!r) r = js_parse(&v, what, line, n, NULL, e);
+    if (r) return r;
+    r = line_fields(out, row, what, v, e);
+    js_free(v);
+    return r;
+}
+
+static int jsonl_load(struct problems *out, const char *path, uint64_t max, struct err *e)
+{
+    char *data;
+    size_t n;
+    uint64_t row = 0;
+    int r = file_load(path, JSONL_MAX, &data, &n, e);
+    if (r) return r;
+    for (const char *p = data, *end = data + n, *next; !r && p < end && out->n < max; p = next, row++) {
+        const char *stop = memchr(p, '\n', (size_t)(end - p));
+        next = stop ? stop + 1 : end;
+        size_t len = (size_t)((stop ? stop : end) - p);
+        if (strspn(p, " \t\r") < len) r = line_read(out, path, row, p, len, e);
+    }
+    free(data);
+    return r;
+}
+
+/* --------------------------------------------------------------------------------------------------------------------- */
+
+static int ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), k = strlen(end);
+    return n >= k && !strcmp(s + n - k, end);
+}
+
+int problems_load(struct problems *out, const char *path, uint64_t max, struct err *e)
+{
+    int r;
+    memset(out, 0, sizeof *out);
+    if (!max) max = UINT64_MAX;
+    if (ends_with(path, ".parquet")) r = parquet_load(out, path, max, e);
+    else if (ends_with(path, ".jsonl")) r = jsonl_load(out, path, max, e);
+    else return err_set(e, ERR_USAGE, "%s: expected a file named .parquet or .jsonl", path);
+    if (!r && !out->n)
+        r = err_set(e, ERR_DATA_EMPTY, "%s: none of its %llu rows has a question and a reference answer", path,
+                    (unsigned long long)out->without);
+    if (r) problems_clear(out);
+    return r;
+}
+
+void problems_clear(struct problems *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        free(p->at[i].turns);
+        free(p->at[i].text);
+        free(p->at[i].reference);
+    }
+    free(p->at);
+    memset(p, 0, sizeof *p);
+}

@@ -1,0 +1,31 @@
+/* Problems with a reference answer, for evaluation and for rewards. */
+#ifndef TERSE_DATA_PROBLEMS_H
+#define TERSE_DATA_PROBLEMS_H
+
+#include "infer/chatml.h"
+
+#include <stdint.h>
+
+struct problem {
+    struct chat_turn *turns; /* [n_turns] what the model is given; the last is the user's */
+    uint32_t n_turns;
+    char *reference; /* the answer, NUL-terminated */
+    uint64_t row;    /* of the file, from 0 */
+    char *text;      /* holds the turns' contents; owned, as all of the above */
+};
+
+struct problems {
+    struct problem *at; /* [n] */
+    size_t n, capacity;
+    uint64_t without; /* rows left out: no question, or no reference answer */
+};
+
+/* Reads the first `max` problems (0: all) of a parquet file in OpenThoughts3's schema, where the reference is the
+ * last \boxed{} of the last assistant turn and the turns before it are the question; or of a file of JSON lines with
+ * "problem" (or "question") and "answer". The name's end, .parquet or .jsonl, decides. *out is the caller's to
+ * problems_clear; empty after an error. Errors: those of conv_open and conv_next; of file_load and js_parse; USAGE
+ * (another name), ROW_TYPE, FIELD_MISSING, FIELD_TYPE (naming the line), DATA_EMPTY (no problem at all), ROLE. */
+int problems_load(struct problems *out, const char *path, uint64_t max, struct err *e);
+void problems_clear(struct problems *p);
+
+#endif

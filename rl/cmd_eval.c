@@ -1,0 +1,219 @@
+/* terse eval: how many problems of a file a model solves. */
+#include "rl/cmd_eval.h"
+#include "checkpoints/file.h"
+#include "checkpoints/json.h"
+#include "checkpoints/run_options.h"
+#include "infer/cli.h"
+#include "infer/progress.h"
+#include "rl/eval.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+struct eval_flags {
+    struct model_flags model;
+    struct sampling_flags sampling;
+    char *dataset, *output, *samples, *system;
+    int64_t max_samples, streams, max_new;
+    bool think;
+};
+
+#define AT(field) .at = offsetof(struct eval_flags, field)
+static const struct option table[] = {
+    MODEL_ROWS(eval_flags),
+    {.key = "dataset",
+     .type = OPT_PATH,
+     AT(dataset),
+     .required = true,
+     .group = "Problems",
+     .help = "FILE.parquet in OpenThoughts3's schema, or FILE.jsonl with problem (or question) and answer"},
+    {.key = "max_samples",
+     .type = OPT_INT,
+     AT(max_samples),
+     .preset = "300",
+     .min = 0,
+     .max = 1e9,
+     .help = "use the first so many; 0 for all"},
+    {.key = "system", .type = OPT_STRING, AT(system), .unset = "the model's own", .help = "system turn"},
+    {.key = "think", .type = OPT_BOOL, AT(think), .help = "begin every answer with <think>"},
+    {.key = "streams",
+     .type = OPT_INT,
+     AT(streams),
+     .preset = "32",
+     .min = 1,
+     .max = 4096,
+     .group = "Generation",
+     .help = "answers generated at a time; they do not depend on it"},
+    {.key = "max_new",
+     .alias = "max_new_tokens",
+     .type = OPT_INT,
+     AT(max_new),
+     .preset = "512",
+     .min = 1,
+     .max = 1 << 20,
+     .unit = "tokens",
+     .short_flag = 'n',
+     .help = "longest answer"},
+    SAMPLING_ROWS(eval_flags, "0"),
+    {.key = "output",
+     .type = OPT_PATH,
+     AT(output),
+     .unset = "none",
+     .short_flag = 'o',
+     .group = "Files",
+     .help = "JSON file for the figures"},
+    {.key = "samples",
+     .type = OPT_PATH,
+     AT(samples),
+     .unset = "none",
+     .help = "JSON lines file for the answers, written as they finish"},
+    {0},
+};
+
+/* ---- as it runs --------------------------------------------------------------------------------------------------- */
+
+struct screen {
+    struct progress bar;
+    const char *path; /* of the samples, or NULL */
+    int fd;
+    size_t done, correct;
+    double started;
+};
+
+static int sample_save(const struct screen *sc, const struct eval_sample *s, struct err *e)
+{
+    struct js_out w;
+    js_out_init(&w, 0);
+    js_object(&w, NULL);
+    js_put_uint(&w, "row", s->problem->row);
+    const struct chat_turn *asked = &s->problem->turns[s->problem->n_turns - 1];
+    js_put_text(&w, "problem", asked->content, asked->len);
+    js_put_string(&w, "reference", s->problem->reference);
+    if (s->answer.kind) js_put_text(&w, "answer", s->answer.s, s->answer.n);
+    else js_put_null(&w, "answer");
+    js_put_bool(&w, "correct", s->correct);
+    js_put_bool(&w, "truncated", s->truncated);
+    js_put_uint(&w, "tokens", s->tokens);
+    js_put_text(&w, "text", s->text, s->len);
+    js_close(&w);
+    int r = js_out_end(&w, e);
+    if (!r) {
+        w.text[w.n++] = '\n'; /* in the place of its NUL */
+        r = file_write_fd(sc->fd, sc->path, w.text, w.n, e);
+    }
+    js_out_free(&w);
+    return r;
+}
+
+static int on_sample(void *ctx, const struct eval_sample *s, struct err *e)
+{
+    struct screen *sc = ctx;
+    sc->done++, sc->correct += s->correct;
+    return sc->path ? sample_save(sc, s, e) : 0;
+}
+
+static int on_tick(void *ctx, size_t done, uint64_t tokens)
+{
+    struct screen *sc = ctx;
+    char note[96] = "";
+    double seconds = progress_clock() - sc->started;
+    int n = snprintf(note, sizeof note, "%.0f tok/s", seconds > 0 ? (double)tokens / seconds : 0);
+    if (done) snprintf(note + n, sizeof note - (size_t)n, "  %.1f %% right", 100.0 * (double)sc->correct / (double)done);
+    progress_update(&sc->bar, done, note);
+    return cli_interrupted();
+}
+
+/* ---- what is left of it --------------------------------------------------------------------------------------------- */
+
+static int result_save(const struct eval_result *r, const char *path, struct err *e)
+{
+    struct js_out w;
+    js_out_init(&w, 2);
+    js_object(&w, NULL);
+    js_put_real(&w, "accuracy", r->accuracy);
+    js_put_real(&w, "stderr", r->stderr_);
+    js_put_uint(&w, "n", r->n);
+    js_put_real(&w, "tokens_mean", r->tokens_mean);
+    js_put_real(&w, "tokens_median", r->tokens_median);
+    js_put_real(&w, "truncated", r->truncated);
+    js_put_real(&w, "tokens_per_second", r->tokens_per_second);
+    js_close(&w);
+    return js_out_save(&w, path, e);
+}
+
+static void result_print(const struct eval_result *r)
+{
+    printf("accuracy %.1f %% +- %.1f of %zu problems; tokens %.0f mean, %.0f median, %.1f %% truncated; %.0f tok/s\n",
+           100 * r->accuracy, 100 * r->stderr_, r->n, r->tokens_mean, r->tokens_median, 100 * r->truncated,
+           r->tokens_per_second);
+}
+
+static int samples_open(struct screen *sc, const char *path, struct err *e)
+{
+    sc->path = path, sc->fd = -1;
+    if (!path) return 0;
+    sc->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    return sc->fd < 0 ? err_errno(e, errno, "cannot write %s", path) : 0;
+}
+
+static int evaluate(const struct eval_flags *f, const struct options *o, const struct loaded *l,
+                    const struct problems *p, struct err *e)
+{
+    struct screen sc;
+    struct eval_result result;
+    struct eval_events ev = {on_sample, on_tick, &sc};
+    struct eval_config c = {
+        .streams = (uint32_t)f->streams,
+        .max_new = (uint32_t)f->max_new,
+        .system = f->system,
+        .think = f->think,
+    };
+    memset(&sc, 0, sizeof sc);
+    run_options_sampler(&c.sampler, o, &f->sampling, &l->m->c);
+    int r = samples_open(&sc, f->samples, e);
+    if (r) return r;
+    progress_start(&sc.bar, stderr, "eval", "problem", 0, p->n);
+    sc.started = progress_clock();
+    r = eval_run(&result, l, p, &c, &ev, e);
+    if (r) progress_clear(&sc.bar);
+    else progress_finish(&sc.bar, p->n, NULL);
+    if (sc.fd >= 0 && close(sc.fd) && !r) r = err_errno(e, errno, "cannot write %s", f->samples);
+    if (!r) result_print(&result);
+    return !r && f->output ? result_save(&result, f->output, e) : r;
+}
+
+static int run(const struct eval_flags *f, const struct options *o, struct err *e)
+{
+    struct problems p;
+    struct loaded l;
+    int r = problems_load(&p, f->dataset, (uint64_t)f->max_samples, e);
+    if (r) return r;
+    if (p.without)
+        fprintf(stderr, "%s: %llu rows without a question or a reference answer left out\n", f->dataset,
+                (unsigned long long)p.without);
+    cli_catch_signals();
+    if (!(r = run_options_load(&l, &f->model, e))) {
+        r = evaluate(f, o, &l, &p, e);
+        load_clear(&l);
+    }
+    problems_clear(&p);
+    return r;
+}
+
+int cmd_eval(int argc, char **argv)
+{
+    struct eval_flags f;
+    struct options o = {0};
+    struct err e = {0};
+    if (options_init(&o, table, &f, &e)) return cli_fail(&e);
+    o.usage = "terse eval -m DIR [--lora ADAPTER] --dataset FILE [-o results.json] [--samples samples.jsonl]";
+    o.about = "Lets a model answer problems and counts the right answers: the last \\boxed{} of an answer, else what it "
+              "says the answer is, else its last number, is compared with the reference.";
+    int status = cli_parse(&o, argc, argv);
+    if (status < 0 && options_check_required(&o, &e)) status = cli_usage(&e);
+    if (status < 0) status = run(&f, &o, &e) ? cli_fail(&e) : CLI_OK;
+    options_free(&o);
+    return status;
+}

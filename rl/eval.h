@@ -1,0 +1,51 @@
+/* How many problems a model solves: answers generated many at a time, graded as they finish. */
+#ifndef TERSE_RL_EVAL_H
+#define TERSE_RL_EVAL_H
+
+#include "checkpoints/load.h"
+#include "data/answer.h"
+#include "data/problems.h"
+#include "infer/sampler.h"
+
+struct eval_config {
+    uint32_t streams; /* answers at a time */
+    uint32_t max_new; /* tokens of an answer, at most */
+    struct sampler_config sampler;
+    const char *system; /* NULL: the tokenizer's own */
+    bool think;         /* begin every answer with <think> */
+};
+
+/* A graded answer; its pointers are valid during the call that brings it. */
+struct eval_sample {
+    const struct problem *problem;
+    size_t index; /* of the problem: samples come in the order they finish */
+    const char *text;
+    size_t len;
+    struct answer answer; /* found in the text */
+    uint32_t tokens;      /* the end of the turn included */
+    bool correct, truncated;
+};
+
+struct eval_events {
+    /* Both may be NULL. A negative code from `sample` ends the evaluation with it, *e filled. */
+    int (*sample)(void *ctx, const struct eval_sample *s, struct err *e);
+    /* After every token; nonzero ends with INTERRUPTED. */
+    int (*tick)(void *ctx, size_t done, uint64_t tokens);
+    void *ctx;
+};
+
+struct eval_result {
+    size_t n;
+    double accuracy; /* fraction */
+    double stderr_;  /* standard error of it: sqrt(p (1 - p) / (n - 1)) */
+    double tokens_mean, tokens_median;
+    double truncated; /* fraction that did not end by itself */
+    double tokens_per_second;
+};
+
+/* Answers and grades every problem. The answers do not depend on `streams`. Errors: CTX_FULL (naming a problem that
+ * leaves no room for an answer), those of prompt_chat and session_create, INTERRUPTED; *out is then not filled. */
+int eval_run(struct eval_result *out, const struct loaded *l, const struct problems *p, const struct eval_config *c,
+             const struct eval_events *ev, struct err *e);
+
+#endif
