@@ -72,7 +72,9 @@ static int read_shape(struct model_config *c, const char *shape, struct err *e)
         return S_ISDIR(st.st_mode) ? hf_config_load(c, shape, e) : hf_config_load_file(c, shape, e);
     if (strchr(shape, '/') || strstr(shape, ".json"))
         return err_set(e, ERR_FILE_MISSING, "--shape: there is no file %s", shape);
-    return model_config_named(c, shape, e);
+    struct err why = {0};
+    return err_set(e, model_config_named(c, shape, &why),
+                   "--shape: %s, or a config.json or a folder with one", why.msg);
 }
 
 static int check_target(const char *dir, struct err *e)
