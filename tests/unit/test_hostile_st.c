@@ -4,8 +4,10 @@
 #include "tests/support/scratch.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,14 +29,16 @@ enum { SLOW = 0 };
 #endif
 
 /* Seconds of this process: the machine may be busy with others. */
-static double now(void) {
+static double now(void)
+{
     struct timespec t;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* u64 length, header, `data` zero bytes. The caller frees. */
-static char *make_file(const char *header, size_t n, size_t data, size_t *size) {
+static char *make_file(const char *header, size_t n, size_t data, size_t *size)
+{
     *size = 8 + n + data;
     char *file = calloc(*size ? *size : 1, 1);
     assert_non_null(file);
@@ -43,7 +47,8 @@ static char *make_file(const char *header, size_t n, size_t data, size_t *size) 
     return file;
 }
 
-static int check_result(const char *id, int rc, int code, const struct err *e, const char *says) {
+static int check_result(const char *id, int rc, int code, const struct err *e, const char *says)
+{
     if (rc == code && (!code || strstr(e->msg, says))) return 0;
     print_error("%s: got %s \"%s\", expected %s naming \"%s\"\n", id, err_name(rc), e->msg, err_name(code),
                 says);
@@ -51,7 +56,8 @@ static int check_result(const char *id, int rc, int code, const struct err *e, c
 }
 
 /* Opens the bytes from memory and from a file: both must come to the same verdict. */
-static int try_bytes(const char *id, const char *file, size_t n, int code, const char *says) {
+static int try_bytes(const char *id, const char *file, size_t n, int code, const char *says)
+{
     struct safetensors *f;
     struct err a = {0}, b = {0};
     int rc = safetensors_open_memory(&f, file, n, "memory", &a), bad = check_result(id, rc, code, &a, says);
@@ -86,7 +92,8 @@ static const struct {
     {"N = 100,000,000 is allowed", BYTES("\0\xe1\xf5\5\0\0\0\0{}"), ERR_HDR_PAST_EOF, "100000000"},
 };
 
-static void length_and_file(void **state) {
+static void length_and_file(void **state)
+{
     (void)state;
     int bad = 0;
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
@@ -195,7 +202,8 @@ static const struct {
     {"ok: even 4-bit", BYTES(A("'F4'", "[4]", "[0,2]")), 2, 0, ""},
 };
 
-static void header_cases(void **state) {
+static void header_cases(void **state)
+{
     (void)state;
     int bad = 0;
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
@@ -210,12 +218,14 @@ static void header_cases(void **state) {
 /* ---- sizes: within a second, 64 MiB and the header's length ----------------------------------------------
  */
 
-static char *repeat(char *to, const char *text, size_t times) {
+static char *repeat(char *to, const char *text, size_t times)
+{
     for (size_t n = strlen(text); times--; to += n) memcpy(to, text, n);
     return to;
 }
 
-static size_t ten_million_entries(char *out) {
+static size_t ten_million_entries(char *out)
+{
     static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ+-";
     char *p = out;
     *p++ = '{';
@@ -228,23 +238,27 @@ static size_t ten_million_entries(char *out) {
     return (size_t)(p - out);
 }
 
-static size_t deep_entry(char *out) {
+static size_t deep_entry(char *out)
+{
     char *p = repeat(out, "{\"aa\":{\"shape\":", 1);
     return (size_t)(repeat(p, "[", 100000) - out);
 }
 
-static size_t mostly_spaces(char *out) {
+static size_t mostly_spaces(char *out)
+{
     memset(out, ' ', 99000000);
     out[0] = '{', out[98999999] = '}';
     return 99000000;
 }
 
-static size_t long_name(char *out) {
+static size_t long_name(char *out)
+{
     char *p = repeat(repeat(out, "{\"", 1), "n", 1 << 20);
     return (size_t)(repeat(p, "\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}", 1) - out);
 }
 
-static size_t longest_header(char *out) {
+static size_t longest_header(char *out)
+{
     char *p = repeat(repeat(out, "{\"__metadata__\":{\"k\":\"", 1), "v", 99999974);
     return (size_t)(repeat(p, "\"}}", 1) - out);
 }
@@ -260,7 +274,8 @@ static const struct {
     {"ok: 99,999,999 bytes", longest_header, 0, ""},
 };
 
-static size_t address_space(void) {
+static size_t address_space(void)
+{
     size_t pages = 0;
     FILE *f = fopen("/proc/self/statm", "r");
     if (f && fscanf(f, "%zu", &pages) != 1) pages = 0;
@@ -269,7 +284,8 @@ static size_t address_space(void) {
 }
 
 /* In a child with a limit: the map of the file, the header's length, 64 MiB. */
-static int within_limits(const char *path, size_t file, int code) {
+static int within_limits(const char *path, size_t file, int code)
+{
     int status;
     pid_t child = fork();
     if (child == 0) {
@@ -282,7 +298,8 @@ static int within_limits(const char *path, size_t file, int code) {
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-static void size_cases(void **state) {
+static void size_cases(void **state)
+{
     (void)state;
     char *file = malloc(8 + 100000000);
     assert_non_null(file);
@@ -307,7 +324,8 @@ static void size_cases(void **state) {
 /* ---- paths and changes ----------------------------------------------------------------------------------
  */
 
-static void st59_not_a_regular_file(void **state) {
+static void st59_not_a_regular_file(void **state)
+{
     (void)state;
     struct safetensors *f;
     struct sockaddr_un at = {.sun_family = AF_UNIX};
@@ -327,7 +345,8 @@ static void st59_not_a_regular_file(void **state) {
     close(s);
 }
 
-static void st60_file_shrinks(void **state) {
+static void st60_file_shrinks(void **state)
+{
     (void)state;
     enum { DATA = 1 << 20 };
     static const char header[] = "{'aa':{'dtype':'BF16','shape':[1024,512],'data_offsets':[0,1048576]}}";
@@ -350,14 +369,38 @@ static void st60_file_shrinks(void **state) {
     safetensors_close(f);
 }
 
-/* Same size as before: only the handler, or the clock, knows. */
-static void st60_change_that_keeps_the_size(void **state) {
+/* Cut, looked at, grown back, its time set back: only the handler knows that zeros were read. */
+static void st60_cut_and_grown_back(void **state)
+{
+    (void)state;
+    enum { DATA = 1 << 20 };
+    struct safetensors *f;
+    struct err e = {0};
+    struct stat st;
+    size_t n;
+    char *file = make_file(BYTES(A("'U8'", "[1048576]", "[0,1048576]")), DATA, &n);
+    const char *path = scratch_write("grown.safetensors", file, n);
+    free(file);
+    assert_int_equal(safetensors_open(&f, path, &e), 0);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(truncate(path, 4096), 0);
+    assert_int_equal(((const unsigned char *)safetensors_at(f, 0)->data)[DATA - 1], 0);
+    assert_int_equal(truncate(path, (off_t)n), 0);
+    assert_int_equal(utimensat(AT_FDCWD, path, (struct timespec[]){st.st_atim, st.st_mtim}, 0), 0);
+    assert_int_equal(safetensors_intact(f, &e), ERR_CHANGED);
+    assert_non_null(strstr(e.msg, "cut short"));
+    safetensors_close(f);
+}
+
+/* Same size as before: only the clock knows. */
+static void st60_rewritten_in_place(void **state)
+{
     (void)state;
     struct safetensors *f;
     struct err e = {0};
     size_t n;
     const struct timespec tick = {.tv_nsec = 20000000}; /* file systems' clocks are coarse */
-    char *file = make_file("{'aa':{'dtype':'U8','shape':[8],'data_offsets':[0,8]}}", 54, 8, &n);
+    char *file = make_file(BYTES("{" A_U8 "}"), 8, &n);
     const char *path = scratch_write("rewritten.safetensors", file, n);
     assert_int_equal(safetensors_open(&f, path, &e), 0);
     nanosleep(&tick, NULL);
@@ -369,7 +412,47 @@ static void st60_change_that_keeps_the_size(void **state) {
     free(file);
 }
 
-static void cut_at_every_length(void **state) {
+/* Cuts the file as soon as this process has mapped it. */
+static void *cutter(void *path)
+{
+    char line[512];
+    for (bool mapped = false; !mapped;) {
+        FILE *f = fopen("/proc/self/maps", "r");
+        while (f && fgets(line, sizeof line, f)) mapped |= strstr(line, "cutting.safetensors") != NULL;
+        if (f) fclose(f);
+    }
+    assert_int_equal(truncate(path, 4096), 0);
+    return NULL;
+}
+
+/* While the header is parsed, the rest of it turns to zeros: not malformed, but CHANGED. */
+static void st60_cut_while_opening(void **state)
+{
+    (void)state;
+    enum { HEADER = 20 << 20, TRIES = 50 };
+    char *file = malloc(8 + HEADER),
+         *p = repeat(repeat(file + 8, "{\"__metadata__\":{\"k\":\"", 1), "v", HEADER - 25);
+    int changed = 0;
+    repeat(p, "\"}}", 1);
+    memcpy(file, &(uint64_t){HEADER}, 8);
+    for (int i = 0; i < TRIES && !changed; i++) {
+        struct safetensors *f;
+        struct err e = {0};
+        pthread_t thread;
+        const char *path = scratch_write("cutting.safetensors", file, 8 + HEADER);
+        assert_int_equal(pthread_create(&thread, NULL, cutter, (void *)(uintptr_t)path), 0);
+        int rc = safetensors_open(&f, path, &e);
+        pthread_join(thread, NULL);
+        safetensors_close(f);
+        if (rc && rc != ERR_CHANGED) fail_msg("%s: %s", err_name(rc), e.msg);
+        changed = rc == ERR_CHANGED;
+    }
+    free(file);
+    assert_true(changed); /* or the cutter never got its turn in time */
+}
+
+static void cut_at_every_length(void **state)
+{
     (void)state;
     static const char header[] =
         "{'aa':{'dtype':'BF16','shape':[4],'data_offsets':[0,8]},'__metadata__':{'k':'v'}}";
@@ -385,11 +468,17 @@ static void cut_at_every_length(void **state) {
     free(file);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(length_and_file),     cmocka_unit_test(header_cases),
-        cmocka_unit_test(size_cases),          cmocka_unit_test(st59_not_a_regular_file),
-        cmocka_unit_test(st60_file_shrinks),   cmocka_unit_test(st60_change_that_keeps_the_size),
+        cmocka_unit_test(length_and_file),
+        cmocka_unit_test(header_cases),
+        cmocka_unit_test(size_cases),
+        cmocka_unit_test(st59_not_a_regular_file),
+        cmocka_unit_test(st60_file_shrinks),
+        cmocka_unit_test(st60_cut_and_grown_back),
+        cmocka_unit_test(st60_rewritten_in_place),
+        cmocka_unit_test(st60_cut_while_opening),
         cmocka_unit_test(cut_at_every_length),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
