@@ -1,4 +1,6 @@
-/* The safetensors format: u64 N, N bytes of JSON header, data (docs/design.md has the rules).
+/* The safetensors format: u64 N (little-endian), N bytes of JSON header {"name": {"dtype", "shape",
+ * "data_offsets": [begin, end]}, "__metadata__": {string: string}}, data. Offsets count from the end of the
+ * header; the tensors cover the data from its first byte to the file's last, without holes or overlap.
  *
  * The reader accepts what the reference reader accepts, less a few things nobody writes and attackers like:
  * duplicate names, unknown fields, NUL in names, a header that is mostly spaces, millions of entries. It
