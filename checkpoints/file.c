@@ -28,6 +28,8 @@ int file_open(const char *path, int *fd, uint64_t *size, struct err *e)
     struct stat st;
     /* O_NONBLOCK: opening a FIFO without a writer would wait for one */
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (*fd < 0 && errno == ENXIO) /* a socket, or a device without a driver */
+        return err_set(e, ERR_NOT_REGULAR, "%s is not a regular file", path);
     if (*fd < 0) return err_errno(e, errno, "cannot open %s", path);
     int rc = 0;
     if (fstat(*fd, &st) != 0)
