@@ -55,8 +55,7 @@ static double weighted(const struct op *o, uint64_t n)
     return s;
 }
 
-/* ---- rmsnorm
- * ----------------------------------------------------------------------------------------------- */
+/* ---- rmsnorm ------------------------------------------------------------------------------------------- */
 
 static double rmsnorm_value(void *ctx)
 {
@@ -108,8 +107,7 @@ static void rmsnorm_accumulates(void **state)
     assert_memory_equal(fy, dx, sizeof dx);
 }
 
-/* ---- rotary embedding, silu
- * ---------------------------------------------------------------------------------- */
+/* ---- rotary embedding, silu ---------------------------------------------------------------------------- */
 
 static double rope_value(void *ctx)
 {
@@ -176,8 +174,7 @@ static void silu_mul(void **state)
     }
 }
 
-/* ---- products
- * ------------------------------------------------------------------------------------------------- */
+/* ---- products ------------------------------------------------------------------------------------------ */
 
 /* y [rows][n] = x [rows][k] w^T; a: x, b: w [n][k]. */
 static double product_value(void *ctx)
@@ -242,8 +239,7 @@ static void product(void **state)
     }
 }
 
-/* ---- cross-entropy with the head and the final norm
- * -------------------------------------------------------------- */
+/* ---- cross-entropy with the head and the final norm ---------------------------------------------------- */
 
 struct loss_case {
     struct double_model d;

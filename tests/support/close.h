@@ -9,6 +9,8 @@
 enum tolerance {
     TOL_LOGITS, TOL_LOSS, TOL_GRADIENT, TOL_STEPS, TOL_WEIGHTS, /* against transformers, peft, torch */
     TOL_VALUE,      /* of one fp32 operation, against double */
+    TOL_SUM,        /* the same fp32 terms, added in another order */
+    TOL_SUM_BF16,   /* and rounded to bf16 on the way */
     TOL_ADAMW,      /* how far fp32 AdamW moved a weight, against double */
     TOL_DERIVATIVE, /* fp32, against finite differences in double */
 };

@@ -19,8 +19,7 @@ static const struct optim_config plain = {.learning_rate = 1e-2,
                                           .schedule = SCHEDULE_CONSTANT,
                                           .total_steps = 50};
 
-/* ---- the schedule
- * -------------------------------------------------------------------------------------------- */
+/* ---- the schedule -------------------------------------------------------------------------------------- */
 
 /* Past the last step nothing is learned, where transformers' cosine would rise again. */
 static double rate_by_formula(const struct optim_config *c, double s)
@@ -68,8 +67,7 @@ static void schedule_meets_known_points(void **state)
     assert_true(schedule_rate(&c, 111) == 0);
 }
 
-/* ---- a trainee: every tensor of a tiny model
- * -------------------------------------------------------------------- */
+/* ---- a trainee: every tensor of a tiny model ----------------------------------------------------------- */
 
 struct rig {
     struct random_model r;
@@ -108,8 +106,7 @@ static void row_add(struct optim *o, uint64_t row)
     optim_fold(o);
 }
 
-/* ---- AdamW
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- AdamW --------------------------------------------------------------------------------------------- */
 
 struct reference {
     double *w, *m, *v;
@@ -249,8 +246,7 @@ static void step_reaches_the_panels(void **state)
     rig_free(&g);
 }
 
-/* ---- not finite
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- not finite ---------------------------------------------------------------------------------------- */
 
 static void bad_gradient_changes_nothing(float bad, const char *text)
 {
@@ -293,8 +289,7 @@ static void nonfinite_gradients_are_refused(void **state)
     bad_gradient_changes_nothing(-INFINITY, "-inf");
 }
 
-/* ---- the tree
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- the tree ------------------------------------------------------------------------------------------ */
 
 /* Sum of rows [from, from + 2^level) as a balanced tree, the older half added to the newer one. */
 static float balanced(uint64_t i, uint64_t from, uint32_t level)
