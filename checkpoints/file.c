@@ -181,13 +181,19 @@ int file_sync(const char *path, struct err *e)
     return rc;
 }
 
+/* The folder that holds `path`. */
+static int parent_of(const char *path, char dir[FILE_PATH], struct err *e)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash) return file_path(dir, e, ".");
+    if (slash == path) return file_path(dir, e, "/");
+    return file_path(dir, e, "%.*s", (int)(slash - path), path);
+}
+
 int file_sync_parent(const char *path, struct err *e)
 {
     char dir[FILE_PATH];
-    const char *slash = strrchr(path, '/');
-    int rc = slash == NULL   ? file_path(dir, e, ".")
-             : slash == path ? file_path(dir, e, "/")
-                             : file_path(dir, e, "%.*s", (int)(slash - path), path);
+    int rc = parent_of(path, dir, e);
     return rc ? rc : file_sync(dir, e);
 }
 
@@ -213,6 +219,13 @@ int file_make_dirs(const char *path, struct err *e)
         *p = '/';
     }
     return rc ? rc : make_dir(part, e);
+}
+
+int file_make_parent(const char *path, struct err *e)
+{
+    char dir[FILE_PATH];
+    int rc = parent_of(path, dir, e);
+    return rc ? rc : file_make_dirs(dir, e);
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)

@@ -56,6 +56,8 @@ int file_sync_parent(const char *path, struct err *e);
 
 /* Creates a folder and its missing parents (0777 less umask). An existing folder is fine. */
 int file_make_dirs(const char *path, struct err *e);
+/* Creates the folder that is to hold `path`. */
+int file_make_parent(const char *path, struct err *e);
 /* Removes a file or a folder with all it holds, without following symbolic links. Absent is fine. */
 int file_remove_tree(const char *path, struct err *e);
 /* Renames the folder `temp`, whose files are fsynced, to `path` beside it and makes that durable; an existing

@@ -54,7 +54,8 @@ struct shards_origin {
 
 struct shard_writer;
 
-/* Starts a set of shards in DIR.tmp (an old one is removed). *origin's strings must outlive the writer. */
+/* Starts a set of shards in DIR.tmp (an old one is removed). *origin's strings must outlive the writer.
+ * ERR_LOCKED while another process writes DIR; errors of writing. *out is then NULL. */
 int shard_writer_open(struct shard_writer **out, const char *dir, const struct shards_origin *origin,
                       struct err *e);
 /* Appends one document, copied. Errors: TOKEN_RANGE, NO_LABELS, FIELD_RANGE (spans or indices outside the

@@ -29,6 +29,7 @@ struct buffer {
 
 struct shard_writer {
     char dir[FILE_PATH], temp[FILE_PATH];
+    struct file_lock lock; /* DIR.lock: two writers of one set would mix their files */
     const struct shards_origin *origin;
     struct buffer columns[COL_COUNT]; /* of the shard being filled */
     struct shard_entry *entries;      /* of the shards written */
@@ -42,9 +43,18 @@ static size_t width(enum shard_column c)
 
 static void free_writer(struct shard_writer *w)
 {
+    file_lock_release(&w->lock);
     for (int c = 0; c < COL_COUNT; c++) free(w->columns[c].data);
     free(w->entries);
     free(w);
+}
+
+static int take_lock(struct shard_writer *w, struct err *e)
+{
+    char path[FILE_PATH];
+    int rc = file_path(path, e, "%s.lock", w->dir);
+    if (!rc) rc = file_make_parent(path, e);
+    return rc ? rc : file_lock_take(&w->lock, path, e);
 }
 
 int shard_writer_open(struct shard_writer **out, const char *dir, const struct shards_origin *origin,
@@ -54,8 +64,10 @@ int shard_writer_open(struct shard_writer **out, const char *dir, const struct s
     *out = NULL;
     if (!w) return err_set(e, ERR_NOMEM, "no memory to write shards");
     w->origin = origin;
+    w->lock.fd = -1;
     int rc = file_path(w->dir, e, "%s", dir);
     if (!rc) rc = file_path(w->temp, e, "%s.tmp", dir);
+    if (!rc) rc = take_lock(w, e);
     if (!rc) rc = file_remove_tree(w->temp, e);
     if (!rc) rc = file_make_dirs(w->temp, e);
     if (rc)
