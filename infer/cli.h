@@ -63,8 +63,10 @@ enum cli_style { CLI_PLAIN, CLI_BOLD, CLI_DIM, CLI_RED, CLI_GREEN, CLI_YELLOW };
 /* The escape sequence that starts a style (CLI_PLAIN ends all), or "" where cli_colour(f) is false. */
 const char *cli_style(FILE *f, enum cli_style style);
 
-/* Makes SIGINT and SIGTERM set a flag instead of killing; a second one kills. */
+/* Makes SIGINT and SIGTERM set a flag instead of killing; a second one kills. The flag is cleared. */
 void cli_catch_signals(void);
+/* Lets them kill again. */
+void cli_release_signals(void);
 /* The signal that came, or 0. Long loops look at it between steps, save, and return ERR_INTERRUPTED. */
 int cli_interrupted(void);
 

@@ -1,0 +1,260 @@
+/* terse chat: turn after turn. What was said stays in the KV cache: a turn costs its own tokens only. */
+#include "checkpoints/cmd_chat.h"
+#include "checkpoints/run_options.h"
+#include "checkpoints/talk.h"
+#include "infer/cli.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct chat_options {
+    struct model_flags model;
+    struct sampling_flags sampling;
+    char *system;
+    int64_t tokens;
+    bool think;
+};
+
+#define AT(field) .at = offsetof(struct chat_options, field)
+static const struct option table[] = {
+    MODEL_ROWS(chat_options),
+    {.key = "system",
+     .type = OPT_STRING,
+     AT(system),
+     .unset = "the model's own",
+     .group = "Conversation",
+     .help = "system turn"},
+    {.key = "think", .type = OPT_BOOL, AT(think), .help = "begin every answer with <think>"},
+    {.key = "n_predict",
+     .alias = "max_new_tokens",
+     .type = OPT_INT,
+     AT(tokens),
+     .preset = "0",
+     .min = 0,
+     .max = 1 << 24,
+     .unit = "tokens",
+     .short_flag = 'n',
+     .help = "longest answer; 0 for as much as the context holds"},
+    SAMPLING_ROWS(chat_options, NULL),
+    {0},
+};
+
+struct conversation {
+    const struct chat_options *f;
+    struct talk talk;
+    struct chat_turn *turns; /* [n], contents owned */
+    uint32_t n, capacity;
+    char *system;     /* owned; NULL: the model's own */
+    bool adapter_off;
+};
+
+/* ---- turns ------------------------------------------------------------------------------------------------------------ */
+
+static int turn_add(struct conversation *c, enum chat_role role, const char *text, size_t len, struct err *e)
+{
+    if (c->n == c->capacity) {
+        uint32_t more = c->capacity ? 2 * c->capacity : 16;
+        struct chat_turn *turns = realloc(c->turns, more * sizeof *turns);
+        if (!turns) return err_set(e, ERR_NOMEM, "no memory for %u turns", more);
+        c->turns = turns, c->capacity = more;
+    }
+    char *copy = malloc(len + 1);
+    if (!copy) return err_set(e, ERR_NOMEM, "no memory for a turn of %zu bytes", len);
+    memcpy(copy, text, len);
+    c->turns[c->n++] = (struct chat_turn){role, copy, len};
+    return 0;
+}
+
+static void turns_cut(struct conversation *c, uint32_t n)
+{
+    while (c->n > n) free((char *)(uintptr_t)c->turns[--c->n].content);
+}
+
+static int prompt_make(struct prompt *p, const struct conversation *c, struct err *e)
+{
+    int r = prompt_chat(p, c->talk.l, c->turns, c->n, c->system, c->f->think, e);
+    if (!r && c->adapter_off) p->adapt_from = UINT32_MAX;
+    return r;
+}
+
+static void timing_print(const struct generate_stats *stats)
+{
+    char text[160];
+    if (!cli_live(stderr)) return;
+    talk_timing(stats, 1, text, sizeof text);
+    fprintf(stderr, "%s%s%s\n", cli_style(stderr, CLI_DIM), text, cli_style(stderr, CLI_PLAIN));
+}
+
+/* Answers the last turn. The answer joins the conversation without its thinking: later turns are the base's to read,
+ * and it has never seen any. */
+static int answer(struct conversation *c, struct err *e)
+{
+    struct prompt p;
+    struct answered a = {.text = {.f = stdout, .text.t = c->talk.l->tokenizer}};
+    struct generate_stats stats;
+    int r = prompt_make(&p, c, e);
+    if (r) return r;
+    cli_catch_signals();
+    r = talk_answer(&c->talk, &p, (uint32_t)c->f->tokens, &a, 1, &stats, e);
+    const struct detok *d = &a.text.text;
+    size_t reply = d->n ? text_reply(d->text, d->n) : 0;
+    if (!r) timing_print(&stats);
+    if (!r) r = turn_add(c, ROLE_ASSISTANT, d->n ? d->text + reply : "", d->n - reply, e);
+    if (!r && cli_interrupted() == SIGTERM) r = err_set(e, ERR_INTERRUPTED, "told to end");
+    cli_release_signals();
+    printer_clear(&a.text);
+    prompt_clear(&p);
+    return r;
+}
+
+/* A user's turn and its answer. Where there is no answer there is no turn either. */
+static int say(struct conversation *c, const char *text, size_t len, struct err *e)
+{
+    uint32_t before = c->n;
+    int r = turn_add(c, ROLE_USER, text, len, e);
+    if (!r) r = answer(c, e);
+    if (r) turns_cut(c, before);
+    return r;
+}
+
+/* ---- commands ----------------------------------------------------------------------------------------------------------- */
+
+static void help_print(void)
+{
+    fputs("/reset            forget the conversation\n"
+          "/system TEXT      another system turn; forgets the conversation\n"
+          "/adapter on|off   let the adapter answer, or the base alone\n"
+          "Ctrl-C stops an answer, Ctrl-D leaves.\n",
+          stderr);
+}
+
+static int system_set(struct conversation *c, const char *text, struct err *e)
+{
+    char *copy = strdup(text);
+    if (!copy) return err_set(e, ERR_NOMEM, "no memory for a system turn");
+    free(c->system);
+    c->system = copy;
+    turns_cut(c, 0);
+    return 0;
+}
+
+static void adapter_switch(struct conversation *c, const char *word)
+{
+    if (!c->talk.l->lora) fprintf(stderr, "there is no adapter; start with --lora DIR\n");
+    else if (strcmp(word, "on") && strcmp(word, "off")) fprintf(stderr, "/adapter on or /adapter off\n");
+    else c->adapter_off = !strcmp(word, "off");
+}
+
+/* True when `line` is the command `name`; *rest is what follows it. */
+static bool is_command(const char *line, const char *name, const char **rest)
+{
+    size_t n = strlen(name);
+    if (strncmp(line, name, n) || (line[n] && line[n] != ' ')) return false;
+    *rest = line + n + strspn(line + n, " ");
+    return true;
+}
+
+static int obey(struct conversation *c, const char *line, struct err *e)
+{
+    const char *rest;
+    if (is_command(line, "/reset", &rest)) turns_cut(c, 0);
+    else if (is_command(line, "/system", &rest)) return system_set(c, rest, e);
+    else if (is_command(line, "/adapter", &rest)) adapter_switch(c, rest);
+    else {
+        if (!is_command(line, "/help", &rest)) fprintf(stderr, "unknown command %.40s\n", line);
+        help_print();
+    }
+    return 0;
+}
+
+/* ---- the loop ------------------------------------------------------------------------------------------------------------- */
+
+/* The next line without its newline; false at the end. */
+static bool line_read(char **line, size_t *cap, size_t *len, bool terminal)
+{
+    if (terminal) {
+        fprintf(stderr, "%s> %s", cli_style(stderr, CLI_BOLD), cli_style(stderr, CLI_PLAIN));
+        fflush(stderr);
+    }
+    ssize_t n = getline(line, cap, stdin);
+    if (n < 0) {
+        if (terminal) fputc('\n', stderr);
+        return false;
+    }
+    while (n > 0 && ((*line)[n - 1] == '\n' || (*line)[n - 1] == '\r')) (*line)[--n] = 0;
+    *len = (size_t)n;
+    return true;
+}
+
+/* A turn that fails for what was said (too long, not UTF-8) does not end the conversation. */
+static bool can_go_on(int code)
+{
+    return code == ERR_CTX_FULL || code == ERR_UTF8 || code == ERR_TEXT_LEN;
+}
+
+static int loop(struct conversation *c, struct err *e)
+{
+    char *line = NULL;
+    size_t cap = 0, len;
+    bool terminal = isatty(0);
+    int r = 0;
+    while (!r && line_read(&line, &cap, &len, terminal)) {
+        struct err why = {0};
+        if (!len) continue;
+        r = line[0] == '/' ? obey(c, line, &why) : say(c, line, len, &why);
+        if (can_go_on(r)) {
+            cli_fail(&why);
+            if (r == ERR_CTX_FULL) fprintf(stderr, "/reset forgets the conversation so far\n");
+            r = 0;
+        } else if (r) {
+            *e = why;
+        }
+    }
+    free(line);
+    return r;
+}
+
+static int converse(const struct chat_options *f, const struct options *o, const struct loaded *l, struct err *e)
+{
+    struct conversation c = {.f = f};
+    struct sampler_config sampler;
+    run_options_sampler(&sampler, o, &f->sampling, &l->m->c);
+    int r = talk_open(&c.talk, l, &sampler, 1, l->m->context, e);
+    if (!r && f->system) r = system_set(&c, f->system, e);
+    if (!r && l->cold) fprintf(stderr, "the adapter changes nothing: its B matrices are all zero\n");
+    if (!r && isatty(0)) fprintf(stderr, "/help lists the commands, Ctrl-C stops an answer, Ctrl-D leaves\n");
+    if (!r) r = loop(&c, e);
+    turns_cut(&c, 0);
+    free(c.turns);
+    free(c.system);
+    talk_close(&c.talk);
+    return r;
+}
+
+static int run(const struct chat_options *f, const struct options *o, struct err *e)
+{
+    struct loaded l;
+    int r = run_options_load(&l, &f->model, e);
+    if (r) return r;
+    r = converse(f, o, &l, e);
+    load_clear(&l);
+    return r;
+}
+
+int cmd_chat(int argc, char **argv)
+{
+    struct chat_options f;
+    struct options o = {0};
+    struct err e = {0};
+    if (options_init(&o, table, &f, &e)) return cli_fail(&e);
+    o.usage = "terse chat [-m DIR] [--lora ADAPTER] [--system TEXT]";
+    o.about = "Talks: a line is a turn, Ctrl-C stops an answer, Ctrl-D leaves, /help lists the commands. From a pipe it "
+              "answers line by line. The thinking is dimmed, and not kept: later turns see the answers only.";
+    int status = cli_parse(&o, argc, argv);
+    if (status < 0) status = run(&f, &o, &e) ? cli_fail(&e) : CLI_OK;
+    options_free(&o);
+    return status;
+}

@@ -1,0 +1,30 @@
+/* An answer on its way to the screen: text as the tokens come, the thinking dimmed.
+ *
+ * <think> and </think> are found in the text, not in the ids: Qwen2.5 has no such tokens, and the pieces they are made
+ * of depend on what stands next to them. So what could be the beginning of a tag is held back until it is decided. */
+#ifndef TERSE_CHECKPOINTS_PRINTER_H
+#define TERSE_CHECKPOINTS_PRINTER_H
+
+#include "infer/detok.h"
+
+#include <stdio.h>
+
+/* Start from {.f = ..., .text.t = tokenizer}; printer_clear frees the text. */
+struct printer {
+    FILE *f;           /* NULL: the text is only gathered */
+    struct detok text; /* all of the answer so far */
+    size_t shown;      /* bytes of it that are out */
+    bool thinking;     /* what is out ends inside <think> */
+};
+
+/* Adds a token and prints what is decided. Errors: NOMEM, those of writing. */
+int printer_token(struct printer *p, int32_t id, struct err *e);
+/* After the last token: prints the rest, and a newline where the text does not end with one. Same errors. */
+int printer_end(struct printer *p, struct err *e);
+void printer_clear(struct printer *p);
+
+/* Where the reply begins: after the last </think> and the white space that follows it; the whole text's length when
+ * the thinking never ended, 0 when there was none. */
+size_t text_reply(const char *text, size_t len);
+
+#endif
