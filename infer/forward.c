@@ -30,7 +30,6 @@ static void carve(struct arena *a, struct workspace *w, const struct model *m, i
     w->drop = arena_take(a, with_dropout ? n * widest : 0, f);
     w->act = arena_take(a, n * widest, act);
     w->act_lora = arena_take(a, n * (with_dropout && widest > r ? widest : r), act);
-    w->r = arena_take(a, n, f);
     w->attn_bytes = attention_scratch(m);
     w->attn = arena_take(a, pool_threads(m->pool), w->attn_bytes);
 }
@@ -72,14 +71,9 @@ static void keep_row(const struct pass *p, void *tape, int64_t width, int64_t ro
         memcpy((float *)tape + at, x, (size_t)width * sizeof *x);
 }
 
-static void keep(const struct pass *p, void *tape, int64_t width, const float *x)
+static void keep_row_f32(const struct pass *p, float *tape, int64_t width, int64_t row, const float *x)
 {
-    for (int64_t i = 0; tape && i < p->rows; i++) keep_row(p, tape, width, i, x + i * width);
-}
-
-static void keep_f32(const struct pass *p, float *tape, int64_t width, const float *x)
-{
-    if (tape) memcpy(tape + p->tape_row * width, x, (size_t)(p->rows * width) * sizeof *x);
+    if (tape) memcpy(tape + (p->tape_row + row) * width, x, (size_t)width * sizeof *x);
 }
 
 static const struct layer_tape no_tape;
@@ -96,7 +90,7 @@ struct rows_job {
     struct workspace *w;
     uint32_t layer;
     const float *norm;
-    float *r; /* [rows] */
+    float *x_tape, *r_tape; /* what rmsnorm takes and returns; NULL without a tape */
     const float *in;
     enum lora_target target;
 };
@@ -125,7 +119,12 @@ static void norm_unit(void *ctx, int64_t unit, unsigned thread)
     const struct model *m = j->p->m;
     int64_t d = m->c.width;
     float eps = (float)m->c.rms_eps;
-    EACH_ROW(j, unit, i) j->r[i] = m->kern.rmsnorm(d, eps, j->w->x + i * d, j->norm, j->w->xn + i * d);
+    EACH_ROW(j, unit, i)
+    {
+        float r = m->kern.rmsnorm(d, eps, j->w->x + i * d, j->norm, j->w->xn + i * d);
+        keep_row_f32(j->p, j->x_tape, d, i, j->w->x + i * d);
+        keep_row_f32(j->p, j->r_tape, 1, i, &r);
+    }
 }
 
 static void residual_unit(void *ctx, int64_t unit, unsigned thread)
@@ -161,6 +160,7 @@ static void rotate_unit(void *ctx, int64_t unit, unsigned thread)
         kn->add(kv, model_vec(m, P_VB, j->layer), j->w->v + i * kv);
         for (int64_t h = 0; h < q; h += k) kn->rope(k, m->cos + at, m->sin + at, qi + h);
         for (int64_t h = 0; h < kv; h += k) kn->rope(k, m->cos + at, m->sin + at, ki + h);
+        keep_row(j->p, tape_of(j->p, j->layer)->q, q, i, qi);
     }
 }
 
@@ -176,6 +176,14 @@ static void store_unit(void *ctx, int64_t unit, unsigned thread)
         int64_t at = ((s->row + i) * c->kv_heads + head) * c->head_dim;
         kv_put(s->kv, s->pos + (uint32_t)i, j->layer, head, j->w->k + at, j->w->v + at);
     }
+}
+
+static void output_unit(void *ctx, int64_t unit, unsigned thread)
+{
+    (void)thread;
+    struct rows_job *j = ctx;
+    int64_t q = (int64_t)j->p->m->c.heads * j->p->m->c.head_dim;
+    EACH_ROW(j, unit, i) keep_row(j->p, tape_of(j->p, j->layer)->o, q, i, j->w->o + i * q);
 }
 
 /* In a bf16 model gate and up are bf16 values, so that the tape holds exactly what was used. */
@@ -210,6 +218,24 @@ static void dropout_unit(void *ctx, int64_t unit, unsigned thread)
     }
 }
 
+/* Scales the adapter's middle; rows before the gate have none. */
+static void middle_unit(void *ctx, int64_t unit, unsigned thread)
+{
+    (void)thread;
+    struct rows_job *j = ctx;
+    const struct pass *p = j->p;
+    int64_t r = p->lora->rank;
+    EACH_ROW(j, unit, i)
+    {
+        float *h = j->w->h + i * r;
+        if (i < p->adapt_from)
+            memset(h, 0, (size_t)r * sizeof *h);
+        else
+            p->m->kern.scale(r, p->lora->scale, h, h);
+        keep_row(p, tape_of(p, j->layer)->h[j->target], r, i, h);
+    }
+}
+
 /* ---- one layer ------------------------------------------------------------------------------------------------ */
 
 static size_t act_offset(const struct pass *p, int64_t row, int64_t k)
@@ -226,19 +252,15 @@ static void adapt(const struct pass *p, struct workspace *w, uint32_t layer, enu
     const struct weight *a = lora_a(p->lora, layer, t), *b = lora_b(p->lora, layer, t);
     int64_t from = p->adapt_from, rows = p->rows - from, r = a->n;
     const char *x = (const char *)w->act + act_offset(p, from, a->k);
+    struct rows_job j = {.p = p, .w = w, .layer = layer, .target = t, .in = in};
     if (p->dropout.p > 0) {
-        struct rows_job j = {.p = p, .w = w, .layer = layer, .target = t, .in = in};
         rows_run(p, dropout_unit, &j);
         matmul_pack(p->m, rows, a->k, w->drop + from * a->k, a->k, w->act_lora, pad_even(a->k));
         x = w->act_lora;
     }
     float *h = w->h + from * r;
     matmul(p->m, a, rows, x, pad_even(a->k), h, r, 0);
-    p->m->kern.scale(rows * r, p->lora->scale, h, h);
-    if (p->tape) {
-        if (from) memset(w->h, 0, (size_t)(from * r) * sizeof *w->h);
-        keep(p, tape_of(p, layer)->h[t], r, w->h);
-    }
+    rows_run(p, middle_unit, &j);
     matmul_pack(p->m, rows, r, h, r, w->act_lora, pad_even(r));
     matmul(p->m, b, rows, w->act_lora, pad_even(r), y + from * b->n, b->n, 1);
 }
@@ -256,20 +278,18 @@ static void attention_half(const struct pass *p, struct workspace *w, uint32_t l
 {
     const struct model_config *c = &p->m->c;
     const struct layer_tape *tape = tape_of(p, layer);
-    struct rows_job j = {.p = p, .w = w, .layer = layer, .norm = model_vec(p->m, P_NORM1, layer), .r = w->r};
+    struct rows_job j = {.p = p, .w = w, .layer = layer, .norm = model_vec(p->m, P_NORM1, layer)};
+    j.x_tape = tape->x_in, j.r_tape = tape->r1;
     int64_t q = (int64_t)c->heads * c->head_dim;
-    keep_f32(p, tape->x_in, c->width, w->x);
     rows_run(p, norm_unit, &j);
-    keep_f32(p, tape->r1, 1, w->r);
     matmul_pack(p->m, p->rows, c->width, w->xn, c->width, w->act, pad_even(c->width));
     project(p, w, layer, LORA_Q, w->xn, w->q);
     project(p, w, layer, LORA_K, w->xn, w->k);
     project(p, w, layer, LORA_V, w->xn, w->v);
     rows_run(p, rotate_unit, &j);
     pool_for(p->m->pool, p->segs * c->kv_heads, store_unit, &j);
-    keep(p, tape->q, q, w->q);
     attention(p, w, layer, tape->lse ? tape->lse + p->tape_row * c->heads : NULL);
-    keep(p, tape->o, q, w->o);
+    if (p->tape) rows_run(p, output_unit, &j);
     matmul_pack(p->m, p->rows, q, w->o, q, w->act, pad_even(q));
     project(p, w, layer, LORA_O, w->o, w->y);
     rows_run(p, residual_unit, &j);
@@ -279,10 +299,9 @@ void forward_mlp(const struct pass *p, struct workspace *w, uint32_t layer)
 {
     const struct model_config *c = &p->m->c;
     const struct layer_tape *tape = tape_of(p, layer);
-    struct rows_job j = {.p = p, .w = w, .layer = layer, .norm = model_vec(p->m, P_NORM2, layer), .r = w->r};
-    keep_f32(p, tape->x_mid, c->width, w->x);
+    struct rows_job j = {.p = p, .w = w, .layer = layer, .norm = model_vec(p->m, P_NORM2, layer)};
+    j.x_tape = tape->x_mid, j.r_tape = tape->r2;
     rows_run(p, norm_unit, &j);
-    keep_f32(p, tape->r2, 1, w->r);
     matmul_pack(p->m, p->rows, c->width, w->xn, c->width, w->act, pad_even(c->width));
     project(p, w, layer, LORA_GATE, w->xn, w->g);
     project(p, w, layer, LORA_UP, w->xn, w->u);

@@ -65,7 +65,6 @@ struct workspace {
     float *drop;    /* [rows][max in] dropped-out input of an adapter */
     void *act;      /* [rows][max k] packed activations */
     void *act_lora; /* [rows][max k] packed dropped-out or middle activations */
-    float *r;       /* [rows] rmsnorm's result */
     char *attn;     /* [threads][attn_bytes] private scratch of attention */
     size_t attn_bytes;
     struct arena arena;

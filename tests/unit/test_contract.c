@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-enum { T = 150, MAX_STREAMS = 33, RANK = 8, HEADER = 71 };
+enum { T = 101, MAX_STREAMS = 33, RANK = 8, HEADER = 35 };
 
 struct rig {
     struct random_model r;
