@@ -43,7 +43,8 @@ static void advance(struct run *g, uint32_t i)
     r->answer[r->n_answer++] = token;
     g->stats.decoded_tokens++;
     if (g->on_token && g->on_token(g->ctx, r, token)) g->cancelled = 1;
-    r->finish = is_stop(g, token) ? FINISH_STOP : r->n_answer == r->max_new ? FINISH_LENGTH : FINISH_NONE;
+    int full = r->n_answer == r->max_new || n == session_max_tokens(g->s);
+    r->finish = is_stop(g, token) ? FINISH_STOP : full ? FINISH_LENGTH : FINISH_NONE;
     if (r->finish == FINISH_NONE && g->cancelled) r->finish = FINISH_CANCEL;
     if (r->finish != FINISH_NONE) g->on[i] = NULL;
 }

@@ -5,7 +5,12 @@
 #include "infer/sampler.h"
 #include "infer/session.h"
 
-enum finish { FINISH_NONE, FINISH_STOP, FINISH_LENGTH, FINISH_CANCEL };
+enum finish {
+    FINISH_NONE,
+    FINISH_STOP,   /* the last token is a stop token */
+    FINISH_LENGTH, /* max_new tokens, or the stream is full */
+    FINISH_CANCEL,
+};
 
 /* One prompt and its answer. */
 struct request {

@@ -170,7 +170,10 @@ static uint32_t step_order(struct session *s, const uint32_t *stream, uint32_t n
 static int step_extend(struct session *s, const uint32_t *stream, uint32_t n, struct err *e)
 {
     for (uint32_t k = 0; k < n; k++) {
-        int r = kv_stream_extend(s->stream[stream[k]].kv, 1, e);
+        const struct stream *t = &s->stream[stream[k]];
+        int r = t->n < s->c.max_tokens ? kv_stream_extend(t->kv, 1, e)
+                                       : err_set(e, ERR_CTX_FULL, "stream %u holds %u tokens, the most it can",
+                                                 stream[k], t->n);
         if (!r) continue;
         while (k-- > 0) kv_stream_cut(s->stream[stream[k]].kv, s->stream[stream[k]].n);
         return r;
@@ -204,6 +207,8 @@ const int32_t *session_tokens(const struct session *s, uint32_t i, uint32_t *n)
     *n = s->stream[i].n;
     return s->stream[i].ids;
 }
+
+uint32_t session_max_tokens(const struct session *s) { return s->c.max_tokens; }
 
 float session_logprob(const struct session *s, uint32_t i, int32_t token)
 {

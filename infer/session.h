@@ -29,13 +29,16 @@ int session_sync(struct session *s, uint32_t i, const int32_t *ids, uint32_t n, 
                  struct err *e);
 
 /* One more token for each of n different streams, in one pass. token[k] goes to stream[k]; the adapter acts where
- * adapt_from says. Errors: as session_sync; then nothing changed. */
+ * adapt_from says. Errors: as session_sync (CTX_FULL too when one of the streams holds
+ * max_tokens); then nothing changed. */
 int session_step(struct session *s, const uint32_t *stream, const int32_t *token, uint32_t n, struct err *e);
 
 /* Logits [V] after the last token of stream i: owned by the session, until its next sync or step. */
 const float *session_logits(const struct session *s, uint32_t i);
 /* Tokens of stream i. */
 const int32_t *session_tokens(const struct session *s, uint32_t i, uint32_t *n);
+/* Tokens a stream can hold: the configuration's max_tokens. */
+uint32_t session_max_tokens(const struct session *s);
 /* Log-probability of `token` after stream i, as the trainer would compute it. */
 float session_logprob(const struct session *s, uint32_t i, int32_t token);
 /* Forgets all but the first n tokens of stream i. Its logits are then no longer valid. */
