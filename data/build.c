@@ -56,7 +56,7 @@ static int recipe_make(struct build *b, const char *tokenizer_hex)
     fflush(f);
     int r = sha256_hex(text, n, b->template_, b->e);
     fprintf(f, "version %d\ntokenizer %s\ncutoff %u\nturns %d\nsamples %" PRIu64 "\nvocab %u\n",
-            RECIPE_VERSION, tokenizer_hex, c->cutoff_len, c->all_turns, c->max_samples, c->vocab);
+            RECIPE_VERSION, tokenizer_hex, c->cutoff_len, c->learn, c->max_samples, c->vocab);
     for (uint32_t i = 0; i < c->n_files; i++) fprintf(f, "source %s\n", b->hash[i]);
     fclose(f);
     if (!r) r = sha256_hex(text, n, b->recipe, b->e);
@@ -132,16 +132,19 @@ static int64_t answer_of(const struct build *b, const struct chat *chat)
 {
     int64_t i = (int64_t)chat->turns - 1;
     while (i >= 0 && (!is_answer(&b->turns[i]) || chat->span[i].content >= b->c->cutoff_len))
-        i = b->c->all_turns ? i - 1 : -1;
+        i = b->c->learn == LEARN_LAST ? -1 : i - 1;
     return i;
 }
 
-/* What is learned: turn `last` with its <|im_end|>, or all answers up to it, as far as they are not cut off.
- */
+/* What is learned: turn `last` with its <|im_end|>, all answers up to it as far as they are not cut off, or all. */
 static uint32_t spans_of(struct build *b, const struct chat *chat, int64_t last, uint32_t n)
 {
     uint32_t spans = 0;
-    for (int64_t i = b->c->all_turns ? 0 : last; i <= last; i++) {
+    if (b->c->learn == LEARN_ALL) {
+        b->spans[0] = (struct label_span){1, n};
+        return 1;
+    }
+    for (int64_t i = b->c->learn == LEARN_ANSWERS ? 0 : last; i <= last; i++) {
         const struct chat_span *s = &chat->span[i];
         if (is_answer(&b->turns[i]))
             b->spans[spans++] = (struct label_span){s->content, s->end < n ? s->end : n};

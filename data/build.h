@@ -11,13 +11,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The tokens that are learned: the last assistant turn, every assistant turn, or everything. */
+enum build_learn { LEARN_LAST, LEARN_ANSWERS, LEARN_ALL };
+
 struct build_config {
     const char *const *files; /* parquet files in OpenThoughts3's schema */
     uint32_t n_files;
     const struct tokenizer *tokenizer;
     const char *system;     /* default system turn; NULL: the tokenizer's own */
     uint32_t cutoff_len;    /* longer conversations are cut at the end */
-    bool all_turns;         /* learn every assistant turn, not only the last */
+    enum build_learn learn;
     uint64_t max_samples;   /* use the first rows only; 0: all */
     uint32_t vocab;         /* rows of the embedding */
     /* Hears of progress, rows done of rows in all; nonzero stops with INTERRUPTED. NULL: nobody. */

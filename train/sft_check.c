@@ -194,6 +194,10 @@ int sft_config_settle(struct sft_config *c, struct options *o, struct err *e) {
         rc = err_set(e, ERR_CFG_CONFLICT,
                      "tuning: dense trains no adapter, but adapter_name_or_path is given (%s)",
                      options_where(o, "adapter_name_or_path"));
+    if (!rc && c->train_on_prompt && c->tuning == TUNING_LORA && c->lora_gate != GATE_ALL)
+        rc = err_set(e, ERR_CFG_CONFLICT,
+                     "train_on_prompt (%s) needs tuning: dense or lora_gate: all; elsewhere the prompt is the base's",
+                     options_where(o, "train_on_prompt"));
     return rc;
 }
 

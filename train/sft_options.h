@@ -36,6 +36,7 @@ struct sft_config {
     double val_size;                          /* below 1 a fraction, else documents; 0 none */
     int64_t cutoff_len;                       /* tokens of a row */
     bool packing;
+    bool train_on_prompt;
     int64_t max_samples; /* 0: all */
     char *system_prompt; /* NULL: Qwen's default system turn */
 

@@ -32,6 +32,13 @@ static int interrupted(void *ctx, uint64_t done, uint64_t total)
     return s->ev->interrupted && s->ev->interrupted(s->ev->ctx);
 }
 
+/* Under a gate only the last turn is adapted, so only it can be learned. */
+static enum build_learn learn_of(const struct sft *s)
+{
+    if (s->adapter && s->adapter->cfg.gate != GATE_ALL) return LEARN_LAST;
+    return s->c->train_on_prompt ? LEARN_ALL : LEARN_ANSWERS;
+}
+
 int sft_shards_build(struct sft *s, const struct string_list *files, const char *name, struct shards **out,
                      struct err *e)
 {
@@ -47,7 +54,7 @@ int sft_shards_build(struct sft *s, const struct string_list *files, const char 
         .tokenizer = s->tokenizer,
         .system = s->c->system_prompt,
         .cutoff_len = (uint32_t)s->c->cutoff_len,
-        .all_turns = !s->adapter || s->adapter->cfg.gate == GATE_ALL,
+        .learn = learn_of(s),
         .max_samples = (uint64_t)s->c->max_samples,
         .vocab = s->m->c.vocab,
         .progress = interrupted,

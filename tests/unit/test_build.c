@@ -164,7 +164,7 @@ static void all_answers(void **state)
     (void)state;
     struct build_config c = config_of(rows_file, 1);
     struct build_report r;
-    c.all_turns = true;
+    c.learn = LEARN_ANSWERS;
     struct shards *s = build(&c, &r);
     assert_int_equal(r.docs, 9);
     assert_int_equal(r.cut, 2);
@@ -233,7 +233,7 @@ static void made_once_a_recipe(void **state)
     shards_close(s);
     struct build_config other[5] = {c, c, c, c, c};
     other[0].cutoff_len = 511;
-    other[1].all_turns = true;
+    other[1].learn = LEARN_ANSWERS;
     other[2].system = "Be kind.";
     other[3].max_samples = 3;
     other[4].n_files = 1;

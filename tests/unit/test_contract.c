@@ -120,11 +120,11 @@ static void check_batch(struct rig *g, int streams, float *const *want)
     free(sink);
 }
 
-static void check_batches(struct rig *g)
+static void check_batches(struct rig *g, int by)
 {
     float *want[MAX_STREAMS];
     for (int s = 0; s < MAX_STREAMS; s++) want[s] = alone(g, s);
-    for (int n = 2; n <= MAX_STREAMS; n++) check_batch(g, n, want);
+    for (int n = 2; n <= MAX_STREAMS; n += by) check_batch(g, n, want);
     for (int s = 0; s < MAX_STREAMS; s++) free(want[s]);
 }
 
@@ -159,11 +159,9 @@ static void check_type(enum weight_type type)
             if (isa == 0 || strcmp(g.r.m->kern.name, isas[isa]) == 0) {
                 float *got = alone(&g, 0);
                 if (first) same(&g, first, got, T, g.r.m->kern.name, (int)threads[t]);
-                if (isa > 0) {
-                    check_batches(&g);
-                    check_tape(&g);
-                    if (t == 1) check_chunks(&g);
-                }
+                if (isa > 0 && t == 1) check_chunks(&g);
+                if (isa > 0 && t == 1) check_tape(&g);
+                if (isa > 0) check_batches(&g, t == 1 ? 1 : 31);
                 if (first)
                     free(got);
                 else
