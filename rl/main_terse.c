@@ -1,5 +1,6 @@
 /* terse: every command there is. A device gets terse-infer (infer/main_infer.c) instead. */
 #include "checkpoints/cmd_chat.h"
+#include "checkpoints/cmd_export.h"
 #include "checkpoints/cmd_generate.h"
 #include "checkpoints/cmd_init.h"
 #include "data/cmd_data.h"
@@ -17,11 +18,9 @@ static const struct command commands[] = {
     {.name = "sft", .summary = "fine-tune a model on conversations", .run = cmd_sft, .group = "Training"},
     {.name = "eval", .summary = "count the problems a model solves", .run = cmd_eval},
     {.name = "plot", .summary = "draw a curve of a run's metrics", .run = cmd_plot},
-    {.name = "generate",
-     .summary = "answer a prompt",
-     .run = cmd_generate,
-     .group = "Use"},
+    {.name = "generate", .summary = "answer a prompt", .run = cmd_generate, .group = "Use"},
     {.name = "chat", .summary = "talk with a model", .run = cmd_chat},
+    {.name = "export", .summary = "write an adapter for others, and check it", .run = cmd_export},
     {0},
 };
 

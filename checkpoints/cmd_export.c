@@ -1,0 +1,116 @@
+/* terse export: writes an adapter as PEFT's two files, or merged into its base, and checks what it wrote. */
+#include "checkpoints/cmd_export.h"
+#include "checkpoints/export.h"
+#include "checkpoints/file.h"
+#include "infer/cli.h"
+
+#include <string.h>
+
+struct export_flags {
+    char *model, *output;
+    int dtype;
+    int64_t threads;
+    bool merge, check, force;
+};
+
+enum { OUT_AUTO, OUT_F32, OUT_BF16 };
+
+#define AT(field) .at = offsetof(struct export_flags, field)
+static const struct option table[] = {
+    {.key = "model",
+     .alias = "model_name_or_path",
+     .type = OPT_PATH,
+     AT(model),
+     .preset = "checkpoints/nano",
+     .short_flag = 'm',
+     .help = "the base the adapter was trained on"},
+    {.key = "output",
+     .type = OPT_PATH,
+     AT(output),
+     .required = true,
+     .short_flag = 'o',
+     .help = "folder to make; it appears whole and checked, or not at all"},
+    {.key = "dtype",
+     .type = OPT_ENUM,
+     AT(dtype),
+     .choices = "auto|f32|bf16",
+     .preset = "auto",
+     .help = "of the file; auto is f32 for an adapter, the base's for a merged model"},
+    {.key = "merge", .type = OPT_BOOL, AT(merge), .help = "write the whole model with W + scale B A in it"},
+    {.key = "check",
+     .type = OPT_BOOL,
+     AT(check),
+     .preset = "true",
+     .help = "load what was written and compare logits and greedy text before it appears"},
+    {.key = "force", .type = OPT_BOOL, AT(force), .help = "replace what is there"},
+    {.key = "threads",
+     .type = OPT_INT,
+     AT(threads),
+     .preset = "0",
+     .min = 0,
+     .max = POOL_MAX_THREADS,
+     .short_flag = 't',
+     .help = "0 for one a processor"},
+    {0},
+};
+
+/* The folder stays open: a merge reads the weights as they are on disk. */
+static int load(struct loaded *l, const struct export_flags *f, const char *adapter, struct err *e)
+{
+    struct load_options o = {.model = f->model, .threads = (unsigned)f->threads};
+    int r = load_folder(l, &o, e);
+    if (!r && f->merge && (f->dtype == OUT_F32 || l->hf->dtype == DTYPE_F32)) o.dtype = LOAD_FP32;
+    if (!r) r = load_model(l, &o, e);
+    return r ? r : load_adapter(l, adapter, e);
+}
+
+static enum dtype dtype_of(const struct export_flags *f, const struct loaded *l)
+{
+    if (f->dtype == OUT_AUTO) return f->merge ? l->hf->dtype : DTYPE_F32;
+    return f->dtype == OUT_F32 ? DTYPE_F32 : DTYPE_BF16;
+}
+
+static void tell(const struct export_flags *f, const struct export_report *r)
+{
+    printf("%s\n", f->output);
+    if (r->rows)
+        fprintf(stderr, "checked: %u rows of logits, largest difference %.2g, the same greedy text\n", r->rows, r->difference);
+    fprintf(stderr, f->merge ? "next: terse generate -m %s -p \"...\"\n" : "next: terse generate -m %s --lora %s -p \"...\"\n",
+            f->merge ? f->output : f->model, f->output);
+}
+
+static int run(const struct export_flags *f, const char *adapter, struct err *e)
+{
+    struct loaded l = {0};
+    struct export_report report;
+    int r = export_check_target(f->output, f->merge, f->force, e);
+    if (!r) r = load(&l, f, adapter, e);
+    struct export_options o = {.model = f->model, .check = f->check, .force = f->force};
+    if (!r) {
+        o.dtype = dtype_of(f, &l);
+        if (f->merge && l.adapter->cfg.gate != GATE_ALL)
+            fprintf(stderr, "note: the adapter was trained to leave the prompt to the base; merged, it acts on the prompt too\n");
+        r = f->merge ? export_merged(&l, f->output, &o, &report, e) : export_adapter(&l, f->output, &o, &report, e);
+    }
+    if (!r) tell(f, &report);
+    load_clear(&l);
+    return r;
+}
+
+int cmd_export(int argc, char **argv)
+{
+    struct export_flags f;
+    struct options o = {0};
+    struct err e = {0};
+    if (options_init(&o, table, &f, &e)) return cli_fail(&e);
+    o.usage = "terse export ADAPTER_DIR -m BASE -o OUT [--dtype f32|bf16] [--merge]";
+    o.about = "Writes an adapter as PEFT's adapter_config.json and adapter_model.safetensors, or merged into its base as a "
+              "Hugging Face folder. What was written is loaded again and must answer as what was trained does.";
+    o.max_positional = 1;
+    int status = cli_parse(&o, argc, argv);
+    if (status < 0 && !o.n_positional) err_set(&e, ERR_USAGE, "no adapter given: %s", o.usage);
+    if (status < 0 && (e.code || options_check_required(&o, &e))) status = cli_usage(&e);
+    if (status < 0) status = run(&f, o.positional[0], &e) ? cli_fail(&e) : CLI_OK;
+    options_free(&o);
+    return status;
+}
