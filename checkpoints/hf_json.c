@@ -11,23 +11,27 @@ struct reader {
     struct err *e;
 };
 
-static int unsupported(const struct reader *r, const char *part, const char *found, const char *expected) {
+static int unsupported(const struct reader *r, const char *part, const char *found, const char *expected)
+{
     return err_set(r->e, ERR_TOK_UNSUPPORTED, "%s: %s is %.100s, expected %s", r->what, part, found,
                    expected);
 }
 
 /* The member's string, or what else it is, for messages. */
-static const char *shown(const struct js *o, const char *key) {
+static const char *shown(const struct js *o, const char *key)
+{
     const struct js *v = js_get(o, key);
     return js_type(v) == JS_STRING ? js_string(v, NULL) : v ? js_type_name(js_type(v)) : "missing";
 }
 
-static bool is_true(const struct js *o, const char *key) {
+static bool is_true(const struct js *o, const char *key)
+{
     return js_true(js_get(o, key));
 }
 
 /* An option that must be absent, null, false or "". */
-static int check_off(const struct reader *r, const struct js *o, const char *part, const char *key) {
+static int check_off(const struct reader *r, const struct js *o, const char *part, const char *key)
+{
     const struct js *v = js_get(o, key);
     if (js_type(v) == JS_NULL || (js_type(v) == JS_BOOL && !js_true(v)) || js_is(v, "")) return 0;
     return err_set(r->e, ERR_TOK_UNSUPPORTED, "%s: %s with \"%s\" is not supported", r->what, part, key);
@@ -36,7 +40,8 @@ static int check_off(const struct reader *r, const struct js *o, const char *par
 /* ---- everything but the model
  * ------------------------------------------------------------------------------- */
 
-static int check_version(const struct reader *r) {
+static int check_version(const struct reader *r)
+{
     const struct js *v = js_get(r->root, "version");
     if (!v || js_is(v, "1.0")) return 0;
     return err_set(r->e, ERR_TOK_VERSION, "%s: version is \"%.40s\", expected \"1.0\"", r->what,
@@ -44,7 +49,8 @@ static int check_version(const struct reader *r) {
 }
 
 /* Saved by a program that once truncated or padded; neither is done here, but nonsense is not passed over. */
-static int check_lengths(const struct reader *r) {
+static int check_lengths(const struct reader *r)
+{
     static const char *const keys[][2] = {{"truncation", "max_length"},
                                           {"truncation", "stride"},
                                           {"padding", "pad_to_multiple_of"},
@@ -62,19 +68,22 @@ static int check_lengths(const struct reader *r) {
     return rc ? rc : js_want_int(strategy, "padding.strategy", "Fixed", 0, INT32_MAX, &fixed, r->e);
 }
 
-static int read_normalizer(const struct reader *r) {
+static int read_normalizer(const struct reader *r)
+{
     const struct js *n = js_get(r->root, "normalizer");
     r->v->nfc = js_is(js_get(n, "type"), "NFC");
     return r->v->nfc || js_type(n) == JS_NULL ? 0
                                               : unsupported(r, "normalizer", shown(n, "type"), "NFC or null");
 }
 
-static int check_byte_level(const struct reader *r, const char *part, const struct js *o) {
+static int check_byte_level(const struct reader *r, const char *part, const struct js *o)
+{
     if (!js_is(js_get(o, "type"), "ByteLevel")) return unsupported(r, part, shown(o, "type"), "ByteLevel");
     return 0;
 }
 
-static int check_split(const struct reader *r, const struct js *split) {
+static int check_split(const struct reader *r, const struct js *split)
+{
     const struct js *regex = js_get(js_get(split, "pattern"), "Regex");
     if (!js_is(js_get(split, "type"), "Split"))
         return unsupported(r, "pre_tokenizer[0]", shown(split, "type"), "Split");
@@ -86,7 +95,8 @@ static int check_split(const struct reader *r, const struct js *split) {
     return check_off(r, split, "a split", "invert");
 }
 
-static int check_pre_tokenizer(const struct reader *r) {
+static int check_pre_tokenizer(const struct reader *r)
+{
     const struct js *p = js_get(r->root, "pre_tokenizer"), *list = js_get(p, "pretokenizers");
     if (!js_is(js_get(p, "type"), "Sequence"))
         return unsupported(r, "pre_tokenizer", shown(p, "type"), "Sequence");
@@ -102,7 +112,8 @@ static int check_pre_tokenizer(const struct reader *r) {
 }
 
 /* A template may only be refused, but a missing token is the better reason to give. */
-static int check_post_processor(const struct reader *r) {
+static int check_post_processor(const struct reader *r)
+{
     const struct js *p = js_get(r->root, "post_processor");
     if (js_type(p) == JS_NULL || js_is(js_get(p, "type"), "ByteLevel")) return 0;
     for (struct js_iter it = {0}; js_next(js_get(p, "special_tokens"), &it);)
@@ -115,7 +126,8 @@ static int check_post_processor(const struct reader *r) {
 /* ---- added tokens
  * ------------------------------------------------------------------------------------------- */
 
-static int read_added_token(const struct reader *r, const struct js *a) {
+static int read_added_token(const struct reader *r, const struct js *a)
+{
     const struct js *content;
     bool special = false;
     size_t len = 0;
@@ -129,7 +141,8 @@ static int read_added_token(const struct reader *r, const struct js *a) {
     return hf_vocab_add_special(r->v, js_get(a, "id"), text, len, special, r->e);
 }
 
-static int read_added_tokens(const struct reader *r) {
+static int read_added_tokens(const struct reader *r)
+{
     const struct js *list = NULL;
     int rc = js_want(r->root, r->what, "added_tokens", JS_ARRAY, &list, r->e);
     for (struct js_iter it = {0}; !rc && js_next(list, &it);) rc = read_added_token(r, it.value);
@@ -139,7 +152,8 @@ static int read_added_tokens(const struct reader *r) {
 /* ---- the model
  * ---------------------------------------------------------------------------------------------- */
 
-static int check_model(const struct reader *r, const struct js *model) {
+static int check_model(const struct reader *r, const struct js *model)
+{
     static const char *const off[] = {"continuing_subword_prefix", "end_of_word_suffix", "byte_fallback",
                                       "ignore_merges"};
     double dropout = 0;
@@ -153,7 +167,8 @@ static int check_model(const struct reader *r, const struct js *model) {
     return rc;
 }
 
-static int read_vocab(const struct reader *r, const struct js *model, size_t bytes, int64_t rows) {
+static int read_vocab(const struct reader *r, const struct js *model, size_t bytes, int64_t rows)
+{
     const struct js *vocab = js_get(model, "vocab");
     if (js_type(vocab) != JS_OBJECT)
         return err_set(r->e, ERR_TOK_VOCAB, "%s: model.vocab is %s, expected an object", r->what,
@@ -168,7 +183,8 @@ static int read_vocab(const struct reader *r, const struct js *model, size_t byt
 }
 
 /* "left right" up to tokenizers 0.19, ["left", "right"] since 0.20. */
-static int read_merge(const struct reader *r, const struct js *m) {
+static int read_merge(const struct reader *r, const struct js *m)
+{
     size_t a, b;
     const char *left = js_string(m, &a), *right;
     if (left) return hf_vocab_merge_line(r->v, left, a, r->e);
@@ -180,14 +196,16 @@ static int read_merge(const struct reader *r, const struct js *m) {
     return hf_vocab_merge(r->v, left, a, right, b, r->e);
 }
 
-static int read_merges(const struct reader *r, const struct js *model) {
+static int read_merges(const struct reader *r, const struct js *model)
+{
     const struct js *merges;
     int rc = js_need(model, "model", "merges", JS_ARRAY, &merges, r->e);
     for (struct js_iter it = {0}; !rc && js_next(merges, &it);) rc = read_merge(r, it.value);
     return rc;
 }
 
-static int check_unk(const struct reader *r, const struct js *model) {
+static int check_unk(const struct reader *r, const struct js *model)
+{
     const char *unk = NULL;
     int rc = js_want_string(model, "model", "unk_token", &unk, r->e);
     if (rc || !unk || hf_vocab_find(r->v, unk, strlen(unk)) >= 0) return rc;
@@ -195,7 +213,8 @@ static int check_unk(const struct reader *r, const struct js *model) {
 }
 
 int hf_json_read(struct hf_vocab *v, const struct js *root, const char *what, size_t bytes, int64_t rows,
-                 struct err *e) {
+                 struct err *e)
+{
     const struct reader r = {v, root, what, e};
     const struct js *model;
     *v = (struct hf_vocab){.what = what};

@@ -15,7 +15,8 @@ static const char qwen25[] = "576ca4dc24e9d4d38d89baf0c3b2ee4d5931dea9aa71a0d90d
 static const char plain[] = "66edfb854931c933d3ac94f507626dd4fa2d5ca0a9b1036b11729d296a7392ac";
 
 /* The default system turn as the template spells it, up to *end; NULL if there is none. */
-static const char *find_system(const char *text, const char **end) {
+static const char *find_system(const char *text, const char **end)
+{
     static const char lead[] = "'<|im_start|>system\\n";
     for (const char *at = text; (at = strstr(at, lead));) {
         at += sizeof lead - 1;
@@ -26,8 +27,8 @@ static const char *find_system(const char *text, const char **end) {
 }
 
 /* Copies text[0..len) without any part[0..part_len); returns how many parts there were. */
-static int remove_part(const char *text, size_t len, const char *part, size_t part_len, char *out,
-                       size_t *n) {
+static int remove_part(const char *text, size_t len, const char *part, size_t part_len, char *out, size_t *n)
+{
     int count = 0;
     *n = 0;
     for (size_t i = 0; i < len;) {
@@ -42,7 +43,8 @@ static int remove_part(const char *text, size_t len, const char *part, size_t pa
 }
 
 /* Undoes the escapes of a Jinja string in place; false for those that no known template uses. */
-static bool unescape(char *s) {
+static bool unescape(char *s)
+{
     char *to = s;
     while (*s) {
         char c = *s++;
@@ -60,13 +62,15 @@ static bool unescape(char *s) {
     return true;
 }
 
-static int fail_unknown(const char *what, struct err *e) {
+static int fail_unknown(const char *what, struct err *e)
+{
     return err_set(
         e, ERR_TPL_UNKNOWN,
         "%s: this chat_template is none that terse knows (Qwen2.5's and plain ChatML); it is not run", what);
 }
 
-static int recognise(const char *what, const char *text, size_t len, char *rest, char **out, struct err *e) {
+static int recognise(const char *what, const char *text, size_t len, char *rest, char **out, struct err *e)
+{
     char hex[SHA256_HEX];
     int rc = sha256_hex(text, len, hex, e);
     if (rc) return rc;
@@ -82,7 +86,8 @@ static int recognise(const char *what, const char *text, size_t len, char *rest,
     return unescape(*out) ? 0 : fail_unknown(what, e);
 }
 
-int hf_template_read(const char *what, const char *text, size_t len, char **out, struct err *e) {
+int hf_template_read(const char *what, const char *text, size_t len, char **out, struct err *e)
+{
     *out = NULL;
     if (len > TEMPLATE_MAX)
         return err_set(e, ERR_TOO_LARGE, "%s: chat_template has %zu bytes, the limit is %d", what, len,

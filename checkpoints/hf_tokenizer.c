@@ -19,14 +19,16 @@ struct folder {
 };
 
 /* *out stays NULL when the file is not there. */
-static int load_if_there(const struct folder *f, const char *name, uint64_t max, struct js **out) {
+static int load_if_there(const struct folder *f, const char *name, uint64_t max, struct js **out)
+{
     char path[FILE_PATH];
     int rc = file_path(path, f->e, "%s/%s", f->dir, name);
     if (rc || !file_exists(path)) return rc;
     return js_load(out, path, &(struct js_limits){.bytes = max}, f->e);
 }
 
-static int has(const struct folder *f, const char *name) {
+static int has(const struct folder *f, const char *name)
+{
     char path[FILE_PATH];
     return !file_path(path, NULL, "%s/%s", f->dir, name) && file_exists(path);
 }
@@ -34,7 +36,8 @@ static int has(const struct folder *f, const char *name) {
 /* ---- the chat template
  * -------------------------------------------------------------------------------------- */
 
-static int read_template_file(struct folder *f, const char *inline_text) {
+static int read_template_file(struct folder *f, const char *inline_text)
+{
     char path[FILE_PATH], *text = NULL;
     size_t n;
     int rc = file_path(path, f->e, "%s/chat_template.jinja", f->dir);
@@ -47,7 +50,8 @@ static int read_template_file(struct folder *f, const char *inline_text) {
     return rc;
 }
 
-static int read_template(struct folder *f) {
+static int read_template(struct folder *f)
+{
     const struct js *v = js_get(f->tokenizer, "chat_template");
     size_t n = 0;
     const char *text = js_string(v, &n);
@@ -63,13 +67,15 @@ static int read_template(struct folder *f) {
  * ------------------------------------------------------------------- */
 
 static int check_named_id(const struct folder *f, const char *file, const char *key, const struct js *v,
-                          int64_t *id) {
+                          int64_t *id)
+{
     if (js_int(v, id) && *id >= 0 && *id < (int64_t)f->vocab.n) return 0;
     return err_set(f->e, ERR_TOK_SPECIAL, "%s/%s: %s is %lld, which is no token; the vocabulary has %zu",
                    f->dir, file, key, js_int(v, id) ? (long long)*id : -1LL, f->vocab.n);
 }
 
-static int check_pad(const struct folder *f, const char *file, const struct js *config) {
+static int check_pad(const struct folder *f, const char *file, const struct js *config)
+{
     int64_t id;
     const struct js *v = js_get(config, "pad_token_id");
     return js_type(v) == JS_NULL ? 0 : check_named_id(f, file, "pad_token_id", v, &id);
@@ -77,7 +83,8 @@ static int check_pad(const struct folder *f, const char *file, const struct js *
 
 /* One id or a list of them; `spec` gets them unless it has some already. */
 static int read_eos(const struct folder *f, const char *file, const struct js *config,
-                    struct tokenizer_spec *spec) {
+                    struct tokenizer_spec *spec)
+{
     const struct js *v = js_get(config, "eos_token_id");
     bool wanted = spec->n_eos == 0, list = js_type(v) == JS_ARRAY;
     size_t n = list ? js_size(v) : js_type(v) != JS_NULL;
@@ -94,7 +101,8 @@ static int read_eos(const struct folder *f, const char *file, const struct js *c
 }
 
 /* eos_token, pad_token: a string, or an object with its text as "content". */
-static int named_token(const struct folder *f, const char *key, int32_t *id) {
+static int named_token(const struct folder *f, const char *key, int32_t *id)
+{
     const struct js *v = js_get(f->tokenizer, key);
     size_t n = 0;
     const char *text = js_string(js_type(v) == JS_OBJECT ? js_get(v, "content") : v, &n);
@@ -106,7 +114,8 @@ static int named_token(const struct folder *f, const char *key, int32_t *id) {
                    text ? text : js_type_name(js_type(v)));
 }
 
-static int read_special(const struct folder *f, struct tokenizer_spec *spec) {
+static int read_special(const struct folder *f, struct tokenizer_spec *spec)
+{
     int32_t eos, pad;
     int rc = read_eos(f, "generation_config.json", f->generation, spec);
     if (!rc) rc = read_eos(f, "config.json", f->config, spec);
@@ -119,7 +128,8 @@ static int read_special(const struct folder *f, struct tokenizer_spec *spec) {
 /* ---- tokenizer.json
  * ----------------------------------------------------------------------------------------- */
 
-static int compare_vocab(const struct folder *f, const struct js *listed) {
+static int compare_vocab(const struct folder *f, const struct js *listed)
+{
     for (struct js_iter it = {0}; js_next(listed, &it);) {
         int64_t id = -1;
         if (!js_int(it.value, &id) || hf_vocab_find(&f->vocab, it.key, it.key_len) != id)
@@ -134,7 +144,8 @@ static int compare_vocab(const struct folder *f, const struct js *listed) {
                    js_size(listed), plain);
 }
 
-static int read_tokenizer_json(struct folder *f) {
+static int read_tokenizer_json(struct folder *f)
+{
     char path[FILE_PATH];
     struct js *root = NULL, *listed = NULL;
     char *text = NULL;
@@ -155,7 +166,8 @@ static int read_tokenizer_json(struct folder *f) {
  * ------------------------------------------------------------------------------ */
 
 /* {"151643": {"content": "<|endoftext|>", "special": true, ...}, ...} */
-static int read_added_decoder(struct folder *f, const struct js *added) {
+static int read_added_decoder(struct folder *f, const struct js *added)
+{
     int rc = 0;
     for (struct js_iter it = {0}; !rc && js_next(added, &it);) {
         struct js *id = NULL;
@@ -175,7 +187,8 @@ static int read_added_decoder(struct folder *f, const struct js *added) {
 }
 
 /* Only a first line "#version ..." is no merge: other lines may begin with '#' and be one. */
-static int read_merges_text(struct folder *f, const char *text, size_t n) {
+static int read_merges_text(struct folder *f, const char *text, size_t n)
+{
     size_t at = 0, good = utf8_prefix(text, n);
     if (good < n) return err_set(f->e, ERR_UTF8, "%s/merges.txt: not UTF-8 at byte %zu", f->dir, good);
     int rc = 0;
@@ -189,7 +202,8 @@ static int read_merges_text(struct folder *f, const char *text, size_t n) {
     return rc;
 }
 
-static int read_vocab_json(struct folder *f) {
+static int read_vocab_json(struct folder *f)
+{
     const struct js *added = js_get(f->tokenizer, "added_tokens_decoder");
     struct js *vocab = NULL;
     char path[FILE_PATH];
@@ -209,7 +223,8 @@ static int read_vocab_json(struct folder *f) {
     return rc;
 }
 
-static int read_vocab_and_merges(struct folder *f) {
+static int read_vocab_and_merges(struct folder *f)
+{
     const struct js *class = js_get(f->tokenizer, "tokenizer_class");
     char path[FILE_PATH], *text = NULL;
     size_t n = 0;
@@ -231,7 +246,8 @@ static int read_vocab_and_merges(struct folder *f) {
  * ---------------------------------------------------------------------------------------------- */
 
 static int create(struct tokenizer **out, const struct hf_vocab *v, struct tokenizer_spec *spec,
-                  struct err *e) {
+                  struct err *e)
+{
     spec->tokens = v->tokens;
     spec->n = v->n;
     spec->merges = (const uint32_t(*)[2])v->merges;
@@ -240,7 +256,8 @@ static int create(struct tokenizer **out, const struct hf_vocab *v, struct token
     return tokenizer_create(out, spec, e);
 }
 
-int hf_tokenizer_load(struct tokenizer **out, const char *dir, int64_t embedding_rows, struct err *e) {
+int hf_tokenizer_load(struct tokenizer **out, const char *dir, int64_t embedding_rows, struct err *e)
+{
     struct folder f = {.dir = dir, .rows = embedding_rows, .e = e};
     struct tokenizer_spec spec = {0};
     *out = NULL;
@@ -263,7 +280,8 @@ int hf_tokenizer_load(struct tokenizer **out, const char *dir, int64_t embedding
 }
 
 int hf_tokenizer_parse(struct tokenizer **out, const char *what, const char *json, size_t len,
-                       int64_t embedding_rows, struct err *e) {
+                       int64_t embedding_rows, struct err *e)
+{
     struct js *root = NULL;
     struct hf_vocab v = {0};
     *out = NULL;
@@ -275,7 +293,8 @@ int hf_tokenizer_parse(struct tokenizer **out, const char *what, const char *jso
     return rc;
 }
 
-int hf_tokenizer_copy(const char *from, const char *to, struct err *e) {
+int hf_tokenizer_copy(const char *from, const char *to, struct err *e)
+{
     static const char *const names[] = {"tokenizer.json",      "vocab.json",
                                         "merges.txt",          "tokenizer_config.json",
                                         "chat_template.jinja", "special_tokens_map.json",
@@ -290,12 +309,14 @@ int hf_tokenizer_copy(const char *from, const char *to, struct err *e) {
     return rc;
 }
 
-static void add_u32(struct sha256 *s, uint32_t v) {
+static void add_u32(struct sha256 *s, uint32_t v)
+{
     const unsigned char le[4] = {v & 255, v >> 8 & 255, v >> 16 & 255, v >> 24};
     sha256_update(s, le, sizeof le);
 }
 
-int tokenizer_digest(const struct tokenizer *t, char hex[SHA256_HEX], struct err *e) {
+int tokenizer_digest(const struct tokenizer *t, char hex[SHA256_HEX], struct err *e)
+{
     struct sha256 s;
     size_t n_merges;
     const uint32_t(*merges)[2] = tokenizer_merges(t, &n_merges);

@@ -7,7 +7,8 @@
  * -------- */
 
 /* The byte that a character of the alphabet stands for, or -1. */
-static int alphabet_byte(uint32_t c) {
+static int alphabet_byte(uint32_t c)
+{
     if ((c >= 0x21 && c <= 0x7e) || (c >= 0xa1 && c <= 0xac) || (c >= 0xae && c <= 0xff)) return (int)c;
     if (c >= 0x100 && c <= 0x120) return (int)(c - 0x100);
     if (c >= 0x121 && c <= 0x142) return (int)(c - 0x121 + 0x7f);
@@ -16,7 +17,8 @@ static int alphabet_byte(uint32_t c) {
 
 /* Writes the raw bytes of s[0..len) (valid UTF-8) to `out`, at most len of them. Returns how many, or -1 with
  * *bad = the offset of a character outside the alphabet. */
-static int64_t undo_alphabet(const char *s, size_t len, char *out, size_t *bad) {
+static int64_t undo_alphabet(const char *s, size_t len, char *out, size_t *bad)
+{
     int64_t n = 0;
     for (size_t i = 0, size; i < len; i += size) {
         uint32_t c = (unsigned char)s[i];
@@ -33,7 +35,8 @@ static int64_t undo_alphabet(const char *s, size_t len, char *out, size_t *bad) 
 /* ---- tokens
  * ------------------------------------------------------------------------------------------------- */
 
-static int no_memory(const struct hf_vocab *v, struct err *e) {
+static int no_memory(const struct hf_vocab *v, struct err *e)
+{
     return err_set(e, ERR_NOMEM, "%s: no memory for the vocabulary", v->what);
 }
 
@@ -41,14 +44,16 @@ static int no_memory(const struct hf_vocab *v, struct err *e) {
 enum { SPARE_IDS = 4096 };
 
 int hf_vocab_init(struct hf_vocab *v, const char *what, size_t tokens, size_t bytes, int64_t rows,
-                  struct err *e) {
+                  struct err *e)
+{
     *v = (struct hf_vocab){.what = what, .rows = rows, .room = tokens + SPARE_IDS, .cap = bytes};
     v->tokens = calloc(v->room, sizeof *v->tokens);
     v->bytes = malloc(bytes + 1);
     return v->tokens && v->bytes ? 0 : no_memory(v, e);
 }
 
-void hf_vocab_free(struct hf_vocab *v) {
+void hf_vocab_free(struct hf_vocab *v)
+{
     token_map_free(&v->map);
     free(v->merges);
     free(v->bytes);
@@ -57,7 +62,8 @@ void hf_vocab_free(struct hf_vocab *v) {
 }
 
 static int check_id(const struct hf_vocab *v, const struct js *id, const char *text, int64_t *out,
-                    struct err *e) {
+                    struct err *e)
+{
     if (!js_int(id, out) || *out < 0 || *out > INT32_MAX)
         return err_set(e, ERR_TOK_ID, "%s: the id of token \"%.100s\" is no integer from 0 to %d", v->what,
                        text, INT32_MAX);
@@ -70,28 +76,32 @@ static int check_id(const struct hf_vocab *v, const struct js *id, const char *t
     return 0;
 }
 
-static int check_len(const struct hf_vocab *v, int64_t id, size_t len, struct err *e) {
+static int check_len(const struct hf_vocab *v, int64_t id, size_t len, struct err *e)
+{
     if (!len) return err_set(e, ERR_TOK_EMPTY, "%s: token %lld is the empty string", v->what, (long long)id);
     if (len <= TOKEN_MAX_LEN) return 0;
     return err_set(e, ERR_TOK_LEN, "%s: token %lld has %zu bytes, the limit is %d", v->what, (long long)id,
                    len, TOKEN_MAX_LEN);
 }
 
-static int fail_dup_id(const struct hf_vocab *v, int64_t id, const char *text, struct err *e) {
+static int fail_dup_id(const struct hf_vocab *v, int64_t id, const char *text, struct err *e)
+{
     return err_set(e, ERR_TOK_DUP_ID, "%s: id %lld belongs to \"%.*s\" and to \"%.100s\"", v->what,
                    (long long)id, (int)(v->tokens[id].len < 100 ? v->tokens[id].len : 100),
                    v->tokens[id].text, text);
 }
 
 /* The text is at v->bytes + v->used already. */
-static void take(struct hf_vocab *v, int64_t id, size_t len, enum token_kind kind) {
+static void take(struct hf_vocab *v, int64_t id, size_t len, enum token_kind kind)
+{
     v->tokens[id] = (struct token_spec){v->bytes + v->used, (uint32_t)len, (uint8_t)kind};
     v->used += len;
     v->n++;
 }
 
 int hf_vocab_add_special(struct hf_vocab *v, const struct js *id, const char *text, size_t len, bool special,
-                         struct err *e) {
+                         struct err *e)
+{
     int64_t at;
     int rc = check_id(v, id, text, &at, e);
     if (!rc) rc = check_len(v, at, len, e);
@@ -103,7 +113,8 @@ int hf_vocab_add_special(struct hf_vocab *v, const struct js *id, const char *te
     return 0;
 }
 
-int hf_vocab_add(struct hf_vocab *v, const char *text, size_t len, const struct js *id, struct err *e) {
+int hf_vocab_add(struct hf_vocab *v, const char *text, size_t len, const struct js *id, struct err *e)
+{
     int64_t at;
     int rc = check_id(v, id, text, &at, e);
     if (!rc) rc = check_len(v, at, len, e);
@@ -122,14 +133,16 @@ int hf_vocab_add(struct hf_vocab *v, const char *text, size_t len, const struct 
     return 0;
 }
 
-int hf_vocab_add_all(struct hf_vocab *v, const struct js *vocab, struct err *e) {
+int hf_vocab_add_all(struct hf_vocab *v, const struct js *vocab, struct err *e)
+{
     int rc = 0;
     for (struct js_iter it = {0}; !rc && js_next(vocab, &it);)
         rc = hf_vocab_add(v, it.key, it.key_len, it.value, e);
     return rc;
 }
 
-int hf_vocab_seal(struct hf_vocab *v, struct err *e) {
+int hf_vocab_seal(struct hf_vocab *v, struct err *e)
+{
     for (size_t i = 0; i < v->n; i++)
         if (!v->tokens[i].len)
             return err_set(e, ERR_TOK_HOLE, "%s: no token has id %zu, though %zu tokens are given", v->what,
@@ -147,7 +160,8 @@ int hf_vocab_seal(struct hf_vocab *v, struct err *e) {
 /* ---- merges
  * ------------------------------------------------------------------------------------------------- */
 
-static int32_t find_part(const struct hf_vocab *v, const char *s, size_t len) {
+static int32_t find_part(const struct hf_vocab *v, const char *s, size_t len)
+{
     char raw[256], *big = NULL;
     size_t bad;
     if (len > sizeof raw && !(big = malloc(len))) return -1;
@@ -157,13 +171,15 @@ static int32_t find_part(const struct hf_vocab *v, const char *s, size_t len) {
     return id;
 }
 
-static int fail_part(const struct hf_vocab *v, const char *part, size_t len, struct err *e) {
+static int fail_part(const struct hf_vocab *v, const char *part, size_t len, struct err *e)
+{
     return err_set(e, ERR_TOK_MERGE_OOV, "%s: merge %zu: \"%.*s\" is no token of the vocabulary", v->what,
                    v->n_merges, (int)(len < 100 ? len : 100), part);
 }
 
 int hf_vocab_merge(struct hf_vocab *v, const char *left, size_t left_len, const char *right, size_t right_len,
-                   struct err *e) {
+                   struct err *e)
+{
     int32_t a = find_part(v, left, left_len), b = find_part(v, right, right_len);
     if (a < 0) return fail_part(v, left, left_len, e);
     if (b < 0) return fail_part(v, right, right_len, e);
@@ -179,7 +195,8 @@ int hf_vocab_merge(struct hf_vocab *v, const char *left, size_t left_len, const 
     return 0;
 }
 
-int hf_vocab_merge_line(struct hf_vocab *v, const char *line, size_t len, struct err *e) {
+int hf_vocab_merge_line(struct hf_vocab *v, const char *line, size_t len, struct err *e)
+{
     const char *space = memchr(line, ' ', len), *end = line + len;
     bool good =
         space && space > line && space + 1 < end && !memchr(space + 1, ' ', (size_t)(end - space - 1));
@@ -189,7 +206,8 @@ int hf_vocab_merge_line(struct hf_vocab *v, const char *line, size_t len, struct
     return hf_vocab_merge(v, line, (size_t)(space - line), space + 1, (size_t)(end - space - 1), e);
 }
 
-int32_t hf_vocab_find(const struct hf_vocab *v, const char *text, size_t len) {
+int32_t hf_vocab_find(const struct hf_vocab *v, const char *text, size_t len)
+{
     int32_t id = token_map_find(&v->map, text, len);
     return id >= 0 && v->tokens[id].kind != TOKEN_NORMAL ? id : find_part(v, text, len);
 }

@@ -20,7 +20,8 @@ struct js {
 };
 
 /* The node after the whole of `v`. */
-static inline const struct js *js_after(const struct js *v) {
+static inline const struct js *js_after(const struct js *v)
+{
     return v + (v->type >= JS_ARRAY ? v->span : 1);
 }
 

@@ -23,14 +23,16 @@ struct parser {
     struct err *e;
 };
 
-static size_t line_of(const struct parser *p, size_t at) {
+static size_t line_of(const struct parser *p, size_t at)
+{
     size_t line = 1;
     for (size_t i = 0; i < at; i++) line += p->text[i] == '\n';
     return line;
 }
 
 /* At the end of the text whatever was expected is missing: that is JSON_TRUNC, not `code`. */
-static int fail_at(const struct parser *p, int code, size_t at, const char *expected) {
+static int fail_at(const struct parser *p, int code, size_t at, const char *expected)
+{
     if (at >= p->n)
         return err_set(p->e, ERR_JSON_TRUNC, "%s: JSON ends early, after %zu bytes (line %zu)", p->what, p->n,
                        line_of(p, p->n));
@@ -38,24 +40,28 @@ static int fail_at(const struct parser *p, int code, size_t at, const char *expe
                    line_of(p, at));
 }
 
-static int fail(const struct parser *p, int code, const char *expected) {
+static int fail(const struct parser *p, int code, const char *expected)
+{
     return fail_at(p, code, p->at, expected);
 }
 
-static void skip_space(struct parser *p) {
+static void skip_space(struct parser *p)
+{
     while (p->at < p->n && (p->text[p->at] == ' ' || p->text[p->at] == '\n' || p->text[p->at] == '\t' ||
                             p->text[p->at] == '\r'))
         p->at++;
 }
 
-static int peek(const struct parser *p) {
+static int peek(const struct parser *p)
+{
     return p->at < p->n ? (unsigned char)p->text[p->at] : -1;
 }
 
 /* ---- nodes -----------------------------------------------------------------------------------------------
  */
 
-static int add_node(struct parser *p, struct js node) {
+static int add_node(struct parser *p, struct js node)
+{
     if (p->count > p->max_values)
         return err_set(p->e, ERR_TOO_MANY, "%s: more than %llu JSON values, at byte %zu", p->what,
                        (unsigned long long)p->max_values, p->at);
@@ -71,16 +77,19 @@ static int add_node(struct parser *p, struct js node) {
     return 0;
 }
 
-static bool same_key(const struct js *a, const struct js *b) {
+static bool same_key(const struct js *a, const struct js *b)
+{
     return a->size == b->size && memcmp(a->s, b->s, a->size) == 0;
 }
 
-static int fail_dup(const struct parser *p, const struct js *key) {
+static int fail_dup(const struct parser *p, const struct js *key)
+{
     return err_set(p->e, ERR_DUP_KEY, "%s: key \"%.200s\" given twice in the object that ends at byte %zu",
                    p->what, key->s, p->at);
 }
 
-static int check_keys_hashed(const struct parser *p, const struct js *object) {
+static int check_keys_hashed(const struct parser *p, const struct js *object)
+{
     size_t slots = 64;
     while (slots < 2 * (size_t)object->size) slots *= 2;
     uint32_t *table = calloc(slots, sizeof *table);
@@ -98,7 +107,8 @@ static int check_keys_hashed(const struct parser *p, const struct js *object) {
     return rc;
 }
 
-static int check_keys(const struct parser *p, const struct js *object) {
+static int check_keys(const struct parser *p, const struct js *object)
+{
     if (object->size > 12) return check_keys_hashed(p, object);
     const struct js *a = object + 1;
     for (uint32_t i = 0; i < object->size; i++, a = js_after(a + 1)) {
@@ -112,7 +122,8 @@ static int check_keys(const struct parser *p, const struct js *object) {
 /* ---- strings ---------------------------------------------------------------------------------------------
  */
 
-static int hex4(const struct parser *p, size_t at, unsigned *out) {
+static int hex4(const struct parser *p, size_t at, unsigned *out)
+{
     *out = 0;
     for (size_t i = at; i < at + 4; i++) {
         int c = i < p->n ? (unsigned char)p->text[i] : -1;
@@ -126,7 +137,8 @@ static int hex4(const struct parser *p, size_t at, unsigned *out) {
 }
 
 /* p->at is behind "\u". */
-static int unicode_escape(struct parser *p) {
+static int unicode_escape(struct parser *p)
+{
     unsigned c = 0, low = 0;
     size_t start = p->at - 2;
     int rc = hex4(p, p->at, &c);
@@ -147,7 +159,8 @@ static int unicode_escape(struct parser *p) {
     return 0;
 }
 
-static int escape(struct parser *p) {
+static int escape(struct parser *p)
+{
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
     int c = (p->at++, peek(p));
     const char *hit = c > 0 ? strchr(from, c) : NULL;
@@ -162,7 +175,8 @@ static int escape(struct parser *p) {
 }
 
 /* A character of two or more bytes. */
-static int wide_char(struct parser *p) {
+static int wide_char(struct parser *p)
+{
     const char *s = p->text + p->at;
     size_t left = p->n - p->at, len = utf8_char(s, left);
     if (!len && utf8_partial(s, left)) return fail_at(p, ERR_JSON_TRUNC, p->n, "");
@@ -173,12 +187,14 @@ static int wide_char(struct parser *p) {
     return 0;
 }
 
-static bool is_plain(unsigned char c) {
+static bool is_plain(unsigned char c)
+{
     return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
 }
 
 /* p->at is at the opening quote. */
-static int parse_string(struct parser *p) {
+static int parse_string(struct parser *p)
+{
     size_t start = p->used;
     int rc = 0;
     for (p->at++; !rc;) {
@@ -205,13 +221,15 @@ static int parse_string(struct parser *p) {
 /* ---- numbers and words -----------------------------------------------------------------------------------
  */
 
-static size_t digits(const char *s, size_t at, size_t n) {
+static size_t digits(const char *s, size_t at, size_t n)
+{
     while (at < n && s[at] >= '0' && s[at] <= '9') at++;
     return at;
 }
 
 /* The length of the RFC 8259 number in s[0..n), 0 if it is none; *real when it has a fraction or exponent. */
-static size_t number_grammar(const char *s, size_t n, bool *real) {
+static size_t number_grammar(const char *s, size_t n, bool *real)
+{
     size_t at = n && s[0] == '-', from = at;
     at = digits(s, at, n);
     if (at == from || (s[from] == '0' && at > from + 1)) return 0;
@@ -232,7 +250,8 @@ static size_t number_grammar(const char *s, size_t n, bool *real) {
     return at;
 }
 
-static struct js integer_node(const char *s, size_t len) {
+static struct js integer_node(const char *s, size_t len)
+{
     bool minus = s[0] == '-';
     uint64_t u = 0;
     for (size_t i = minus; i < len; i++)
@@ -243,11 +262,13 @@ static struct js integer_node(const char *s, size_t len) {
     return (struct js){.i = minus ? (int64_t)(0 - u) : (int64_t)u, .type = JS_INT};
 }
 
-static bool is_word(int c) {
+static bool is_word(int c)
+{
     return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') || c == '+' || c == '-' || c == '.';
 }
 
-static int parse_number(struct parser *p) {
+static int parse_number(struct parser *p)
+{
     const char *s = p->text + p->at;
     size_t len = 0, left = p->n - p->at;
     bool real = false;
@@ -269,7 +290,8 @@ static int parse_number(struct parser *p) {
     return add_node(p, node);
 }
 
-static int parse_literal(struct parser *p) {
+static int parse_literal(struct parser *p)
+{
     static const struct {
         const char *word;
         struct js node;
@@ -290,7 +312,8 @@ static int parse_literal(struct parser *p) {
     return fail(p, number ? ERR_JSON_NUMBER : ERR_JSON_SYNTAX, "expected a value");
 }
 
-static int parse_scalar(struct parser *p) {
+static int parse_scalar(struct parser *p)
+{
     int c = peek(p);
     if (c == '"') return parse_string(p);
     if ((c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.') return parse_number(p);
@@ -303,7 +326,8 @@ static int parse_scalar(struct parser *p) {
 /* ---- structure -------------------------------------------------------------------------------------------
  */
 
-static int open_container(struct parser *p, enum js_type type) {
+static int open_container(struct parser *p, enum js_type type)
+{
     if (p->depth == p->max_depth)
         return err_set(p->e, ERR_DEPTH, "%s: nested deeper than %d levels at byte %zu", p->what, p->max_depth,
                        p->at);
@@ -312,14 +336,16 @@ static int open_container(struct parser *p, enum js_type type) {
     return add_node(p, (struct js){.span = 1, .type = type});
 }
 
-static int close_container(struct parser *p) {
+static int close_container(struct parser *p)
+{
     struct js *v = p->nodes + p->open[--p->depth];
     v->span = p->count - p->open[p->depth];
     p->at++;
     return v->type == JS_OBJECT ? check_keys(p, v) : 0;
 }
 
-static int parse_key(struct parser *p) {
+static int parse_key(struct parser *p)
+{
     skip_space(p);
     if (peek(p) != '"') return fail(p, ERR_JSON_SYNTAX, "expected a key in quotes");
     int rc = parse_string(p);
@@ -332,7 +358,8 @@ static int parse_key(struct parser *p) {
 
 /* A whole scalar, an empty container, or the opening of a fuller one and its first key. *done: a value is
  * complete. */
-static int begin_value(struct parser *p, bool *done) {
+static int begin_value(struct parser *p, bool *done)
+{
     skip_space(p);
     int c = peek(p), rc;
     *done = true;
@@ -345,7 +372,8 @@ static int begin_value(struct parser *p, bool *done) {
 }
 
 /* After a value: counts it, closes what closes, and stops before the next value. */
-static int end_value(struct parser *p) {
+static int end_value(struct parser *p)
+{
     int rc = 0;
     while (p->depth && !rc) {
         struct js *parent = p->nodes + p->open[p->depth - 1];
@@ -363,7 +391,8 @@ static int end_value(struct parser *p) {
     return rc;
 }
 
-static int parse_document(struct parser *p) {
+static int parse_document(struct parser *p)
+{
     if (p->n >= 3 && memcmp(p->text, "\xef\xbb\xbf", 3) == 0)
         return fail(p, ERR_JSON_BOM, "the file starts with one; save it without");
     int rc = add_node(p, (struct js){.s = p->strings, .type = JS_NULL});
@@ -379,7 +408,8 @@ static int parse_document(struct parser *p) {
 }
 
 int js_parse(struct js **out, const char *what, const char *data, size_t n, const struct js_limits *lim,
-             struct err *e) {
+             struct err *e)
+{
     uint64_t max = lim && lim->bytes ? lim->bytes : 256u << 20;
     *out = NULL;
     if (n > max || n > UINT32_MAX)
@@ -401,7 +431,8 @@ int js_parse(struct js **out, const char *what, const char *data, size_t n, cons
     return 0;
 }
 
-int js_load(struct js **out, const char *path, const struct js_limits *lim, struct err *e) {
+int js_load(struct js **out, const char *path, const struct js_limits *lim, struct err *e)
+{
     char *data = NULL;
     size_t n = 0;
     *out = NULL;
@@ -411,7 +442,8 @@ int js_load(struct js **out, const char *path, const struct js_limits *lim, stru
     return rc;
 }
 
-void js_free(struct js *root) {
+void js_free(struct js *root)
+{
     if (!root) return;
     free((char *)root[-1].s);
     free(root - 1);

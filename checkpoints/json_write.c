@@ -7,22 +7,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-void js_out_init(struct js_out *w, int indent) {
+void js_out_init(struct js_out *w, int indent)
+{
     *w = (struct js_out){.indent = indent, .first = true};
 }
 
-void js_out_free(struct js_out *w) {
+void js_out_free(struct js_out *w)
+{
     free(w->text);
     js_out_init(w, w->indent);
 }
 
-static void refuse(struct js_out *w, int code, const char *why) {
+static void refuse(struct js_out *w, int code, const char *why)
+{
     if (w->code) return;
     w->code = code;
     w->why = why;
 }
 
-static void add(struct js_out *w, const char *s, size_t len) {
+static void add(struct js_out *w, const char *s, size_t len)
+{
     if (w->code) return;
     if (w->n + len + 1 > w->cap) {
         size_t cap = (w->n + len + 1) * 2;
@@ -39,13 +43,15 @@ static void add(struct js_out *w, const char *s, size_t len) {
     w->text[w->n] = 0;
 }
 
-static void add_line(struct js_out *w) {
+static void add_line(struct js_out *w)
+{
     if (!w->indent) return;
     add(w, "\n", 1);
     for (int i = 0; i < w->depth * w->indent; i++) add(w, " ", 1);
 }
 
-static void add_quoted(struct js_out *w, const char *s, size_t len) {
+static void add_quoted(struct js_out *w, const char *s, size_t len)
+{
     static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
     if (!utf8_valid(s, len)) refuse(w, ERR_UTF8, "a string is not UTF-8");
     add(w, "\"", 1);
@@ -67,7 +73,8 @@ static void add_quoted(struct js_out *w, const char *s, size_t len) {
 }
 
 /* The comma, line and key before a value. */
-static void lead(struct js_out *w, const char *key) {
+static void lead(struct js_out *w, const char *key)
+{
     bool object = w->depth && (w->objects >> w->depth & 1);
     if (object != (key != NULL)) refuse(w, ERR_INTERNAL, object ? "a key is missing" : "a key in an array");
     if (!w->depth && !w->first) refuse(w, ERR_INTERNAL, "a second value at the root");
@@ -79,7 +86,8 @@ static void lead(struct js_out *w, const char *key) {
     add(w, ": ", w->indent ? 2 : 1);
 }
 
-static void begin(struct js_out *w, const char *key, bool object) {
+static void begin(struct js_out *w, const char *key, bool object)
+{
     lead(w, key);
     add(w, object ? "{" : "[", 1);
     if (w->depth == 63) refuse(w, ERR_DEPTH, "nested deeper than 63 levels");
@@ -89,15 +97,18 @@ static void begin(struct js_out *w, const char *key, bool object) {
     w->first = true;
 }
 
-void js_object(struct js_out *w, const char *key) {
+void js_object(struct js_out *w, const char *key)
+{
     begin(w, key, true);
 }
 
-void js_array(struct js_out *w, const char *key) {
+void js_array(struct js_out *w, const char *key)
+{
     begin(w, key, false);
 }
 
-void js_close(struct js_out *w) {
+void js_close(struct js_out *w)
+{
     if (!w->depth) refuse(w, ERR_INTERNAL, "nothing is open");
     if (w->code) return;
     bool object = w->objects >> w->depth & 1;
@@ -107,24 +118,28 @@ void js_close(struct js_out *w) {
     w->first = false;
 }
 
-static void put(struct js_out *w, const char *key, const char *text) {
+static void put(struct js_out *w, const char *key, const char *text)
+{
     lead(w, key);
     add(w, text, strlen(text));
 }
 
-void js_put_int(struct js_out *w, const char *key, int64_t v) {
+void js_put_int(struct js_out *w, const char *key, int64_t v)
+{
     char text[32];
     snprintf(text, sizeof text, "%lld", (long long)v);
     put(w, key, text);
 }
 
-void js_put_uint(struct js_out *w, const char *key, uint64_t v) {
+void js_put_uint(struct js_out *w, const char *key, uint64_t v)
+{
     char text[32];
     snprintf(text, sizeof text, "%llu", (unsigned long long)v);
     put(w, key, text);
 }
 
-void js_put_real(struct js_out *w, const char *key, double v) {
+void js_put_real(struct js_out *w, const char *key, double v)
+{
     char text[40];
     if (!isfinite(v)) refuse(w, ERR_NONFINITE, "a number is NaN or infinite");
     for (int precision = 1; precision <= 17; precision++) {
@@ -135,25 +150,30 @@ void js_put_real(struct js_out *w, const char *key, double v) {
     put(w, key, text);
 }
 
-void js_put_bool(struct js_out *w, const char *key, bool v) {
+void js_put_bool(struct js_out *w, const char *key, bool v)
+{
     put(w, key, v ? "true" : "false");
 }
 
-void js_put_null(struct js_out *w, const char *key) {
+void js_put_null(struct js_out *w, const char *key)
+{
     put(w, key, "null");
 }
 
-void js_put_text(struct js_out *w, const char *key, const char *s, size_t len) {
+void js_put_text(struct js_out *w, const char *key, const char *s, size_t len)
+{
     lead(w, key);
     add_quoted(w, s, len);
 }
 
-void js_put_string(struct js_out *w, const char *key, const char *s) {
+void js_put_string(struct js_out *w, const char *key, const char *s)
+{
     js_put_text(w, key, s, strlen(s));
 }
 
 /* Recursion is as deep as the parser's limit at most. */
-void js_put(struct js_out *w, const char *key, const struct js *v) {
+void js_put(struct js_out *w, const char *key, const struct js *v)
+{
     switch (js_type(v)) {
     case JS_NULL:
         js_put_null(w, key);
@@ -184,12 +204,14 @@ void js_put(struct js_out *w, const char *key, const struct js *v) {
     }
 }
 
-int js_out_end(struct js_out *w, struct err *e) {
+int js_out_end(struct js_out *w, struct err *e)
+{
     if (w->depth || w->first) refuse(w, ERR_INTERNAL, "the document is not closed");
     return w->code ? err_set(e, w->code, "writing JSON: %s", w->why) : 0;
 }
 
-int js_out_save(struct js_out *w, const char *path, struct err *e) {
+int js_out_save(struct js_out *w, const char *path, struct err *e)
+{
     add(w, "\n", 1);
     int rc = js_out_end(w, e);
     if (!rc) rc = file_save(path, w->text, w->n, e);

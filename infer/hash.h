@@ -8,19 +8,22 @@
 #include <sys/random.h>
 
 /* Different in every process, so that a file cannot be made to collide. Nothing but speed depends on it. */
-static inline uint64_t hash_seed(void) {
+static inline uint64_t hash_seed(void)
+{
     uint64_t seed = 0x9e3779b97f4a7c15u;
     if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) < 0) seed ^= (uintptr_t)&seed;
     return seed | 1;
 }
 
 /* The two halves of the 128-bit product, folded. */
-static inline uint64_t hash_mix(uint64_t a, uint64_t b) {
+static inline uint64_t hash_mix(uint64_t a, uint64_t b)
+{
     __extension__ unsigned __int128 m = (unsigned __int128)a * b;
     return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
 
-static inline uint64_t hash_load(const char *s, size_t n) {
+static inline uint64_t hash_load(const char *s, size_t n)
+{
     uint64_t word = 0;
     uint32_t low, high;
     if (n >= 8) {
@@ -36,7 +39,8 @@ static inline uint64_t hash_load(const char *s, size_t n) {
     return word;
 }
 
-static inline uint64_t hash_bytes(const char *s, size_t n, uint64_t seed) {
+static inline uint64_t hash_bytes(const char *s, size_t n, uint64_t seed)
+{
     uint64_t h = seed ^ n * 0xa0761d6478bd642fu;
     while (n > 8) {
         h = hash_mix(h ^ hash_load(s, 8), seed ^ 0xe7037ed1a0b428dbu);

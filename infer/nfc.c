@@ -15,16 +15,19 @@ struct nfc {
     uint64_t inert[LIMIT / 64];
 };
 
-static void set_inert(struct nfc *n, int32_t c, bool inert) {
+static void set_inert(struct nfc *n, int32_t c, bool inert)
+{
     uint64_t bit = 1ull << (c & 63);
     n->inert[c >> 6] = inert ? n->inert[c >> 6] | bit : n->inert[c >> 6] & ~bit;
 }
 
-static bool is_inert(const struct nfc *n, int32_t c) {
+static bool is_inert(const struct nfc *n, int32_t c)
+{
     return c < FIRST_CHANGING || c >= LIMIT || (n->inert[c >> 6] >> (c & 63) & 1);
 }
 
-static size_t decompose(int32_t c, int32_t *out, size_t cap) {
+static size_t decompose(int32_t c, int32_t *out, size_t cap)
+{
     int boundary = UTF8PROC_BOUNDCLASS_START;
     return (size_t)utf8proc_decompose_char(c, out, (utf8proc_ssize_t)cap, UTF8PROC_STABLE | UTF8PROC_COMPOSE,
                                            &boundary);
@@ -32,7 +35,8 @@ static size_t decompose(int32_t c, int32_t *out, size_t cap) {
 
 /* A character that decomposes is inert if composition puts it together again. Whatever stands second or later
  * in a decomposition may compose with what is before it. */
-int nfc_create(struct nfc **out, struct err *e) {
+int nfc_create(struct nfc **out, struct err *e)
+{
     struct nfc *n = *out = malloc(sizeof *n);
     if (!n) return err_set(e, ERR_NOMEM, "no memory for the normalisation table");
     memset(n->inert, 0xff, sizeof n->inert);
@@ -51,7 +55,8 @@ int nfc_create(struct nfc **out, struct err *e) {
     return 0;
 }
 
-void nfc_free(struct nfc *n) {
+void nfc_free(struct nfc *n)
+{
     free(n);
 }
 
@@ -65,11 +70,13 @@ struct work {
     size_t len, out_cap;
 };
 
-static int no_memory(struct err *e) {
+static int no_memory(struct err *e)
+{
     return err_set(e, ERR_NOMEM, "no memory to normalise text");
 }
 
-static int add_points(struct work *w, int32_t c, struct err *e) {
+static int add_points(struct work *w, int32_t c, struct err *e)
+{
     if (w->n + 8 > w->cap) {
         size_t cap = (w->n + 8) * 2;
         int32_t *grown = realloc(w->points, 2 * cap * sizeof *grown); /* the upper half is for sorting */
@@ -81,12 +88,14 @@ static int add_points(struct work *w, int32_t c, struct err *e) {
     return 0;
 }
 
-static unsigned class_of(int32_t c) {
+static unsigned class_of(int32_t c)
+{
     return (unsigned)utf8proc_get_property(c)->combining_class;
 }
 
 /* Stable, by combining class. utf8proc's own is quadratic, and a text may be a million accents long. */
-static void sort_marks(int32_t *p, size_t n, int32_t *copy) {
+static void sort_marks(int32_t *p, size_t n, int32_t *copy)
+{
     size_t at[257] = {0};
     if (n < 2) return;
     if (n <= 16) {
@@ -104,14 +113,16 @@ static void sort_marks(int32_t *p, size_t n, int32_t *copy) {
     memcpy(p, copy, n * sizeof *p);
 }
 
-static void order(struct work *w) {
+static void order(struct work *w)
+{
     for (size_t i = 0, end; i < w->n; i = end + 1) {
         for (end = i; end < w->n && class_of(w->points[end]); end++) continue;
         sort_marks(w->points + i, end - i, w->points + w->cap);
     }
 }
 
-static int append(struct work *w, const char *s, size_t len, struct err *e) {
+static int append(struct work *w, const char *s, size_t len, struct err *e)
+{
     if (w->len + len > w->out_cap) {
         size_t cap = (w->len + len) * 2;
         char *grown = realloc(w->out, cap);
@@ -125,7 +136,8 @@ static int append(struct work *w, const char *s, size_t len, struct err *e) {
 }
 
 /* Appends the normal form of s[0..len). */
-static int append_run(struct work *w, const char *s, size_t len, struct err *e) {
+static int append_run(struct work *w, const char *s, size_t len, struct err *e)
+{
     int rc = 0;
     w->n = 0;
     for (size_t i = 0, size; i < len && !rc; i += size) {
@@ -147,7 +159,8 @@ static int append_run(struct work *w, const char *s, size_t len, struct err *e) 
  * ----------------------------------------------------------------------------------------------- */
 
 /* The first character at or after `i` that is not inert; *base is the character before it (or `i`). */
-static size_t find_changing(const struct nfc *n, const char *s, size_t len, size_t i, size_t *base) {
+static size_t find_changing(const struct nfc *n, const char *s, size_t len, size_t i, size_t *base)
+{
     *base = i;
     while (i < len) {
         size_t size = (signed char)s[i] >= 0 ? 1 : utf8_char(s + i, len - i);
@@ -158,7 +171,8 @@ static size_t find_changing(const struct nfc *n, const char *s, size_t len, size
     return len;
 }
 
-static size_t skip_changing(const struct nfc *n, const char *s, size_t len, size_t i) {
+static size_t skip_changing(const struct nfc *n, const char *s, size_t len, size_t i)
+{
     for (size_t size; i < len; i += size) {
         size = utf8_char(s + i, len - i);
         if (is_inert(n, (int32_t)utf8_code(s + i, size))) break;
@@ -166,8 +180,8 @@ static size_t skip_changing(const struct nfc *n, const char *s, size_t len, size
     return i;
 }
 
-int nfc_normalize(const struct nfc *n, const char *s, size_t len, char **out, size_t *out_len,
-                  struct err *e) {
+int nfc_normalize(const struct nfc *n, const char *s, size_t len, char **out, size_t *out_len, struct err *e)
+{
     size_t base, end = 0, at = find_changing(n, s, len, 0, &base);
     *out = NULL;
     if (at == len) return 0;

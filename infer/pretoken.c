@@ -23,7 +23,8 @@ struct pretoken {
     bool jit;
 };
 
-int pretoken_create(struct pretoken **out, struct err *e) {
+int pretoken_create(struct pretoken **out, struct err *e)
+{
     int code;
     PCRE2_SIZE offset;
     struct pretoken *p = *out = calloc(1, sizeof *p);
@@ -40,17 +41,20 @@ int pretoken_create(struct pretoken **out, struct err *e) {
     return 0;
 }
 
-void pretoken_free(struct pretoken *p) {
+void pretoken_free(struct pretoken *p)
+{
     if (!p) return;
     pcre2_code_free(p->code);
     free(p);
 }
 
-void pretoken_start(struct pretoken_walk *w, const struct pretoken *p, const char *text, size_t len) {
+void pretoken_start(struct pretoken_walk *w, const struct pretoken *p, const char *text, size_t len)
+{
     *w = (struct pretoken_walk){.p = p, .text = text, .len = len};
 }
 
-void pretoken_stop(struct pretoken_walk *w) {
+void pretoken_stop(struct pretoken_walk *w)
+{
     pcre2_match_data_free(w->match);
     w->match = NULL;
 }
@@ -78,13 +82,15 @@ static inline enum class class_at(const struct pretoken_walk *w, size_t i) {
     return i < w->len ? (enum class)classes[(unsigned char)w->text[i]] : BLANK;
 }
 
-static inline size_t skip_class(const struct pretoken_walk *w, size_t i, enum class c) {
+static inline size_t skip_class(const struct pretoken_walk *w, size_t i, enum class c)
+{
     while (i < w->len && class_at(w, i) == c) i++;
     return i;
 }
 
 /* The end of the pre-token at w->at, or 0 when PCRE2 must say. */
-static size_t ascii_next(const struct pretoken_walk *w) {
+static size_t ascii_next(const struct pretoken_walk *w)
+{
     size_t at = w->at, i;
     char c = w->text[at];
     enum class first = class_at(w, at), second = class_at(w, at + 1);
@@ -103,7 +109,8 @@ static size_t ascii_next(const struct pretoken_walk *w) {
     return class_at(w, i) == BLANK || class_at(w, i) == WIDE ? 0 : i;
 }
 
-static int regex_next(struct pretoken_walk *w, size_t *end, struct err *e) {
+static int regex_next(struct pretoken_walk *w, size_t *end, struct err *e)
+{
     if (!w->match) w->match = pcre2_match_data_create(1, NULL);
     if (!w->match) return err_set(e, ERR_NOMEM, "no memory to split text");
     PCRE2_SPTR text = (PCRE2_SPTR)w->text;
@@ -114,7 +121,8 @@ static int regex_next(struct pretoken_walk *w, size_t *end, struct err *e) {
     return err_set(e, ERR_INTERNAL, "splitting text at byte %zu: PCRE2 error %d", w->at, rc);
 }
 
-int pretoken_next(struct pretoken_walk *w, size_t *end, struct err *e) {
+int pretoken_next(struct pretoken_walk *w, size_t *end, struct err *e)
+{
     *end = ascii_next(w);
     return *end ? 0 : regex_next(w, end, e);
 }

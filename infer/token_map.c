@@ -2,7 +2,8 @@
 
 #include <stdlib.h>
 
-int token_map_create(struct token_map *m, const struct token_spec *tokens, size_t n, struct err *e) {
+int token_map_create(struct token_map *m, const struct token_spec *tokens, size_t n, struct err *e)
+{
     size_t slots = 16;
     while (slots * 3 < n * 4) slots *= 2;
     *m = (struct token_map){.tokens = tokens, .mask = slots - 1, .seed = hash_seed()};
@@ -10,12 +11,14 @@ int token_map_create(struct token_map *m, const struct token_spec *tokens, size_
     return m->slots ? 0 : err_set(e, ERR_NOMEM, "no memory for a table of %zu tokens", n);
 }
 
-void token_map_free(struct token_map *m) {
+void token_map_free(struct token_map *m)
+{
     free(m->slots);
     *m = (struct token_map){0};
 }
 
-int32_t token_map_add(struct token_map *m, uint32_t id) {
+int32_t token_map_add(struct token_map *m, uint32_t id)
+{
     const struct token_spec *t = &m->tokens[id];
     int32_t found = token_map_find(m, t->text, t->len);
     if (found >= 0) return found;

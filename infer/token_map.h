@@ -18,7 +18,8 @@ void token_map_free(struct token_map *m);
 /* Adds token `id`. Returns -1, or the id of the token that has these bytes already (then nothing changes). */
 int32_t token_map_add(struct token_map *m, uint32_t id);
 
-static inline int32_t token_map_find(const struct token_map *m, const char *text, size_t len) {
+static inline int32_t token_map_find(const struct token_map *m, const char *text, size_t len)
+{
     uint64_t h = hash_bytes(text, len, m->seed), slot;
     for (size_t at = h & m->mask; (slot = m->slots[at]); at = (at + 1) & m->mask) {
         if ((slot ^ h) >> 32) continue;

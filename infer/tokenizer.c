@@ -2,14 +2,16 @@
 
 #include <stdlib.h>
 
-static int no_memory(struct err *e) {
+static int no_memory(struct err *e)
+{
     return err_set(e, ERR_NOMEM, "no memory for the tokenizer");
 }
 
 /* ---- building
  * ----------------------------------------------------------------------------------------------- */
 
-static int check_token(const struct token_spec *s, size_t id, struct err *e) {
+static int check_token(const struct token_spec *s, size_t id, struct err *e)
+{
     if (s->kind > TOKEN_UNUSED) return err_set(e, ERR_INTERNAL, "token %zu has kind %d", id, s->kind);
     if (s->len == 0) return err_set(e, ERR_TOK_EMPTY, "token %zu is the empty string", id);
     if (s->len > TOKEN_MAX_LEN)
@@ -17,7 +19,8 @@ static int check_token(const struct token_spec *s, size_t id, struct err *e) {
     return 0;
 }
 
-static int copy_tokens(struct tokenizer *t, const struct tokenizer_spec *spec, struct err *e) {
+static int copy_tokens(struct tokenizer *t, const struct tokenizer_spec *spec, struct err *e)
+{
     size_t bytes = 0;
     for (size_t i = 0; i < spec->n; i++) {
         if (spec->tokens[i].kind == TOKEN_UNUSED) continue;
@@ -41,7 +44,8 @@ static int copy_tokens(struct tokenizer *t, const struct tokenizer_spec *spec, s
     return 0;
 }
 
-static int index_tokens(struct tokenizer *t, struct err *e) {
+static int index_tokens(struct tokenizer *t, struct err *e)
+{
     int rc = token_map_create(&t->map, t->tokens, t->n, e);
     for (size_t i = 0; i < t->n && !rc; i++) {
         if (t->tokens[i].kind == TOKEN_UNUSED) continue;
@@ -53,7 +57,8 @@ static int index_tokens(struct tokenizer *t, struct err *e) {
     return rc;
 }
 
-static int find_bytes(struct tokenizer *t, struct err *e) {
+static int find_bytes(struct tokenizer *t, struct err *e)
+{
     for (int c = 0; c < 256; c++) {
         char byte = (char)c;
         int32_t id = token_map_find(&t->map, &byte, 1);
@@ -65,12 +70,14 @@ static int find_bytes(struct tokenizer *t, struct err *e) {
     return 0;
 }
 
-static int fail_merge(struct err *e, int code, size_t rank, const char *what) {
+static int fail_merge(struct err *e, int code, size_t rank, const char *what)
+{
     return err_set(e, code, "merge %zu: %s", rank, what);
 }
 
 /* The token that merge `rank` makes: its parts' bytes joined. */
-static int merge_result(const struct tokenizer *t, size_t rank, char *joined, uint32_t *id, struct err *e) {
+static int merge_result(const struct tokenizer *t, size_t rank, char *joined, uint32_t *id, struct err *e)
+{
     uint32_t left = t->merges[rank][0], right = t->merges[rank][1];
     if (left >= t->n || t->tokens[left].kind != TOKEN_NORMAL)
         return fail_merge(e, ERR_TOK_MERGE_OOV, rank, "its left part is no token of the vocabulary");
@@ -91,7 +98,8 @@ static int merge_result(const struct tokenizer *t, size_t rank, char *joined, ui
     return 0;
 }
 
-static int copy_merges(struct tokenizer *t, const struct tokenizer_spec *spec, struct err *e) {
+static int copy_merges(struct tokenizer *t, const struct tokenizer_spec *spec, struct err *e)
+{
     char *joined = malloc(TOKEN_MAX_LEN);
     t->merges = malloc((spec->n_merges + 1) * sizeof *t->merges);
     int rc = t->merges && joined ? bpe_create(&t->bpe, spec->n_merges, e) : no_memory(e);
@@ -107,14 +115,16 @@ static int copy_merges(struct tokenizer *t, const struct tokenizer_spec *spec, s
     return rc;
 }
 
-static int compare_added(const void *a, const void *b, void *tokens) {
+static int compare_added(const void *a, const void *b, void *tokens)
+{
     const struct token_spec *x = (const struct token_spec *)tokens + *(const uint32_t *)a;
     const struct token_spec *y = (const struct token_spec *)tokens + *(const uint32_t *)b;
     unsigned char cx = (unsigned char)x->text[0], cy = (unsigned char)y->text[0];
     return cx != cy ? (cx < cy ? -1 : 1) : x->len != y->len ? (x->len > y->len ? -1 : 1) : 0;
 }
 
-static int index_added(struct tokenizer *t, struct err *e) {
+static int index_added(struct tokenizer *t, struct err *e)
+{
     size_t n = 0;
     for (size_t i = 0; i < t->n; i++)
         n += t->tokens[i].kind == TOKEN_CONTROL || t->tokens[i].kind == TOKEN_USER;
@@ -131,7 +141,8 @@ static int index_added(struct tokenizer *t, struct err *e) {
     return 0;
 }
 
-static int copy_eos(struct tokenizer *t, const struct tokenizer_spec *spec, struct err *e) {
+static int copy_eos(struct tokenizer *t, const struct tokenizer_spec *spec, struct err *e)
+{
     if (spec->n_eos < 0 || spec->n_eos > TOKENIZER_MAX_EOS)
         return err_set(e, ERR_TOO_MANY, "%d end-of-text ids, the limit is %d", spec->n_eos,
                        TOKENIZER_MAX_EOS);
@@ -147,7 +158,8 @@ static int copy_eos(struct tokenizer *t, const struct tokenizer_spec *spec, stru
     return t->default_system ? 0 : no_memory(e);
 }
 
-int tokenizer_create(struct tokenizer **out, const struct tokenizer_spec *spec, struct err *e) {
+int tokenizer_create(struct tokenizer **out, const struct tokenizer_spec *spec, struct err *e)
+{
     *out = NULL;
     if (spec->n > TOKENIZER_MAX || spec->n_merges > TOKENIZER_MAX)
         return err_set(e, ERR_TOO_MANY, "%zu tokens and %zu merges, the limit is %d", spec->n, spec->n_merges,
@@ -170,7 +182,8 @@ int tokenizer_create(struct tokenizer **out, const struct tokenizer_spec *spec, 
     return 0;
 }
 
-void tokenizer_free(struct tokenizer *t) {
+void tokenizer_free(struct tokenizer *t)
+{
     if (!t) return;
     nfc_free(t->nfc);
     pretoken_free(t->pretoken);
@@ -188,48 +201,58 @@ void tokenizer_free(struct tokenizer *t) {
 /* ---- asking
  * ------------------------------------------------------------------------------------------------- */
 
-static const struct token_spec *token_at(const struct tokenizer *t, int32_t id) {
+static const struct token_spec *token_at(const struct tokenizer *t, int32_t id)
+{
     static const struct token_spec none = {"", 0, TOKEN_UNUSED};
     return id < 0 || (size_t)id >= t->n ? &none : &t->tokens[id];
 }
 
-int32_t tokenizer_vocab(const struct tokenizer *t) {
+int32_t tokenizer_vocab(const struct tokenizer *t)
+{
     return (int32_t)t->n;
 }
 
-const char *tokenizer_text(const struct tokenizer *t, int32_t id, size_t *len) {
+const char *tokenizer_text(const struct tokenizer *t, int32_t id, size_t *len)
+{
     *len = token_at(t, id)->len;
     return token_at(t, id)->text;
 }
 
-enum token_kind tokenizer_kind(const struct tokenizer *t, int32_t id) {
+enum token_kind tokenizer_kind(const struct tokenizer *t, int32_t id)
+{
     return (enum token_kind)token_at(t, id)->kind;
 }
 
-int32_t tokenizer_id(const struct tokenizer *t, const char *text, size_t len) {
+int32_t tokenizer_id(const struct tokenizer *t, const char *text, size_t len)
+{
     return token_map_find(&t->map, text, len);
 }
 
-bool tokenizer_is_eos(const struct tokenizer *t, int32_t id) {
+bool tokenizer_is_eos(const struct tokenizer *t, int32_t id)
+{
     for (int i = 0; i < t->n_eos; i++)
         if (t->eos[i] == id) return true;
     return false;
 }
 
-const int32_t *tokenizer_eos(const struct tokenizer *t, int *n) {
+const int32_t *tokenizer_eos(const struct tokenizer *t, int *n)
+{
     *n = t->n_eos;
     return t->eos;
 }
 
-const uint32_t (*tokenizer_merges(const struct tokenizer *t, size_t *n))[2] {
+const uint32_t (*tokenizer_merges(const struct tokenizer *t, size_t *n))[2]
+{
     *n = t->n_merges;
     return (const uint32_t(*)[2])t->merges;
 }
 
-bool tokenizer_nfc(const struct tokenizer *t) {
+bool tokenizer_nfc(const struct tokenizer *t)
+{
     return t->nfc != NULL;
 }
 
-const char *tokenizer_default_system(const struct tokenizer *t) {
+const char *tokenizer_default_system(const struct tokenizer *t)
+{
     return t->default_system;
 }

@@ -12,7 +12,8 @@ struct encoder {
     struct err *e;
 };
 
-static inline void emit(struct encoder *c, uint32_t id) {
+static inline void emit(struct encoder *c, uint32_t id)
+{
     if (c->n < c->cap) c->ids[c->n] = (int32_t)id;
     c->n++;
 }
@@ -20,7 +21,8 @@ static inline void emit(struct encoder *c, uint32_t id) {
 /* ---- plain text
  * --------------------------------------------------------------------------------------------- */
 
-static int merge_word(struct encoder *c, const char *s, size_t len, int32_t whole) {
+static int merge_word(struct encoder *c, const char *s, size_t len, int32_t whole)
+{
     const uint32_t *ids;
     size_t count;
     int rc = bpe_encode(&c->t->bpe, (const unsigned char *)s, len, &c->scratch, &ids, &count, c->e);
@@ -33,7 +35,8 @@ static int merge_word(struct encoder *c, const char *s, size_t len, int32_t whol
     return 0;
 }
 
-static int encode_word(struct encoder *c, const char *s, size_t len) {
+static int encode_word(struct encoder *c, const char *s, size_t len)
+{
     if (len == 1) {
         emit(c, c->t->bpe.byte_ids[(unsigned char)*s]);
         return 0;
@@ -45,7 +48,8 @@ static int encode_word(struct encoder *c, const char *s, size_t len) {
     return 0;
 }
 
-static int encode_words(struct encoder *c, const char *s, size_t len) {
+static int encode_words(struct encoder *c, const char *s, size_t len)
+{
     struct pretoken_walk w;
     int rc = 0;
     pretoken_start(&w, c->t->pretoken, s, len);
@@ -59,7 +63,8 @@ static int encode_words(struct encoder *c, const char *s, size_t len) {
     return rc;
 }
 
-static int encode_plain(struct encoder *c, const char *s, size_t len) {
+static int encode_plain(struct encoder *c, const char *s, size_t len)
+{
     char *normal = NULL;
     size_t n = 0;
     if (!c->t->nfc || !len) return encode_words(c, s, len);
@@ -73,7 +78,8 @@ static int encode_plain(struct encoder *c, const char *s, size_t len) {
  * ------------------------------------------------------------------------------------------- */
 
 /* The longest added token that s[0..len), len >= 1, begins with; -1 if none. */
-static int32_t added_at(const struct tokenizer *t, const char *s, size_t len) {
+static int32_t added_at(const struct tokenizer *t, const char *s, size_t len)
+{
     unsigned char c = (unsigned char)s[0];
     for (uint32_t i = t->first[c]; i < t->first[c + 1]; i++) {
         const struct token_spec *a = &t->tokens[t->added[i]];
@@ -82,7 +88,8 @@ static int32_t added_at(const struct tokenizer *t, const char *s, size_t len) {
     return -1;
 }
 
-static int encode_with_added(struct encoder *c, const char *s, size_t len) {
+static int encode_with_added(struct encoder *c, const char *s, size_t len)
+{
     size_t from = 0;
     int rc = 0;
     for (size_t i = 0; i < len && !rc;) {
@@ -99,7 +106,8 @@ static int encode_with_added(struct encoder *c, const char *s, size_t len) {
 }
 
 int tokenizer_encode(const struct tokenizer *t, const char *text, size_t len, int allow_control, int32_t *ids,
-                     size_t cap, size_t *n, struct err *e) {
+                     size_t cap, size_t *n, struct err *e)
+{
     *n = 0;
     if (len > INT32_MAX)
         return err_set(e, ERR_TEXT_LEN, "text of %zu bytes, the limit is %d", len, INT32_MAX);

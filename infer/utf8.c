@@ -3,7 +3,8 @@
 #include <string.h>
 
 /* Allowed second bytes narrow for some leads: they keep out overlong forms, surrogates and > U+10FFFF. */
-size_t utf8_char(const char *text, size_t len) {
+size_t utf8_char(const char *text, size_t len)
+{
     const unsigned char *s = (const unsigned char *)text;
     if (!len) return 0;
     if (s[0] < 0x80) return 1;
@@ -18,7 +19,8 @@ size_t utf8_char(const char *text, size_t len) {
     return n;
 }
 
-unsigned utf8_code(const char *s, size_t n) {
+unsigned utf8_code(const char *s, size_t n)
+{
     static const unsigned char lead_bits[5] = {0, 0x7f, 0x1f, 0x0f, 0x07};
     unsigned code = (unsigned char)s[0] & lead_bits[n];
     for (size_t i = 1; i < n; i++) code = code << 6 | ((unsigned char)s[i] & 0x3f);
@@ -26,7 +28,8 @@ unsigned utf8_code(const char *s, size_t n) {
 }
 
 /* Characters of ASCII at the start of s, or somewhat fewer: eight at a time, since most text is. */
-static size_t ascii_run(const char *s, size_t len) {
+static size_t ascii_run(const char *s, size_t len)
+{
     size_t n = 0;
     for (uint64_t eight; len - n >= 8; n += 8) {
         memcpy(&eight, s + n, 8);
@@ -35,24 +38,28 @@ static size_t ascii_run(const char *s, size_t len) {
     return n;
 }
 
-size_t utf8_prefix(const char *s, size_t len) {
+size_t utf8_prefix(const char *s, size_t len)
+{
     for (size_t i = 0, n;; i += n) {
         i += ascii_run(s + i, len - i);
         if (i == len || !(n = utf8_char(s + i, len - i))) return i;
     }
 }
 
-bool utf8_valid(const char *s, size_t len) {
+bool utf8_valid(const char *s, size_t len)
+{
     return utf8_prefix(s, len) == len;
 }
 
-size_t utf8_count(const char *s, size_t len) {
+size_t utf8_count(const char *s, size_t len)
+{
     size_t count = 0;
     for (size_t i = 0; i < len; i++) count += ((unsigned char)s[i] & 0xc0) != 0x80;
     return count;
 }
 
-bool utf8_partial(const char *s, size_t len) {
+bool utf8_partial(const char *s, size_t len)
+{
     char whole[4] = {0};
     if (!len || len > 3 || utf8_char(s, len)) return false;
     /* complete it with each of the two extreme continuations; one of them is allowed if any is */
@@ -64,7 +71,8 @@ bool utf8_partial(const char *s, size_t len) {
     return false;
 }
 
-size_t utf8_encode(uint32_t c, char *out) {
+size_t utf8_encode(uint32_t c, char *out)
+{
     if (c < 0x80) {
         out[0] = (char)c;
         return 1;
@@ -78,13 +86,15 @@ size_t utf8_encode(uint32_t c, char *out) {
 /* ---- a stream
  * ----------------------------------------------------------------------------------------------- */
 
-static size_t replacement(char *out) {
+static size_t replacement(char *out)
+{
     memcpy(out, "\xef\xbf\xbd", 3);
     return 3;
 }
 
 /* Adds one byte and takes out whatever it decides: a character, or U+FFFD for bytes that can begin none. */
-static size_t feed_byte(struct utf8_stream *u, char byte, char *out) {
+static size_t feed_byte(struct utf8_stream *u, char byte, char *out)
+{
     size_t n = 0, size;
     u->held[u->n++] = byte;
     while (u->n && !utf8_partial(u->held, u->n)) {
@@ -103,13 +113,15 @@ static size_t feed_byte(struct utf8_stream *u, char byte, char *out) {
     return n;
 }
 
-size_t utf8_stream_feed(struct utf8_stream *u, const char *s, size_t len, char *out) {
+size_t utf8_stream_feed(struct utf8_stream *u, const char *s, size_t len, char *out)
+{
     size_t n = 0;
     for (size_t i = 0; i < len; i++) n += feed_byte(u, s[i], out + n);
     return n;
 }
 
-size_t utf8_stream_flush(struct utf8_stream *u, char *out) {
+size_t utf8_stream_flush(struct utf8_stream *u, char *out)
+{
     size_t n = u->n ? replacement(out) : 0;
     u->n = 0;
     return n;

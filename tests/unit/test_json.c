@@ -14,7 +14,8 @@
 
 #include <cmocka.h>
 
-static int parse(struct js **v, const char *text, size_t n, const struct js_limits *lim, struct err *e) {
+static int parse(struct js **v, const char *text, size_t n, const struct js_limits *lim, struct err *e)
+{
     memset(e, 0, sizeof *e);
     char *exact = malloc(n + !n); /* so that the sanitizer sees one byte too many */
     memcpy(exact, text, n);
@@ -82,7 +83,8 @@ static const struct {
     {T("{\"a\":1,\"\\u0061\":1}"), ERR_DUP_KEY, "\"a\""},
 };
 
-static void rejects(void **state) {
+static void rejects(void **state)
+{
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct js *v;
@@ -94,7 +96,8 @@ static void rejects(void **state) {
     }
 }
 
-static void every_cut_is_truncation(void **state) {
+static void every_cut_is_truncation(void **state)
+{
     (void)state;
     const char text[] =
         "{\"k\\n\\ud83d\\ude00\xe4\xbd\xa0\": [-12.5e+3, true, null, \"\"], \"o\": {\"x\": {}}}";
@@ -106,7 +109,8 @@ static void every_cut_is_truncation(void **state) {
     js_free(v);
 }
 
-static void reads_values(void **state) {
+static void reads_values(void **state)
+{
     (void)state;
     struct js *v;
     struct err e;
@@ -147,7 +151,8 @@ static void reads_values(void **state) {
     js_free(v);
 }
 
-static void limits(void **state) {
+static void limits(void **state)
+{
     (void)state;
     struct js *v;
     struct err e;
@@ -170,7 +175,8 @@ static void limits(void **state) {
 }
 
 /* 1,000 keys use the hash table: found anywhere, also between keys that differ only in their last byte. */
-static void duplicates_in_large_objects(void **state) {
+static void duplicates_in_large_objects(void **state)
+{
     (void)state;
     enum { KEYS = 1000 };
     char *text = malloc(KEYS * 40);
@@ -189,7 +195,8 @@ static void duplicates_in_large_objects(void **state) {
     free(text);
 }
 
-static void not_regular_files(void **state) {
+static void not_regular_files(void **state)
+{
     (void)state;
     struct js *v;
     struct err e = {0};
@@ -207,7 +214,8 @@ static void not_regular_files(void **state) {
     unlink(fifo);
 }
 
-static void writes(void **state) {
+static void writes(void **state)
+{
     (void)state;
     struct js_out w;
     struct err e = {0};
@@ -229,7 +237,8 @@ static void writes(void **state) {
     js_out_free(&w);
 }
 
-static void writer_refuses(void **state) {
+static void writer_refuses(void **state)
+{
     (void)state;
     struct js_out w;
     struct err e = {0};
@@ -253,7 +262,8 @@ static void writer_refuses(void **state) {
     js_out_free(&w);
 }
 
-static void copies(void **state) {
+static void copies(void **state)
+{
     (void)state;
     const char text[] = "{\"a\":[1,18446744073709551615,2.5,true,false,null,\"x\"],\"o\":{\"k\":[]}}";
     struct js *v;
@@ -268,7 +278,8 @@ static void copies(void **state) {
     js_free(v);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rejects),
         cmocka_unit_test(every_cut_is_truncation),
