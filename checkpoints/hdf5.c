@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
@@ -17,7 +15,7 @@ static void enter(void)
 {
     static int told;
     pthread_mutex_lock(&mutex);
-    /* every file is closed by hdf5_close; what is left at exit could only be a file libhdf5 failed on */
+    /* hdf5_close closes every file; libhdf5's exit handler would only stumble over one it could not write */
     if (!told) told = H5dont_atexit() >= 0;
     /* the error stack is each thread's own where libhdf5 has threads: silence it in each */
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
@@ -86,19 +84,6 @@ int hdf5_open(struct hdf5 **out, const char *path, struct err *e)
     return rc ? rc : open_file(out, path, 0, e);
 }
 
-/* A write failed, say on a full disk. libhdf5 cannot close a file that it cannot write: it would keep the
- * file's space and crash at exit. So it is given memory to write the rest to, which nobody reads. Returns
- * rc. */
-static int give_up(struct hdf5 *f, int rc)
-{
-    int *fd;
-    int memory = memfd_create("hdf5", MFD_CLOEXEC);
-    if (memory < 0) return rc;
-    if (H5Fget_vfd_handle(f->file, H5P_DEFAULT, (void **)&fd) >= 0) dup2(memory, *fd);
-    close(memory);
-    return rc;
-}
-
 static void forget_set(struct hdf5 *f)
 {
     if (f->set > 0) H5Dclose(f->set);
@@ -112,7 +97,7 @@ int hdf5_close(struct hdf5 *f, struct err *e)
     enter();
     forget_set(f);
     if (H5Fflush(f->file, H5F_SCOPE_LOCAL) < 0)
-        rc = give_up(f, hdf5_failed(e, ERR_H5_WRITE, f, "the file", "cannot write"));
+        rc = hdf5_failed(e, ERR_H5_WRITE, f, "the file", "cannot write");
     if (H5Fclose(f->file) < 0 && !rc) rc = hdf5_failed(e, ERR_H5_WRITE, f, "the file", "cannot close");
     leave(0);
     free(f);
@@ -150,11 +135,10 @@ static int write_set(struct hdf5 *f, const char *name, enum dtype t, const void 
     hid_t set = H5Dcreate2(f->file, name, hdf5_type(t, 1), space, H5P_DEFAULT, list, H5P_DEFAULT);
     if (set < 0) rc = hdf5_failed(e, ERR_H5_WRITE, f, name, "cannot create");
     if (!rc && n && H5Dwrite(set, hdf5_type(t, 0), H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
-        rc = give_up(f, hdf5_failed(e, ERR_H5_WRITE, f, name, "cannot write"));
+        rc = hdf5_failed(e, ERR_H5_WRITE, f, name, "cannot write");
     /* chunks are compressed when they leave the cache, at the latest here */
-    if (!rc && H5Dflush(set) < 0) rc = give_up(f, hdf5_failed(e, ERR_H5_WRITE, f, name, "cannot write"));
-    if (set >= 0 && H5Dclose(set) < 0 && !rc)
-        rc = give_up(f, hdf5_failed(e, ERR_H5_WRITE, f, name, "cannot close"));
+    if (!rc && H5Dflush(set) < 0) rc = hdf5_failed(e, ERR_H5_WRITE, f, name, "cannot write");
+    if (set >= 0 && H5Dclose(set) < 0 && !rc) rc = hdf5_failed(e, ERR_H5_WRITE, f, name, "cannot close");
     if (space >= 0) H5Sclose(space);
     return rc;
 }

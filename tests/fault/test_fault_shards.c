@@ -39,9 +39,12 @@ static void write_with(enum fault_kind kind)
     assert_int_equal(shards_case_write(scratch("set"), DOCS, MEAN, NULL), 0);
     for (;; n++) {
         struct err e = {0};
+        int files = fault_open_files();
         fault_arm(kind, n);
         int rc = shards_case_write(scratch("set"), DOCS + 1, MEAN, &e);
-        if (!fault_disarm()) break;
+        int fired = fault_disarm();
+        assert_int_equal(fault_open_files(), files);
+        if (!fired) break;
         assert_false(file_exists(scratch("set.tmp")));
         if (rc && (e.code != rc || !e.msg[0])) fail_msg("fault %ld: rc %d, \"%s\"", n, rc, e.msg);
         uint64_t docs = docs_of_set();
@@ -64,6 +67,7 @@ static void write_on_a_full_disk(void **state)
 {
     (void)state;
     write_with(FAULT_WRITE);
+    write_with(FAULT_FULL);
 }
 
 static void write_with_read_errors(void **state)

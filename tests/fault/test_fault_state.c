@@ -43,18 +43,23 @@ static void assert_latest(int64_t least)
 static void save_with(enum fault_kind kind, int over)
 {
     long n = 1;
+    assert_int_equal(file_remove_tree(states(), NULL), 0);
     for (;; n++) {
         struct err e = {0};
-        assert_int_equal(file_remove_tree(states(), NULL), 0);
-        assert_int_equal(state_case_save(states(), 1, 0, NULL), 0);
-        if (over) assert_int_equal(state_case_save(states(), 2, 0, NULL), 0);
+        if (!over) assert_int_equal(file_remove_tree(scratch("state/step-2"), NULL), 0);
+        if (!file_exists(scratch("state/step-1"))) assert_int_equal(state_case_save(states(), 1, 0, NULL), 0);
+        if (over && !file_exists(scratch("state/step-2")))
+            assert_int_equal(state_case_save(states(), 2, 0, NULL), 0);
+        int files = fault_open_files();
         fault_arm(kind, n);
         int rc = state_case_save(states(), 2, 1, &e);
-        if (!fault_disarm()) {
+        int fired = fault_disarm();
+        assert_int_equal(fault_open_files(), files); /* else a full disk would stay full */
+        if (!fired) {
             assert_int_equal(rc, 0);
             break;
         }
-        if (rc == 0) { /* libhdf5 tries a second way to open a new file: then all must be well */
+        if (rc == 0) { /* absorbed (libhdf5 tries a second way to open a new file) or harmless */
             assert_latest(2);
             continue;
         }
@@ -68,7 +73,8 @@ static void save_with(enum fault_kind kind, int over)
         assert_false(fault_leaks());
         assert_in_range(n, 1, ENOUGH);
     }
-    assert_true(n > (kind == FAULT_WRITE ? 10 : 3)); /* the faults did reach the operation */
+    assert_true(
+        n > (kind == FAULT_WRITE || kind == FAULT_FULL ? 10 : 3)); /* the faults did reach the operation */
     assert_latest(2);
 }
 
@@ -84,10 +90,23 @@ static void save_on_a_full_disk(void **state)
     save_with(FAULT_WRITE, 0);
 }
 
+static void save_on_a_disk_that_stays_full(void **state)
+{
+    (void)state;
+    save_with(FAULT_FULL, 0);
+}
+
 static void save_over_on_a_full_disk(void **state)
 {
     (void)state;
     save_with(FAULT_WRITE, 1);
+}
+
+/* A disk that keeps something else than it was given: found before the state gets its name. */
+static void save_on_a_lying_disk(void **state)
+{
+    (void)state;
+    save_with(FAULT_FLIP, 0);
 }
 
 static void save_when_reading_back_fails(void **state)
@@ -157,6 +176,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(save_without_memory),      cmocka_unit_test(save_on_a_full_disk),
         cmocka_unit_test(save_over_on_a_full_disk), cmocka_unit_test(save_when_reading_back_fails),
+        cmocka_unit_test(save_on_a_lying_disk),     cmocka_unit_test(save_on_a_disk_that_stays_full),
         cmocka_unit_test(load_with_read_errors),    cmocka_unit_test(load_without_memory),
         cmocka_unit_test(file_on_a_full_disk),
     };

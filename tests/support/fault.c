@@ -1,5 +1,6 @@
 #include "tests/support/fault.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -7,6 +8,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -33,10 +35,22 @@ int fault_leaks(void)
     return __lsan_do_recoverable_leak_check ? __lsan_do_recoverable_leak_check() : 0;
 }
 
-/* 1 when this call is the one to fail; sets errno. */
+int fault_open_files(void)
+{
+    int n = 0;
+    DIR *d = opendir("/proc/self/fd");
+    while (d && readdir(d)) n++;
+    if (d) closedir(d);
+    return n;
+}
+
+/* 1 when this call is one to fail; sets errno. */
 static int fails(enum fault_kind kind, int why)
 {
-    if (atomic_load(&armed) != (int)kind || atomic_fetch_sub(&left, 1) != 1) return 0;
+    int now = atomic_load(&armed);
+    if (now != (int)kind && !(now == FAULT_FULL && kind == FAULT_WRITE)) return 0;
+    long nth = atomic_fetch_sub(&left, 1);
+    if (now == FAULT_FULL ? nth > 1 : nth != 1) return 0;
     errno = why;
     return 1;
 }
@@ -100,20 +114,38 @@ int open(const char *path, int flags, ...)
     return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
 
-ssize_t write(int fd, const void *data, size_t n)
+/* pwrite, or write where at is -1 */
+static ssize_t put(int fd, const void *data, size_t n, off_t at)
 {
-    if (!fails(FAULT_WRITE, ENOSPC)) return syscall(SYS_write, fd, data, n);
-    syscall(SYS_write, fd, data, n / 2);
+    return at < 0 ? syscall(SYS_write, fd, data, n) : syscall(SYS_pwrite64, fd, data, n, at);
+}
+
+/* Writes one byte with a bit of it turned; the caller goes on behind it. */
+static ssize_t put_flipped(int fd, const void *data, off_t at)
+{
+    unsigned char byte = *(const unsigned char *)data ^ 1;
+    return put(fd, &byte, 1, at);
+}
+
+static ssize_t put_or_fail(int fd, const void *data, size_t n, off_t at)
+{
+    struct stat st;
+    if (n && fails(FAULT_FLIP, 0)) return put_flipped(fd, data, at);
+    /* no disk is too full for a file that only lives in memory */
+    if ((fstat(fd, &st) == 0 && st.st_nlink == 0) || !fails(FAULT_WRITE, ENOSPC)) return put(fd, data, n, at);
+    put(fd, data, n / 2, at);
     errno = ENOSPC;
     return -1;
 }
 
+ssize_t write(int fd, const void *data, size_t n)
+{
+    return put_or_fail(fd, data, n, -1);
+}
+
 ssize_t pwrite(int fd, const void *data, size_t n, off_t at)
 {
-    if (!fails(FAULT_WRITE, ENOSPC)) return syscall(SYS_pwrite64, fd, data, n, at);
-    syscall(SYS_pwrite64, fd, data, n / 2, at);
-    errno = ENOSPC;
-    return -1;
+    return put_or_fail(fd, data, n, at);
 }
 
 ssize_t read(int fd, void *data, size_t n)

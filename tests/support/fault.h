@@ -17,13 +17,17 @@ enum fault_kind {
     FAULT_NONE,
     FAULT_ALLOC, /* malloc, calloc, realloc, posix_memalign, aligned_alloc, mmap of our objects: no memory */
     FAULT_WRITE, /* open for writing, write, pwrite (half of it is written), fsync, rename: disk full */
-    FAULT_READ   /* open for reading, read, pread: EIO */
+    FAULT_FULL,  /* as FAULT_WRITE, and every such call after it, until fault_disarm */
+    FAULT_READ,  /* open for reading, read, pread: EIO */
+    FAULT_FLIP   /* write, pwrite: succeeds, but a bit on the disk is another */
 };
 
-/* From now on the n-th call (from 1) of that kind in this process fails, once. */
+/* From now on the n-th call (from 1) of that kind in this process fails (once, but for FAULT_FULL). */
 void fault_arm(enum fault_kind kind, long n);
 /* Back to normal. 1 when the fault has happened. */
 int fault_disarm(void);
+/* Open file descriptors of this process. */
+int fault_open_files(void);
 /* 1 when the leak sanitizer is linked and finds a leak (it says where); else 0. */
 int fault_leaks(void);
 
