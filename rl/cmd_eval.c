@@ -2,6 +2,7 @@
 #include "rl/cmd_eval.h"
 #include "checkpoints/file.h"
 #include "checkpoints/json.h"
+#include "checkpoints/printer.h"
 #include "checkpoints/run_options.h"
 #include "infer/cli.h"
 #include "infer/progress.h"
@@ -16,7 +17,7 @@ struct eval_flags {
     struct model_flags model;
     struct sampling_flags sampling;
     char *dataset, *output, *samples, *system;
-    int64_t max_samples, streams, max_new;
+    int64_t max_samples, streams, max_new, show;
     bool think;
 };
 
@@ -64,6 +65,14 @@ static const struct option table[] = {
      .short_flag = 'o',
      .group = "Files",
      .help = "JSON file for the figures"},
+    {.key = "show",
+     .type = OPT_INT,
+     AT(show),
+     .preset = "0",
+     .min = 0,
+     .max = 1 << 20,
+     .unit = "problems",
+     .help = "print so many problems with their answers, as they finish"},
     {.key = "samples",
      .type = OPT_PATH,
      AT(samples),
@@ -78,9 +87,22 @@ struct screen {
     struct progress bar;
     const char *path; /* of the samples, or NULL */
     int fd;
-    size_t done, correct;
+    size_t done, correct, show;
     double started;
 };
+
+/* A problem and its answer for people, the thinking dimmed. */
+static void sample_print(struct screen *sc, const struct eval_sample *s)
+{
+    const struct chat_turn *asked = &s->problem->turns[s->problem->n_turns - 1];
+    size_t reply = text_reply(s->text, s->len);
+    progress_clear(&sc->bar);
+    printf("%s%.*s%s\n", cli_style(stdout, CLI_BOLD), (int)asked->len, asked->content, cli_style(stdout, CLI_PLAIN));
+    printf("%s%.*s%s%.*s\n", cli_style(stdout, CLI_DIM), (int)reply, s->text, cli_style(stdout, CLI_PLAIN),
+           (int)(s->len - reply), s->text + reply);
+    printf("%s%s%s, expected %s; %u tokens\n\n", cli_style(stdout, s->correct ? CLI_GREEN : CLI_RED),
+           s->correct ? "right" : "wrong", cli_style(stdout, CLI_PLAIN), s->problem->reference, s->tokens);
+}
 
 static int sample_save(const struct screen *sc, const struct eval_sample *s, struct err *e)
 {
@@ -111,6 +133,7 @@ static int on_sample(void *ctx, const struct eval_sample *s, struct err *e)
 {
     struct screen *sc = ctx;
     sc->done++, sc->correct += s->correct;
+    if (sc->done <= sc->show) sample_print(sc, s);
     return sc->path ? sample_save(sc, s, e) : 0;
 }
 
@@ -172,6 +195,7 @@ static int evaluate(const struct eval_flags *f, const struct options *o, const s
     };
     memset(&sc, 0, sizeof sc);
     run_options_sampler(&c.sampler, o, &f->sampling, &l->m->c);
+    sc.show = (size_t)f->show;
     int r = samples_open(&sc, f->samples, e);
     if (r) return r;
     progress_start(&sc.bar, stderr, "eval", "problem", 0, p->n);
