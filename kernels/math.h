@@ -71,10 +71,11 @@ static inline float exp_f32(float x)
     return x == x ? f32_from_bits(f32_bits(p) + (f32_bits(t) << 23)) : x;
 }
 
-/* log of a positive, finite, normal float, in doubles: log(m 2^e), m in [1/sqrt 2, sqrt 2),
- * log m = 2 atanh((m - 1) / (m + 1)). */
+/* log of a positive, normal float, in doubles: log(m 2^e), m in [1/sqrt 2, sqrt 2),
+ * log m = 2 atanh((m - 1) / (m + 1)). Infinity and NaN stay what they are. */
 static inline float log_f32(float x)
 {
+    if (!(x < (float)INFINITY)) return x;
     uint32_t u = f32_bits(x);
     int e = (int)(u >> 23) - 127;
     double m = (double)f32_from_bits((u & 0x7fffff) | 0x3f800000);
