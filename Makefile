@@ -42,7 +42,7 @@ LIBS_kernels     := -lm
 LIBS_infer       := -lpcre2-8 -lutf8proc -lpthread
 HDF5_CFLAGS      := $(shell pkg-config --cflags hdf5 2>/dev/null)
 HDF5_LIBS        := $(shell pkg-config --libs hdf5 2>/dev/null || echo -lhdf5)
-LIBS_checkpoints := $(HDF5_LIBS) -lzstd -ljansson -lyaml -lcrypto
+LIBS_checkpoints := $(HDF5_LIBS) -lzstd -lyaml -lcrypto
 LIBS_data        := -lcurl -lsnappy -lz
 LIBS_train       := -lopenblas
 LIBS_rl          :=
@@ -101,6 +101,9 @@ $(B)/tests/%: $(B)/obj/tests/%.o $(SUPPORT) $(LIB_ALL)
 	$(Q)$(CC) $(SANLINK) $(LDFLAGS) $(call wrap_flags,$<) $< \
 	    $(if $(findstring tests/fault/,$<),$(SUPPORT),$(filter-out %/fault.o,$(SUPPORT))) \
 	    -Wl,--start-group $(LIB_ALL) -Wl,--end-group $(LINK_ALL) -lcmocka -o $@
+
+# Objects of tests are kept, not remade for every link.
+.SECONDARY:
 
 tests-build: all $(TEST_BINS)
 
