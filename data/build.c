@@ -26,8 +26,7 @@ struct build {
     struct err *e;
 };
 
-/* ---- what the set is made of
- * ------------------------------------------------------------------------------------- */
+/* ---- what the set is made of ------------------------------------------------------------------------- */
 
 static int sources_hash(struct build *b)
 {
@@ -78,8 +77,7 @@ static int is_made(struct build *b, const char *dir)
     return same;
 }
 
-/* ---- one conversation
- * ---------------------------------------------------------------------------------------------- */
+/* ---- one conversation -------------------------------------------------------------------------------- */
 
 static bool is_answer(const struct chat_turn *t)
 {
@@ -136,7 +134,8 @@ static int64_t answer_of(const struct build *b, const struct chat *chat)
     return i;
 }
 
-/* What is learned: turn `last` with its <|im_end|>, all answers up to it as far as they are not cut off, or all. */
+/* What is learned: turn `last` with its <|im_end|>, all answers up to it as far as they are not cut off, or
+ * all. */
 static uint32_t spans_of(struct build *b, const struct chat *chat, int64_t last, uint32_t n)
 {
     uint32_t spans = 0;
@@ -183,8 +182,7 @@ static int row_add(struct build *b, const struct conv_row *row, uint32_t source)
     return r;
 }
 
-/* ---- all of them
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- all of them ------------------------------------------------------------------------------------- */
 
 static int file_add(struct build *b, uint32_t source)
 {

@@ -1,7 +1,7 @@
 /* From conversations to token shards: render as ChatML, mark what is learned, write.
  *
- * A set of shards is made once for what it is made of: its recipe is a hash over the sources' bytes, the tokenizer, the
- * template and the settings, and a set with the same recipe is used again. */
+ * A set of shards is made once for what it is made of: its recipe is a hash over the sources' bytes, the
+ * tokenizer, the template and the settings, and a set with the same recipe is used again. */
 #ifndef TERSE_DATA_BUILD_H
 #define TERSE_DATA_BUILD_H
 
@@ -18,11 +18,11 @@ struct build_config {
     const char *const *files; /* parquet files in OpenThoughts3's schema */
     uint32_t n_files;
     const struct tokenizer *tokenizer;
-    const char *system;     /* default system turn; NULL: the tokenizer's own */
-    uint32_t cutoff_len;    /* longer conversations are cut at the end */
+    const char *system;  /* default system turn; NULL: the tokenizer's own */
+    uint32_t cutoff_len; /* longer conversations are cut at the end */
     enum build_learn learn;
-    uint64_t max_samples;   /* use the first rows only; 0: all */
-    uint32_t vocab;         /* rows of the embedding */
+    uint64_t max_samples; /* use the first rows only; 0: all */
+    uint32_t vocab;       /* rows of the embedding */
     /* Hears of progress, rows done of rows in all; nonzero stops with INTERRUPTED. NULL: nobody. */
     int (*progress)(void *ctx, uint64_t done, uint64_t total);
     void *ctx;
@@ -40,9 +40,9 @@ struct build_report {
     uint64_t bad_roles; /* left out: a null or unknown role, or turns out of order */
 };
 
-/* Makes DIR, or finds it made. Errors: those of the sources (conversations.h), DUP_SHARD (a file given twice),
- * DATA_EMPTY (nothing left to learn from; the message counts why), those of writing, INTERRUPTED; then there is no
- * half-made set. */
+/* Makes DIR, or finds it made. Errors: those of the sources (conversations.h), DUP_SHARD (a file given
+ * twice), DATA_EMPTY (nothing left to learn from; the message counts why), those of writing, INTERRUPTED;
+ * then there is no half-made set. */
 int data_build(const char *dir, const struct build_config *c, struct build_report *out, struct err *e);
 
 /* One line for people: "12000 conversations, 1834112 tokens; left out: 3 without an answer". */

@@ -47,7 +47,7 @@ static const char *const rows_file[] = {ROWS};
 static struct shards *build(const struct build_config *c, struct build_report *report)
 {
     struct err e = {0};
-    struct shards *s;
+    struct shards *s = NULL;
     if (data_build(scratch("set"), c, report, &e) || shards_open(&s, scratch("set"), 0, &e))
         fail_msg("%s", e.msg);
     return s;
@@ -174,6 +174,21 @@ static void all_answers(void **state)
     shards_close(s);
 }
 
+static void everything(void **state)
+{
+    (void)state;
+    struct build_config c = config_of(rows_file, 1);
+    struct build_report r;
+    c.learn = LEARN_ALL;
+    struct shards *s = build(&c, &r);
+    for (uint64_t i = 0; i < shards_docs(s); i++) {
+        struct shard_doc d;
+        shards_doc(s, i, &d);
+        assert_true(d.n_spans == 1 && d.spans[0].from == 1 && d.spans[0].to == d.n);
+    }
+    shards_close(s);
+}
+
 static void system_prompt_and_cutoff(void **state)
 {
     (void)state;
@@ -231,13 +246,14 @@ static void made_once_a_recipe(void **state)
     assert_string_equal(shards_digest(s), digest); /* the same bytes again */
     assert_false(file_exists(scratch("set.tmp")));
     shards_close(s);
-    struct build_config other[5] = {c, c, c, c, c};
+    struct build_config other[6] = {c, c, c, c, c, c};
     other[0].cutoff_len = 511;
     other[1].learn = LEARN_ANSWERS;
     other[2].system = "Be kind.";
     other[3].max_samples = 3;
     other[4].n_files = 1;
-    for (int i = 0; i < 5; i++) {
+    other[5].learn = LEARN_ALL;
+    for (int i = 0; i < 6; i++) {
         shards_close(build(&other[i], &r));
         assert_false(r.reused);
         shards_close(build(&other[i], &r));
@@ -319,6 +335,7 @@ int main(void)
         cmocka_unit_test(last_answers),
         cmocka_unit_test(control_text_stays_text),
         cmocka_unit_test(all_answers),
+        cmocka_unit_test(everything),
         cmocka_unit_test(system_prompt_and_cutoff),
         cmocka_unit_test(max_samples),
         cmocka_unit_test(made_once_a_recipe),

@@ -128,10 +128,8 @@ static void refuses_bad_tables(void **state)
 {
     (void)state;
     const char *dir = fresh();
-    static const char *const names[] = {"", "a/b", "..\n",
-                                        "sixty-four-bytes-are-one-too-many-for-a-name-of-a-field-"
-                                        "12345678",
-                                        "adam.m"};
+    static const char *const names[] = {
+        "", "a/b", "..\n", "sixty-four-bytes-are-one-too-many-for-a-name-of-a-field-12345678", "adam.m"};
     for (int i = 0; i < 5; i++) {
         state_case_init(&c, 3);
         c.fields[0].name = names[i];
