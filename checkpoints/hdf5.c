@@ -155,6 +155,22 @@ int hdf5_write(struct hdf5 *f, const char *name, enum dtype t, const void *data,
     return leave(rc);
 }
 
+void hdf5_cache(struct hdf5 *f, size_t bytes)
+{
+    f->cache = bytes;
+}
+
+static hid_t open_set(const struct hdf5 *f, const char *name)
+{
+    const size_t slots = 20011; /* a prime, well above the chunks: libhdf5's hash keeps one chunk a slot */
+    if (!f->cache) return H5Dopen2(f->file, name, H5P_DEFAULT);
+    hid_t list = H5Pcreate(H5P_DATASET_ACCESS), set = -1;
+    if (list >= 0 && H5Pset_chunk_cache(list, slots, f->cache, H5D_CHUNK_CACHE_W0_DEFAULT) >= 0)
+        set = H5Dopen2(f->file, name, list);
+    if (list >= 0) H5Pclose(list);
+    return set;
+}
+
 /* Opens and checks `name`, unless it is the dataset used last. */
 static int use_set(struct hdf5 *f, const char *name, enum dtype t, struct err *e)
 {
@@ -164,7 +180,7 @@ static int use_set(struct hdf5 *f, const char *name, enum dtype t, struct err *e
     forget_set(f);
     int rc = hdf5_check_link(f, name, e);
     if (rc) return rc;
-    f->set = H5Dopen2(f->file, name, H5P_DEFAULT);
+    f->set = open_set(f, name);
     if (f->set < 0) return hdf5_failed(e, ERR_H5_OPEN, f, name, "cannot open");
     rc = hdf5_check_set(f, name, f->set, t, &f->set_count, &f->set_chunk, e);
     if (rc) {

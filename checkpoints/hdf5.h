@@ -30,6 +30,9 @@ int hdf5_create(struct hdf5 **out, const char *path, struct err *e);
 /* Opens a regular file read-only. Errors: those of file_open; H5_MAGIC, H5_UNSUPPORTED, H5_VERSION, H5_WIDTH,
  * H5_ADDR (a superblock we would not write); H5_OPEN (libhdf5 refuses); NOMEM. *out is then NULL. */
 int hdf5_open(struct hdf5 **out, const char *path, struct err *e);
+/* Lets decompressed chunks of the dataset read last take up to `bytes` of memory (1 MiB unless told). For
+ * files read in random order; call it before reading. */
+void hdf5_cache(struct hdf5 *f, size_t bytes);
 /* Writes what is buffered, closes, frees `f` (NULL ok) in every case. ERR_H5_WRITE when writing failed. */
 int hdf5_close(struct hdf5 *f, struct err *e);
 

@@ -14,7 +14,8 @@ struct hdf5 {
     hid_t file;
     char path[256]; /* for messages, cut */
     /* the dataset used last stays open: reading ranges of one dataset keeps its chunk cache */
-    hid_t set; /* 0: none */
+    hid_t set;    /* 0: none */
+    size_t cache; /* bytes its chunks may take; 0: libhdf5's 1 MiB */
     char set_name[HDF5_NAME];
     enum dtype set_type;
     uint64_t set_count;

@@ -10,6 +10,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+enum {
+    CACHE = 128 << 20,
+    CACHE_MOST = 64 << 20
+};                       /* bytes of ids kept decompressed: in all, and of one shard */
 enum { OPEN_MAX_ = 32 }; /* shards kept open: a large set has more files than a process may open */
 
 /* What tells that a file is no longer the one that was checked. */
@@ -107,8 +111,11 @@ static int use_shard(struct shards *s, struct shard *shard, struct err *e)
     if (shard->h5) return 0;
     if (s->n_open == OPEN_MAX_) shut_oldest(s);
     rc = hdf5_open(&shard->h5, path, e);
-    if (!rc) s->n_open++;
-    return rc;
+    if (rc) return rc;
+    size_t open = s->n_shards < OPEN_MAX_ ? s->n_shards : OPEN_MAX_;
+    hdf5_cache(shard->h5, CACHE / open < CACHE_MOST ? CACHE / open : CACHE_MOST);
+    s->n_open++;
+    return 0;
 }
 
 /* ---- the table of documents -------------------------------------------------------------------------- */
