@@ -1,8 +1,5 @@
 /* Opening and closing a run, and what it leaves behind. */
 #include "train/sft.h"
-#include "checkpoints/hf_save.h"
-#include "checkpoints/hf_tokenizer.h"
-#include "checkpoints/peft.h"
 #include "train/blas.h"
 #include "train/sft_parts.h"
 
@@ -23,23 +20,18 @@ void sft_note(const struct sft *s, const char *fmt, ...)
 
 /* ---- the model -------------------------------------------------------------------------------------------------- */
 
-static enum weight_type compute_type(const struct sft *s)
-{
-    if (s->c->compute_dtype == COMPUTE_AUTO) return s->hf->dtype == DTYPE_BF16 ? WT_BF16 : WT_F32;
-    return s->c->compute_dtype == COMPUTE_FP32 ? WT_F32 : WT_BF16;
-}
-
 static int model_open(struct sft *s, struct err *e)
 {
-    int r = hf_model_open(&s->hf, s->c->model_name_or_path, e);
-    if (!r) r = sft_config_check_model(s->c, s->o, &s->hf->config, e);
-    if (!r) r = hf_tokenizer_load(&s->tokenizer, s->c->model_name_or_path, s->hf->config.vocab, e);
-    if (!r) r = tokenizer_digest(s->tokenizer, s->digest_tokenizer, e);
-    if (!r) r = hf_model_digest(s->hf, s->digest_base, e);
-    if (!r)
-        r = model_create(&s->m, &s->hf->config, compute_type(s), (uint32_t)s->c->cutoff_len, s->hf->bound, s->pool,
-                         cpu_detect(), e);
-    return r ? r : hf_model_intact(s->hf, e);
+    struct load_options o = {
+        .model = s->c->model_name_or_path,
+        .dtype = (enum load_dtype)s->c->compute_dtype,
+        .threads = (unsigned)s->c->threads,
+        .context = (uint32_t)s->c->cutoff_len,
+    };
+    int r = load_folder(&s->l, &o, e);
+    if (!r) r = sft_config_check_model(s->c, s->o, &s->l.hf->config, e);
+    if (!r) r = load_digests(&s->l, e);
+    return r ? r : load_model(&s->l, &o, e);
 }
 
 static void adapter_config_fill(const struct sft_config *c, struct adapter_config *a)
@@ -54,19 +46,21 @@ static void adapter_config_fill(const struct sft_config *c, struct adapter_confi
     };
 }
 
-static int adapter_open(struct sft *s, struct err *e)
+static int adapter_start(struct sft *s, struct err *e)
 {
     struct adapter_config a;
-    struct peft_info info;
-    struct peft_expect expect = {.base = s->digest_base, .tokenizer = s->digest_tokenizer};
     adapter_config_fill(s->c, &a);
-    int r;
-    if (s->c->adapter_name_or_path)
-        r = peft_load(&s->adapter, &info, NULL, s->c->adapter_name_or_path, &s->m->c, &expect, e);
-    else if (!(r = adapter_create(&s->adapter, &s->m->c, &a, e)))
-        adapter_init_random(s->adapter, s->c->seed);
-    if (!r) r = lora_create(&s->lora, s->m, s->adapter, e);
-    return r ? r : trainee_init_adapter(&s->trainee, s->m, s->adapter, s->lora, e);
+    int r = adapter_create(&s->l.adapter, &s->l.m->c, &a, e);
+    if (r) return r;
+    adapter_init_random(s->l.adapter, s->c->seed);
+    return lora_create(&s->l.lora, s->l.m, s->l.adapter, e);
+}
+
+static int adapter_open(struct sft *s, struct err *e)
+{
+    const char *from = s->c->adapter_name_or_path;
+    int r = from ? load_adapter(&s->l, from, e) : adapter_start(s, e);
+    return r ? r : trainee_init_adapter(&s->trainee, s->l.m, s->l.adapter, s->l.lora, e);
 }
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
@@ -79,21 +73,21 @@ static void micro_config_fill(const struct sft *s, struct micro_config *m, enum 
         .max_tokens = (uint32_t)s->c->cutoff_len,
         .max_docs = s->micro_docs,
         .recompute = r,
-        .gate = s->adapter ? s->adapter->cfg.gate : GATE_ALL,
-        .dropout = s->adapter ? (float)s->c->lora_dropout : 0,
+        .gate = s->l.adapter ? s->l.adapter->cfg.gate : GATE_ALL,
+        .dropout = s->l.adapter ? (float)s->c->lora_dropout : 0,
     };
 }
 
 static void memory_plan(struct sft *s, enum recompute r)
 {
-    const struct adapter_config *a = s->adapter ? &s->adapter->cfg : NULL;
+    const struct adapter_config *a = s->l.adapter ? &s->l.adapter->cfg : NULL;
     struct micro_config m;
     micro_config_fill(s, &m, r);
     struct sft_memory *p = &s->memory;
-    p->weights = s->m->arena.size;
-    p->adapter = s->trainee.count * sizeof(float) + (s->lora ? s->lora->arena.size : 0);
+    p->weights = s->l.m->arena.size;
+    p->adapter = s->trainee.count * sizeof(float) + (s->l.lora ? s->l.lora->arena.size : 0);
     p->optimiser = optim_plan(s->trainee.count, (uint32_t)s->c->rows_per_step);
-    p->activations = micro_plan(s->m, a, &m);
+    p->activations = micro_plan(s->l.m, a, &m);
     p->total = p->weights + p->adapter + p->optimiser + p->activations;
 }
 
@@ -144,7 +138,7 @@ static int machinery_create(struct sft *s, struct err *e)
     optim_config_fill(s, warmup, &o);
     micro_config_fill(s, &m, recompute);
     if ((r = optim_create(&s->optim, &o, &s->trainee, (uint32_t)s->c->rows_per_step, e))) return r;
-    if ((r = micro_create(&s->micro, s->m, s->adapter, s->lora, &m, e))) return r;
+    if ((r = micro_create(&s->micro, s->l.m, s->l.adapter, s->l.lora, &m, e))) return r;
     return sft_rows_alloc(s, e);
 }
 
@@ -181,10 +175,9 @@ static int open_all(struct sft *s, struct err *e)
 {
     blas_init();
     int r = folder_open(s, e);
-    if (!r) r = pool_create(&s->pool, (unsigned)s->c->threads, e);
     if (!r) r = model_open(s, e);
     if (!r) r = s->c->tuning == TUNING_LORA ? adapter_open(s, e)
-                                            : trainee_init_dense(&s->trainee, s->m, s->hf->bound, e);
+                                            : trainee_init_dense(&s->trainee, s->l.m, s->l.hf->bound, e);
     if (!r) r = sft_data_open(s, e);
     if (!r) r = machinery_create(s, e);
     if (!r) r = sft_config_digest(s->o, s->digest_config, e);
@@ -215,12 +208,7 @@ void sft_close(struct sft *s)
     optim_free(&s->optim);
     sft_data_close(s);
     trainee_clear(&s->trainee);
-    lora_free(s->lora);
-    adapter_free(s->adapter);
-    model_free(s->m);
-    tokenizer_free(s->tokenizer);
-    hf_model_close(s->hf);
-    pool_free(s->pool);
+    load_clear(&s->l);
     if (s->locked) file_lock_release(&s->lock);
     free(s);
 }

@@ -44,7 +44,7 @@ int sft_rows_alloc(struct sft *s, struct err *e)
 {
     int64_t n = s->c->rows_per_step;
     s->rows = calloc((size_t)n, sizeof *s->rows);
-    s->slots = calloc(params_slots(&s->m->c), sizeof *s->slots);
+    s->slots = calloc(params_slots(&s->l.m->c), sizeof *s->slots);
     for (int64_t i = 0; s->rows && i < n; i++) {
         s->rows[i].docs = calloc(s->row_docs, sizeof *s->rows[i].docs);
         s->rows[i].ids = calloc((size_t)s->c->cutoff_len, sizeof *s->rows[i].ids);

@@ -1,4 +1,5 @@
 #include "train/sft_options.h"
+#include "checkpoints/load.h"
 
 #include <math.h>
 
@@ -230,7 +231,7 @@ static const struct option table[] = {
      .type = OPT_ENUM,
      AT(compute_dtype),
      .preset = "auto",
-     .choices = "auto|bf16|fp32",
+     .choices = LOAD_DTYPES,
      .group = "Machine",
      .help = "type of the frozen weights and of the products; auto is the model's"},
     {.key = "recompute",

@@ -20,7 +20,6 @@
 #include "infer/option.h"
 
 enum sft_tuning { TUNING_LORA, TUNING_DENSE };
-enum sft_compute { COMPUTE_AUTO, COMPUTE_BF16, COMPUTE_FP32 };
 enum sft_recompute { SFT_RECOMPUTE_AUTO, SFT_RECOMPUTE_NONE, SFT_RECOMPUTE_MLP, SFT_RECOMPUTE_LAYER };
 
 /* Filled by options; strings are owned by the options. A number that was not given and has no default is 0.
@@ -58,7 +57,7 @@ struct sft_config {
     int64_t train_batch_size; /* 0: the product of the two; settled and taken away by sft_config_check() */
     int64_t rows_per_step;    /* packed rows of an optimiser step; filled by sft_config_check() */
 
-    int compute_dtype;     /* enum sft_compute */
+    int compute_dtype;     /* enum load_dtype */
     int recompute;         /* enum sft_recompute */
     int64_t threads;       /* 0: one a core */
     uint64_t memory_limit; /* bytes; 0: what the machine has */

@@ -3,11 +3,9 @@
 #define TERSE_TRAIN_SFT_PARTS_H
 
 #include "checkpoints/file.h"
-#include "checkpoints/hf_model.h"
-#include "checkpoints/sha256.h"
+#include "checkpoints/load.h"
 #include "data/loader.h"
 #include "infer/progress.h"
-#include "infer/tokenizer.h"
 #include "train/metrics.h"
 #include "train/micro.h"
 #include "train/optim.h"
@@ -27,12 +25,7 @@ struct sft {
     struct file_lock lock;
     int locked;
 
-    struct pool *pool;
-    struct hf_model *hf;
-    struct tokenizer *tokenizer;
-    struct model *m;
-    struct adapter *adapter; /* NULL when dense */
-    struct lora *lora;
+    struct loaded l; /* without an adapter when dense; the folder stays open */
     struct trainee trainee;
     struct optim optim;
     struct micro *micro;
@@ -51,7 +44,7 @@ struct sft {
     int64_t step, tokens;
     int64_t cursor[3]; /* loader_pos */
     double seconds;
-    char digest_base[SHA256_HEX], digest_tokenizer[SHA256_HEX], digest_config[SHA256_HEX];
+    char digest_config[SHA256_HEX];
     double loss_sum; /* since the last logged step */
     int64_t loss_steps;
 };

@@ -13,8 +13,8 @@ static int invocation_fill(const struct sft *s, struct peft_info *info, struct e
 {
     static const char header[] = "<|im_start|>assistant\n";
     size_t n = 0;
-    if (s->adapter->cfg.gate != GATE_ASSISTANT) return 0;
-    int r = tokenizer_encode(s->tokenizer, header, sizeof header - 1, 1, info->invocation, PEFT_MAX_INVOCATION, &n, e);
+    if (s->l.adapter->cfg.gate != GATE_ASSISTANT) return 0;
+    int r = tokenizer_encode(s->l.tokenizer, header, sizeof header - 1, 1, info->invocation, PEFT_MAX_INVOCATION, &n, e);
     info->n_invocation = (uint32_t)n;
     return r;
 }
@@ -24,10 +24,10 @@ static int adapter_save(struct sft *s, const char *dir, struct err *e)
     struct peft_info info = {0};
     struct peft_save_options o = {.dtype = DTYPE_F32, .force = true};
     snprintf(info.base_name, sizeof info.base_name, "%s", s->c->model_name_or_path);
-    snprintf(info.base, sizeof info.base, "%s", s->digest_base);
-    snprintf(info.tokenizer, sizeof info.tokenizer, "%s", s->digest_tokenizer);
+    snprintf(info.base, sizeof info.base, "%s", s->l.digest_base);
+    snprintf(info.tokenizer, sizeof info.tokenizer, "%s", s->l.digest_tokenizer);
     int r = invocation_fill(s, &info, e);
-    return r ? r : peft_save(dir, s->adapter, &info, &o, e);
+    return r ? r : peft_save(dir, s->l.adapter, &info, &o, e);
 }
 
 /* The parts as tensors in the type the model came in. bf16 values are made in `half`. */
@@ -35,23 +35,23 @@ static void tensors_fill(const struct sft *s, struct tensor *t, uint16_t *half)
 {
     for (uint32_t i = 0; i < s->trainee.parts; i++) {
         const struct trainee_part *p = &s->trainee.part[i];
-        const struct tensor *was = s->hf->bound[p->slot];
-        t[i] = *was, t[i].dtype = s->hf->dtype;
+        const struct tensor *was = s->l.hf->bound[p->slot];
+        t[i] = *was, t[i].dtype = s->l.hf->dtype;
         t[i].name = p->name, t[i].data = s->trainee.weights + p->at, t[i].bytes = p->count * sizeof(float);
         if (!half) continue;
-        s->m->kern.to_bf16((int64_t)p->count, s->trainee.weights + p->at, half + p->at);
+        s->l.m->kern.to_bf16((int64_t)p->count, s->trainee.weights + p->at, half + p->at);
         t[i].data = half + p->at, t[i].bytes = p->count * sizeof *half;
     }
 }
 
 static int dense_save(struct sft *s, const char *dir, struct err *e)
 {
-    int bf16 = s->hf->dtype == DTYPE_BF16;
+    int bf16 = s->l.hf->dtype == DTYPE_BF16;
     struct tensor *t = calloc(s->trainee.parts, sizeof *t);
     uint16_t *half = bf16 ? malloc(s->trainee.count * sizeof *half) : NULL;
     int r = t && (half || !bf16) ? 0 : err_set(e, ERR_NOMEM, "no memory to write the model");
     if (!r) tensors_fill(s, t, half);
-    if (!r) r = hf_save_model(dir, &s->hf->config, t, s->trainee.parts, NULL, e);
+    if (!r) r = hf_save_model(dir, &s->l.hf->config, t, s->trainee.parts, NULL, e);
     if (!r) r = hf_tokenizer_copy(s->c->model_name_or_path, dir, e);
     free(half);
     free(t);
@@ -60,7 +60,7 @@ static int dense_save(struct sft *s, const char *dir, struct err *e)
 
 int sft_save(struct sft *s, char *path, struct err *e)
 {
-    int r = file_path(path, e, "%s/%s", s->c->output_dir, s->adapter ? "adapter" : "model");
+    int r = file_path(path, e, "%s/%s", s->c->output_dir, s->l.adapter ? "adapter" : "model");
     if (r) return r;
-    return s->adapter ? adapter_save(s, path, e) : dense_save(s, path, e);
+    return s->l.adapter ? adapter_save(s, path, e) : dense_save(s, path, e);
 }

@@ -35,7 +35,7 @@ static int interrupted(void *ctx, uint64_t done, uint64_t total)
 /* Under a gate only the last turn is adapted, so only it can be learned. */
 static enum build_learn learn_of(const struct sft *s)
 {
-    if (s->adapter && s->adapter->cfg.gate != GATE_ALL) return LEARN_LAST;
+    if (s->l.adapter && s->l.adapter->cfg.gate != GATE_ALL) return LEARN_LAST;
     return s->c->train_on_prompt ? LEARN_ALL : LEARN_ANSWERS;
 }
 
@@ -51,12 +51,12 @@ int sft_shards_build(struct sft *s, const struct string_list *files, const char 
     struct build_config c = {
         .files = (const char *const *)g.gl_pathv,
         .n_files = (uint32_t)g.gl_pathc,
-        .tokenizer = s->tokenizer,
+        .tokenizer = s->l.tokenizer,
         .system = s->c->system_prompt,
         .cutoff_len = (uint32_t)s->c->cutoff_len,
         .learn = learn_of(s),
         .max_samples = (uint64_t)s->c->max_samples,
-        .vocab = s->m->c.vocab,
+        .vocab = s->l.m->c.vocab,
         .progress = interrupted,
         .ctx = s,
     };

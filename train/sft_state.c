@@ -23,10 +23,10 @@ static void ident_fill(const struct sft *s, struct state_ident *id)
     *id = (struct state_ident){
         .run_id = s->digest_config,
         .config = s->digest_config,
-        .base = s->digest_base,
-        .tokenizer = s->digest_tokenizer,
+        .base = s->l.digest_base,
+        .tokenizer = s->l.digest_tokenizer,
         .data = shards_digest(s->shards),
-        .mode = s->m->type == WT_BF16 ? "bf16" : "fp32",
+        .mode = s->l.m->type == WT_BF16 ? "bf16" : "fp32",
         .step = s->step,
         .max_steps = (int64_t)s->total_steps,
     };
