@@ -47,11 +47,11 @@ struct conversation {
     struct talk talk;
     struct chat_turn *turns; /* [n], contents owned */
     uint32_t n, capacity;
-    char *system;     /* owned; NULL: the model's own */
+    char *system; /* owned; NULL: the model's own */
     bool adapter_off;
 };
 
-/* ---- turns ------------------------------------------------------------------------------------------------------------ */
+/* ---- turns ------------------------------------------------------------------------------------------- */
 
 static int turn_add(struct conversation *c, enum chat_role role, const char *text, size_t len, struct err *e)
 {
@@ -88,8 +88,8 @@ static void timing_print(const struct generate_stats *stats)
     fprintf(stderr, "%s%s%s\n", cli_style(stderr, CLI_DIM), text, cli_style(stderr, CLI_PLAIN));
 }
 
-/* Answers the last turn. The answer joins the conversation without its thinking: later turns are the base's to read,
- * and it has never seen any. */
+/* Answers the last turn. The answer joins the conversation without its thinking: later turns are the base's
+ * to read, and it has never seen any. */
 static int answer(struct conversation *c, struct err *e)
 {
     struct prompt p;
@@ -120,7 +120,7 @@ static int say(struct conversation *c, const char *text, size_t len, struct err 
     return r;
 }
 
-/* ---- commands ----------------------------------------------------------------------------------------------------------- */
+/* ---- commands ---------------------------------------------------------------------------------------- */
 
 static void help_print(void)
 {
@@ -143,9 +143,12 @@ static int system_set(struct conversation *c, const char *text, struct err *e)
 
 static void adapter_switch(struct conversation *c, const char *word)
 {
-    if (!c->talk.l->lora) fprintf(stderr, "there is no adapter; start with --lora DIR\n");
-    else if (strcmp(word, "on") && strcmp(word, "off")) fprintf(stderr, "/adapter on or /adapter off\n");
-    else c->adapter_off = !strcmp(word, "off");
+    if (!c->talk.l->lora)
+        fprintf(stderr, "there is no adapter; start with --lora DIR\n");
+    else if (strcmp(word, "on") && strcmp(word, "off"))
+        fprintf(stderr, "/adapter on or /adapter off\n");
+    else
+        c->adapter_off = !strcmp(word, "off");
 }
 
 /* True when `line` is the command `name`; *rest is what follows it. */
@@ -160,9 +163,12 @@ static bool is_command(const char *line, const char *name, const char **rest)
 static int obey(struct conversation *c, const char *line, struct err *e)
 {
     const char *rest;
-    if (is_command(line, "/reset", &rest)) turns_cut(c, 0);
-    else if (is_command(line, "/system", &rest)) return system_set(c, rest, e);
-    else if (is_command(line, "/adapter", &rest)) adapter_switch(c, rest);
+    if (is_command(line, "/reset", &rest))
+        turns_cut(c, 0);
+    else if (is_command(line, "/system", &rest))
+        return system_set(c, rest, e);
+    else if (is_command(line, "/adapter", &rest))
+        adapter_switch(c, rest);
     else {
         if (!is_command(line, "/help", &rest)) fprintf(stderr, "unknown command %.40s\n", line);
         help_print();
@@ -170,7 +176,7 @@ static int obey(struct conversation *c, const char *line, struct err *e)
     return 0;
 }
 
-/* ---- the loop ------------------------------------------------------------------------------------------------------------- */
+/* ---- the loop ---------------------------------------------------------------------------------------- */
 
 /* The next line without its newline; false at the end. */
 static bool line_read(char **line, size_t *cap, size_t *len, bool terminal)
@@ -217,7 +223,8 @@ static int loop(struct conversation *c, struct err *e)
     return r;
 }
 
-static int converse(const struct chat_options *f, const struct options *o, const struct loaded *l, struct err *e)
+static int converse(const struct chat_options *f, const struct options *o, const struct loaded *l,
+                    struct err *e)
 {
     struct conversation c = {.f = f};
     struct sampler_config sampler;
@@ -251,7 +258,8 @@ int cmd_chat(int argc, char **argv)
     struct err e = {0};
     if (options_init(&o, table, &f, &e)) return cli_fail(&e);
     o.usage = "terse chat [-m DIR] [--lora ADAPTER] [--system TEXT]";
-    o.about = "Talks: a line is a turn, Ctrl-C stops an answer, Ctrl-D leaves, /help lists the commands. From a pipe it "
+    o.about = "Talks: a line is a turn, Ctrl-C stops an answer, Ctrl-D leaves, /help lists the commands. "
+              "From a pipe it "
               "answers line by line. The thinking is dimmed, and not kept: later turns see the answers only.";
     int status = cli_parse(&o, argc, argv);
     if (status < 0) status = run(&f, &o, &e) ? cli_fail(&e) : CLI_OK;

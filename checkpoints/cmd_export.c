@@ -74,8 +74,11 @@ static void tell(const struct export_flags *f, const struct export_report *r)
 {
     printf("%s\n", f->output);
     if (r->rows)
-        fprintf(stderr, "checked: %u rows of logits, largest difference %.2g, the same greedy text\n", r->rows, r->difference);
-    fprintf(stderr, f->merge ? "next: terse generate -m %s -p \"...\"\n" : "next: terse generate -m %s --lora %s -p \"...\"\n",
+        fprintf(stderr, "checked: %u rows of logits, largest difference %.2g, the same greedy text\n",
+                r->rows, r->difference);
+    fprintf(stderr,
+            f->merge ? "next: terse generate -m %s -p \"...\"\n"
+                     : "next: terse generate -m %s --lora %s -p \"...\"\n",
             f->merge ? f->output : f->model, f->output);
 }
 
@@ -89,8 +92,10 @@ static int run(const struct export_flags *f, const char *adapter, struct err *e)
     if (!r) {
         o.dtype = dtype_of(f, &l);
         if (f->merge && l.adapter->cfg.gate != GATE_ALL)
-            fprintf(stderr, "note: the adapter was trained to leave the prompt to the base; merged, it acts on the prompt too\n");
-        r = f->merge ? export_merged(&l, f->output, &o, &report, e) : export_adapter(&l, f->output, &o, &report, e);
+            fprintf(stderr, "note: the adapter was trained to leave the prompt to the base; merged, it acts "
+                            "on the prompt too\n");
+        r = f->merge ? export_merged(&l, f->output, &o, &report, e)
+                     : export_adapter(&l, f->output, &o, &report, e);
     }
     if (!r) tell(f, &report);
     load_clear(&l);
@@ -104,8 +109,10 @@ int cmd_export(int argc, char **argv)
     struct err e = {0};
     if (options_init(&o, table, &f, &e)) return cli_fail(&e);
     o.usage = "terse export ADAPTER_DIR -m BASE -o OUT [--dtype f32|bf16] [--merge]";
-    o.about = "Writes an adapter as PEFT's adapter_config.json and adapter_model.safetensors, or merged into its base as a "
-              "Hugging Face folder. What was written is loaded again and must answer as what was trained does.";
+    o.about =
+        "Writes an adapter as PEFT's adapter_config.json and adapter_model.safetensors, or merged into its "
+        "base as a "
+        "Hugging Face folder. What was written is loaded again and must answer as what was trained does.";
     o.max_positional = 1;
     int status = cli_parse(&o, argc, argv);
     if (status < 0 && !o.n_positional) err_set(&e, ERR_USAGE, "no adapter given: %s", o.usage);

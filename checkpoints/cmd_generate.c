@@ -31,9 +31,17 @@ static const struct option table[] = {
      .short_flag = 'p',
      .group = "Prompt",
      .help = "the user's turn"},
-    {.key = "file", .type = OPT_PATH, AT(file), .unset = "none", .short_flag = 'f', .help = "file with the user's turn"},
+    {.key = "file",
+     .type = OPT_PATH,
+     AT(file),
+     .unset = "none",
+     .short_flag = 'f',
+     .help = "file with the user's turn"},
     {.key = "system", .type = OPT_STRING, AT(system), .unset = "the model's own", .help = "system turn"},
-    {.key = "raw", .type = OPT_BOOL, AT(raw), .help = "go on from the text as it is, without a chat around it"},
+    {.key = "raw",
+     .type = OPT_BOOL,
+     AT(raw),
+     .help = "go on from the text as it is, without a chat around it"},
     {.key = "think", .type = OPT_BOOL, AT(think), .help = "begin the answer with <think>"},
     {.key = "n_predict",
      .alias = "max_new_tokens",
@@ -59,7 +67,7 @@ static const struct option table[] = {
     {0},
 };
 
-/* ---- the prompt ----------------------------------------------------------------------------------------------------- */
+/* ---- the prompt -------------------------------------------------------------------------------------- */
 
 static int read_stdin(char **text, size_t *n, struct err *e)
 {
@@ -80,7 +88,8 @@ static int read_stdin(char **text, size_t *n, struct err *e)
     return *n < PROMPT_MAX ? 0 : err_set(e, ERR_TOO_LARGE, "a prompt of more than %d bytes", PROMPT_MAX);
 }
 
-/* The text of the prompt, [*n], the caller's to free. A newline at the end of a file is the file's, not the turn's. */
+/* The text of the prompt, [*n], the caller's to free. A newline at the end of a file is the file's, not the
+ * turn's. */
 static int prompt_text(const struct generate_flags *f, char **text, size_t *n, struct err *e)
 {
     if (f->prompt) {
@@ -93,8 +102,8 @@ static int prompt_text(const struct generate_flags *f, char **text, size_t *n, s
     return r;
 }
 
-static int prompt_make(struct prompt *out, const struct generate_flags *f, const struct loaded *l, const char *text,
-                       size_t n, struct err *e)
+static int prompt_make(struct prompt *out, const struct generate_flags *f, const struct loaded *l,
+                       const char *text, size_t n, struct err *e)
 {
     struct chat_turn turn = {ROLE_USER, text, n};
     int r = f->raw ? prompt_raw(out, l, text, n, e) : prompt_chat(out, l, &turn, 1, f->system, f->think, e);
@@ -104,7 +113,7 @@ static int prompt_make(struct prompt *out, const struct generate_flags *f, const
     return r;
 }
 
-/* ---- the answers ------------------------------------------------------------------------------------------------------ */
+/* ---- the answers ------------------------------------------------------------------------------------- */
 
 static const char *finish_name(enum finish f)
 {
@@ -133,7 +142,8 @@ static int json_print(const struct answered *a, uint32_t index, const struct pro
 }
 
 /* Several answers come side by side, so they are printed when all are done. */
-static int answers_print(const struct generate_flags *f, const struct answered *a, const struct prompt *p, struct err *e)
+static int answers_print(const struct generate_flags *f, const struct answered *a, const struct prompt *p,
+                         struct err *e)
 {
     int r = 0;
     for (uint32_t i = 0; !r && i < (uint32_t)f->answers; i++) {
@@ -175,14 +185,15 @@ static int answers_make(const struct generate_flags *f, const struct options *o,
     return r;
 }
 
-static int answer(const struct generate_flags *f, const struct options *o, const struct loaded *l, const char *text,
-                  size_t n, struct err *e)
+static int answer(const struct generate_flags *f, const struct options *o, const struct loaded *l,
+                  const char *text, size_t n, struct err *e)
 {
     struct prompt p;
     int r = prompt_make(&p, f, l, text, n, e);
     if (r) return r;
     struct answered *a = calloc((size_t)f->answers, sizeof *a);
-    r = a ? answers_make(f, o, l, &p, a, e) : err_set(e, ERR_NOMEM, "no memory for %u answers", (unsigned)f->answers);
+    r = a ? answers_make(f, o, l, &p, a, e)
+          : err_set(e, ERR_NOMEM, "no memory for %u answers", (unsigned)f->answers);
     for (uint32_t i = 0; a && i < (uint32_t)f->answers; i++) printer_clear(&a[i].text);
     free(a);
     prompt_clear(&p);
@@ -219,8 +230,10 @@ int cmd_generate(int argc, char **argv)
     struct err e = {0};
     if (options_init(&o, table, &f, &e)) return cli_fail(&e);
     o.usage = "terse generate [-m DIR] [--lora ADAPTER] [-p TEXT | -f FILE] [-n TOKENS]";
-    o.about = "Answers a prompt (from standard input, where neither -p nor -f gives one). The thinking between <think> and "
-              "</think> is dimmed on a terminal. Without an adapter the base model answers directly; an adapter acts "
+    o.about = "Answers a prompt (from standard input, where neither -p nor -f gives one). The thinking "
+              "between <think> and "
+              "</think> is dimmed on a terminal. Without an adapter the base model answers directly; an "
+              "adapter acts "
               "from the assistant's header on, or wherever its gate says.";
     int status = cli_parse(&o, argc, argv);
     if (status < 0 && check(&f, &e)) status = cli_usage(&e);

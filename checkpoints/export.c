@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- comparing -------------------------------------------------------------------------------------------------------- */
+/* ---- comparing --------------------------------------------------------------------------------------- */
 
 static const char *const questions[] = {
     "What is 12 + 30?",
@@ -31,8 +31,8 @@ static int32_t likeliest(const float *x, uint32_t n)
 }
 
 /* One row of logits of each. NaN counts as different. */
-static int rows_compare(const float *x, const float *y, uint32_t n, double tolerance, struct export_report *out,
-                        const char *where, struct err *e)
+static int rows_compare(const float *x, const float *y, uint32_t n, double tolerance,
+                        struct export_report *out, const char *where, struct err *e)
 {
     double top = 0, diff = 0;
     for (uint32_t i = 0; i < n; i++) {
@@ -44,18 +44,22 @@ static int rows_compare(const float *x, const float *y, uint32_t n, double toler
     out->rows++;
     if (!(relative <= out->difference)) out->difference = relative;
     if (tolerance == 0 && memcmp(x, y, n * sizeof *x))
-        return err_set(e, ERR_EXPORT_DIFF, "%s the logits differ by %.2g of the largest, expected the same bits", where,
+        return err_set(e, ERR_EXPORT_DIFF,
+                       "%s the logits differ by %.2g of the largest, expected the same bits", where,
                        relative);
     if (!(relative <= tolerance))
-        return err_set(e, ERR_EXPORT_DIFF, "%s the logits differ by %.2g of the largest, expected at most %.2g", where,
-                       relative, tolerance);
+        return err_set(e, ERR_EXPORT_DIFF,
+                       "%s the logits differ by %.2g of the largest, expected at most %.2g", where, relative,
+                       tolerance);
     int32_t a = likeliest(x, n), b = likeliest(y, n);
     if (a == b) return 0;
-    return err_set(e, ERR_EXPORT_DIFF, "%s the exported model goes on with token %d, the trained one with %d", where, b, a);
+    return err_set(e, ERR_EXPORT_DIFF, "%s the exported model goes on with token %d, the trained one with %d",
+                   where, b, a);
 }
 
-static int question_compare(struct session *sa, struct session *sb, const struct prompt *p, uint32_t from_b, uint32_t n,
-                            double tolerance, struct export_report *out, const char *question, struct err *e)
+static int question_compare(struct session *sa, struct session *sb, const struct prompt *p, uint32_t from_b,
+                            uint32_t n, double tolerance, struct export_report *out, const char *question,
+                            struct err *e)
 {
     uint32_t stream = 0;
     char where[160];
@@ -72,8 +76,9 @@ static int question_compare(struct session *sa, struct session *sb, const struct
     return r;
 }
 
-static int questions_compare(const struct loaded *a, const struct loaded *b, struct session *sa, struct session *sb,
-                             bool everywhere, double tolerance, struct export_report *out, struct err *e)
+static int questions_compare(const struct loaded *a, const struct loaded *b, struct session *sa,
+                             struct session *sb, bool everywhere, double tolerance, struct export_report *out,
+                             struct err *e)
 {
     int r = 0;
     for (size_t q = 0; !r && q < sizeof questions / sizeof *questions; q++) {
@@ -83,9 +88,11 @@ static int questions_compare(const struct loaded *a, const struct loaded *b, str
         if (!(r = prompt_chat(&pb, b, &turn, 1, NULL, false, e))) {
             if (everywhere) pa.adapt_from = 0;
             if (pa.n != pb.n || memcmp(pa.ids, pb.ids, pa.n * sizeof *pa.ids))
-                r = err_set(e, ERR_EXPORT_DIFF, "the prompt \"%s\" has other tokens than before", questions[q]);
+                r = err_set(e, ERR_EXPORT_DIFF, "the prompt \"%s\" has other tokens than before",
+                            questions[q]);
             else
-                r = question_compare(sa, sb, &pa, pb.adapt_from, a->m->c.vocab, tolerance, out, questions[q], e);
+                r = question_compare(sa, sb, &pa, pb.adapt_from, a->m->c.vocab, tolerance, out, questions[q],
+                                     e);
             prompt_clear(&pb);
         }
         prompt_clear(&pa);
@@ -107,7 +114,7 @@ int export_compare(const struct loaded *a, const struct loaded *b, bool everywhe
     return r;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------------------ */
+/* ---- writing ----------------------------------------------------------------------------------------- */
 
 /* The adapter in `dir` against the one in memory, on the same base. */
 static int adapter_check(const struct loaded *l, const char *dir, const struct export_options *o,
@@ -142,7 +149,8 @@ static int merged_check(const struct loaded *l, const char *dir, const struct ex
     return r;
 }
 
-static int adapter_write(const struct loaded *l, const char *dir, const struct export_options *o, struct err *e)
+static int adapter_write(const struct loaded *l, const char *dir, const struct export_options *o,
+                         struct err *e)
 {
     struct peft_save_options po = {.dtype = o->dtype, .force = true};
     struct peft_info info = l->info;
@@ -152,7 +160,8 @@ static int adapter_write(const struct loaded *l, const char *dir, const struct e
     return peft_save(dir, l->adapter, &info, &po, e);
 }
 
-static int merged_write(const struct loaded *l, const char *dir, const struct export_options *o, struct err *e)
+static int merged_write(const struct loaded *l, const char *dir, const struct export_options *o,
+                        struct err *e)
 {
     int r = merge_save(dir, l->hf, l->adapter, o->dtype, e);
     return r ? r : hf_tokenizer_copy(o->model, dir, e);
@@ -170,11 +179,11 @@ int export_check_target(const char *dir, bool merged, bool force, struct err *e)
 }
 
 typedef int step(const struct loaded *l, const char *dir, const struct export_options *o, struct err *e);
-typedef int checking(const struct loaded *l, const char *dir, const struct export_options *o, struct export_report *out,
-                     struct err *e);
+typedef int checking(const struct loaded *l, const char *dir, const struct export_options *o,
+                     struct export_report *out, struct err *e);
 
-static int put_out(const struct loaded *l, const char *dir, const struct export_options *o, step *write, checking *check,
-                   struct export_report *out, struct err *e)
+static int put_out(const struct loaded *l, const char *dir, const struct export_options *o, step *write,
+                   checking *check, struct export_report *out, struct err *e)
 {
     char temp[FILE_PATH];
     size_t n = strlen(dir);
@@ -191,14 +200,14 @@ static int put_out(const struct loaded *l, const char *dir, const struct export_
     return r;
 }
 
-int export_adapter(const struct loaded *l, const char *dir, const struct export_options *o, struct export_report *out,
-                   struct err *e)
+int export_adapter(const struct loaded *l, const char *dir, const struct export_options *o,
+                   struct export_report *out, struct err *e)
 {
     return put_out(l, dir, o, adapter_write, adapter_check, out, e);
 }
 
-int export_merged(const struct loaded *l, const char *dir, const struct export_options *o, struct export_report *out,
-                  struct err *e)
+int export_merged(const struct loaded *l, const char *dir, const struct export_options *o,
+                  struct export_report *out, struct err *e)
 {
     return put_out(l, dir, o, merged_write, merged_check, out, e);
 }

@@ -26,8 +26,8 @@ static enum weight_type weight_type(const struct loaded *l, enum load_dtype t)
 int load_model(struct loaded *l, const struct load_options *o, struct err *e)
 {
     uint32_t context = o->context < l->hf->config.max_positions ? o->context : 0;
-    int r = model_create(&l->m, &l->hf->config, weight_type(l, o->dtype), context, l->hf->bound, l->pool, cpu_detect(),
-                         e);
+    int r = model_create(&l->m, &l->hf->config, weight_type(l, o->dtype), context, l->hf->bound, l->pool,
+                         cpu_detect(), e);
     return r ? r : hf_model_intact(l->hf, e);
 }
 

@@ -1,5 +1,5 @@
-/* Everything a command needs of a model, loaded in the one order in which it is checked: the folder, its tokenizer,
- * the weights in panels, an adapter that was made for exactly these. */
+/* Everything a command needs of a model, loaded in the one order in which it is checked: the folder, its
+ * tokenizer, the weights in panels, an adapter that was made for exactly these. */
 #ifndef TERSE_CHECKPOINTS_LOAD_H
 #define TERSE_CHECKPOINTS_LOAD_H
 
@@ -14,11 +14,11 @@ enum load_dtype { LOAD_AUTO, LOAD_BF16, LOAD_FP32 };
 #define LOAD_DTYPES "auto|bf16|fp32"
 
 struct load_options {
-    const char *model;    /* Hugging Face folder */
-    const char *adapter;  /* PEFT folder, or NULL */
+    const char *model;     /* Hugging Face folder */
+    const char *adapter;   /* PEFT folder, or NULL */
     enum load_dtype dtype; /* LOAD_AUTO: the folder's own */
-    unsigned threads;     /* 0: one a processor */
-    uint32_t context;     /* longest sequence; 0, or more than the model's: the model's */
+    unsigned threads;      /* 0: one a processor */
+    uint32_t context;      /* longest sequence; 0, or more than the model's: the model's */
 };
 
 struct loaded {
@@ -33,21 +33,22 @@ struct loaded {
     char digest_base[SHA256_HEX], digest_tokenizer[SHA256_HEX]; /* "" where nobody asked */
 };
 
-/* All of it, and closes the maps: what is left is one copy of the weights. After an error *l is empty. Errors: those of
- * the steps below. */
+/* All of it, and closes the maps: what is left is one copy of the weights. After an error *l is empty.
+ * Errors: those of the steps below. */
 int load_all(struct loaded *l, const struct load_options *o, struct err *e);
 
-/* The same step by step, for who has something to check in between. *l starts zeroed; after an error, load_clear. */
+/* The same step by step, for who has something to check in between. *l starts zeroed; after an error,
+ * load_clear. */
 
-/* Threads, folder and tokenizer. Errors: those of hf_model_open and hf_tokenizer_load, CFG_VOCAB (a token without a
- * row in the embedding). */
+/* Threads, folder and tokenizer. Errors: those of hf_model_open and hf_tokenizer_load, CFG_VOCAB (a token
+ * without a row in the embedding). */
 int load_folder(struct loaded *l, const struct load_options *o, struct err *e);
 /* Fills both digests; l->hf is open. */
 int load_digests(struct loaded *l, struct err *e);
 /* Copies the weights into panels. l->hf stays open. Errors: those of model_create, CHANGED. */
 int load_model(struct loaded *l, const struct load_options *o, struct err *e);
-/* Loads the adapter in `dir`, which must name this base and this tokenizer if it names any, and packs it. l->hf is
- * open. Errors: those of peft_load, BASE_HASH and TOK_HASH among them. */
+/* Loads the adapter in `dir`, which must name this base and this tokenizer if it names any, and packs it.
+ * l->hf is open. Errors: those of peft_load, BASE_HASH and TOK_HASH among them. */
 int load_adapter(struct loaded *l, const char *dir, struct err *e);
 
 /* Frees what there is and zeroes *l. */

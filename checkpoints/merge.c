@@ -90,7 +90,8 @@ static uint64_t widest(const struct tensor *t, size_t n)
     return most;
 }
 
-int merge_save(const char *dir, const struct hf_model *base, const struct adapter *a, enum dtype dtype, struct err *e)
+int merge_save(const char *dir, const struct hf_model *base, const struct adapter *a, enum dtype dtype,
+               struct err *e)
 {
     struct merge m = {.base = base, .a = a, .at = UINT64_MAX};
     struct hf_save_options o = {.fill = fill, .ctx = &m};
@@ -100,7 +101,8 @@ int merge_save(const char *dir, const struct hf_model *base, const struct adapte
     if (r) return r;
     m.t = t;
     m.row = malloc(widest(t, n) * sizeof *m.row);
-    r = m.row ? hf_save_model(dir, &base->config, t, n, &o, e) : err_set(e, ERR_NOMEM, "no memory for a row of weights");
+    r = m.row ? hf_save_model(dir, &base->config, t, n, &o, e)
+              : err_set(e, ERR_NOMEM, "no memory for a row of weights");
     if (!r) r = hf_model_intact(base, e);
     free(m.row);
     free(t);

@@ -39,8 +39,10 @@ static int put_part(struct printer *p, bool last, bool *more, struct err *e)
     size_t n = p->text.n - p->shown;
     const char *at = memmem(s, n, tag, strlen(tag));
     *more = at != NULL;
-    if (at) n = (size_t)(at - s) + (p->thinking ? strlen(tag) : 0);
-    else if (!last) n -= held_back(s, n, tag);
+    if (at)
+        n = (size_t)(at - s) + (p->thinking ? strlen(tag) : 0);
+    else if (!last)
+        n -= held_back(s, n, tag);
     int r = put_text(p, s, n, e);
     p->shown += n;
     if (!at) return r;
@@ -81,7 +83,10 @@ int printer_end(struct printer *p, struct err *e)
     return r;
 }
 
-void printer_clear(struct printer *p) { detok_clear(&p->text); }
+void printer_clear(struct printer *p)
+{
+    detok_clear(&p->text);
+}
 
 size_t text_reply(const char *text, size_t len)
 {

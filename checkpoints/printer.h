@@ -1,7 +1,8 @@
 /* An answer on its way to the screen: text as the tokens come, the thinking dimmed.
  *
- * <think> and </think> are found in the text, not in the ids: Qwen2.5 has no such tokens, and the pieces they are made
- * of depend on what stands next to them. So what could be the beginning of a tag is held back until it is decided. */
+ * <think> and </think> are found in the text, not in the ids: Qwen2.5 has no such tokens, and the pieces they
+ * are made of depend on what stands next to them. So what could be the beginning of a tag is held back until
+ * it is decided. */
 #ifndef TERSE_CHECKPOINTS_PRINTER_H
 #define TERSE_CHECKPOINTS_PRINTER_H
 
@@ -23,8 +24,8 @@ int printer_token(struct printer *p, int32_t id, struct err *e);
 int printer_end(struct printer *p, struct err *e);
 void printer_clear(struct printer *p);
 
-/* Where the reply begins: after the last </think> and the white space that follows it; the whole text's length when
- * the thinking never ended, 0 when there was none. */
+/* Where the reply begins: after the last </think> and the white space that follows it; the whole text's
+ * length when the thinking never ended, 0 when there was none. */
 size_t text_reply(const char *text, size_t len);
 
 #endif

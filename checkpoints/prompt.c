@@ -46,8 +46,10 @@ int prompt_chat(struct prompt *out, const struct loaded *l, const struct chat_tu
     chat_clear(&c);
     if (think) r = append_text(out, l->tokenizer, PROMPT_THINK, sizeof PROMPT_THINK - 1, 0, e);
     out->forced = out->n - open.content;
-    if (r) prompt_clear(out);
-    else out->adapt_from = gate(l, out, open.header, open.content);
+    if (r)
+        prompt_clear(out);
+    else
+        out->adapt_from = gate(l, out, open.header, open.content);
     return r;
 }
 
@@ -56,8 +58,10 @@ int prompt_raw(struct prompt *out, const struct loaded *l, const char *text, siz
     memset(out, 0, sizeof *out);
     if (!len) return err_set(e, ERR_ROW_EMPTY, "the prompt is empty, and there is nothing to go on from");
     int r = append_text(out, l->tokenizer, text, len, 1, e);
-    if (r) prompt_clear(out);
-    else out->adapt_from = gate(l, out, UINT32_MAX, out->n);
+    if (r)
+        prompt_clear(out);
+    else
+        out->adapt_from = gate(l, out, UINT32_MAX, out->n);
     return r;
 }
 

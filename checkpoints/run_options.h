@@ -18,6 +18,7 @@ struct sampling_flags {
     uint64_t seed;
 };
 
+/* clang-format off: it would take the rows apart */
 #define MODEL_FLAG(config, field) .at = offsetof(struct config, model) + offsetof(struct model_flags, field)
 #define MODEL_ROWS(config)                                                                                             \
     {.key = "model", .alias = "model_name_or_path", .type = OPT_PATH, MODEL_FLAG(config, model),                       \
@@ -50,6 +51,8 @@ struct sampling_flags {
              "penalty spoils reasoning, which repeats itself"},                                                        \
     {.key = "seed", .type = OPT_UINT64, SAMPLING_FLAG(config, seed), .preset = "0",                                    \
      .help = "the same seed, the same answer"}
+
+/* clang-format on */
 
 /* Loads what the flags say. Errors: those of load_all. */
 int run_options_load(struct loaded *l, const struct model_flags *f, struct err *e);

@@ -54,7 +54,8 @@ static int run(struct talk *t, const struct prompt *p, uint32_t max_new, int32_t
     struct listener l = {.t = t, .requests = q, .a = a, .e = e};
     int r = 0;
     for (uint32_t i = 0; !r && i < n; i++) {
-        q[i] = (struct request){.prompt = p->ids, .n_prompt = p->n, .adapt_from = p->adapt_from, .max_new = max_new};
+        q[i] = (struct request){
+            .prompt = p->ids, .n_prompt = p->n, .adapt_from = p->adapt_from, .max_new = max_new};
         q[i].stream = i, q[i].answer = ids + (size_t)i * max_new;
         r = begin(&a[i], p, e);
     }
@@ -72,7 +73,8 @@ int talk_answer(struct talk *t, const struct prompt *p, uint32_t max_new, struct
                 struct generate_stats *stats, struct err *e)
 {
     if (p->n >= t->max_tokens)
-        return err_set(e, ERR_CTX_FULL, "the prompt has %u tokens and the context %u, which leaves no room for an answer",
+        return err_set(e, ERR_CTX_FULL,
+                       "the prompt has %u tokens and the context %u, which leaves no room for an answer",
                        p->n, t->max_tokens);
     uint32_t room = t->max_tokens - p->n;
     if (!max_new || max_new > room) max_new = room;
@@ -85,11 +87,15 @@ int talk_answer(struct talk *t, const struct prompt *p, uint32_t max_new, struct
     return r;
 }
 
-static double rate(double n, double seconds) { return seconds > 0 ? n / seconds : 0; }
+static double rate(double n, double seconds)
+{
+    return seconds > 0 ? n / seconds : 0;
+}
 
 void talk_timing(const struct generate_stats *s, uint32_t answers, char *text, size_t size)
 {
-    uint64_t stepped = s->decoded_tokens > answers ? s->decoded_tokens - answers : 0; /* the first comes with the prompt */
+    uint64_t stepped =
+        s->decoded_tokens > answers ? s->decoded_tokens - answers : 0; /* the first comes with the prompt */
     int n = snprintf(text, size, "%llu tokens read at %.0f tok/s, first word after %.2f s, %llu written",
                      (unsigned long long)s->prompt_tokens, rate((double)s->prompt_tokens, s->prefill_seconds),
                      s->first_token_seconds, (unsigned long long)s->decoded_tokens);

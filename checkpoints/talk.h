@@ -21,16 +21,17 @@ struct answered {
     uint32_t tokens; /* the end of the turn included */
 };
 
-/* streams: answers at a time; max_tokens: of a prompt and its answer, clipped to the model's context. *t borrows l.
- * After an error *t is empty. Errors: those of sampler_create and session_create. */
+/* streams: answers at a time; max_tokens: of a prompt and its answer, clipped to the model's context. *t
+ * borrows l. After an error *t is empty. Errors: those of sampler_create and session_create. */
 int talk_open(struct talk *t, const struct loaded *l, const struct sampler_config *c, uint32_t streams,
               uint32_t max_tokens, struct err *e);
 void talk_close(struct talk *t);
 
-/* n answers to one prompt, at most max_new tokens each (0: until the context is full). What the first stream holds of
- * the prompt is not run again. Each a[i].text is set by the caller (a printer, perhaps without a file) and ended here;
- * the caller clears it, after an error too. *stats may be NULL. A signal (cli_interrupted) cancels: finish is then
- * FINISH_CANCEL. Errors: CTX_FULL (no room for an answer), those of generate_run and of the printer. */
+/* n answers to one prompt, at most max_new tokens each (0: until the context is full). What the first stream
+ * holds of the prompt is not run again. Each a[i].text is set by the caller (a printer, perhaps without a
+ * file) and ended here; the caller clears it, after an error too. *stats may be NULL. A signal
+ * (cli_interrupted) cancels: finish is then FINISH_CANCEL. Errors: CTX_FULL (no room for an answer), those of
+ * generate_run and of the printer. */
 int talk_answer(struct talk *t, const struct prompt *p, uint32_t max_new, struct answered *a, uint32_t n,
                 struct generate_stats *stats, struct err *e);
 

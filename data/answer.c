@@ -4,9 +4,18 @@
 #include <string.h>
 #include <strings.h>
 
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
-static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-static bool is_letter(char c) { return (c | 32) >= 'a' && (c | 32) <= 'z'; }
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+static bool is_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+static bool is_letter(char c)
+{
+    return (c | 32) >= 'a' && (c | 32) <= 'z';
+}
 
 static bool starts(const char *s, size_t n, const char *with)
 {
@@ -17,7 +26,8 @@ static bool starts(const char *s, size_t n, const char *with)
 /* What may stand around an answer without being part of it. Returns its length at s, 0 for none. */
 static size_t frill(const char *s, size_t n)
 {
-    static const char *const frills[] = {"\\$", "\\(", "\\)", "\\[", "\\]", "\\,", "\\!", "\\;", "$", "*", "`"};
+    static const char *const frills[] = {"\\$", "\\(", "\\)", "\\[", "\\]", "\\,",
+                                         "\\!", "\\;", "$",   "*",   "`"};
     if (n && is_space(*s)) return 1;
     for (size_t i = 0; i < sizeof frills / sizeof *frills; i++)
         if (starts(s, n, frills[i])) return strlen(frills[i]);
@@ -38,16 +48,19 @@ static struct answer trimmed(enum answer_kind kind, const char *s, size_t n)
     return n ? (struct answer){kind, s, n} : (struct answer){0};
 }
 
-/* ---- finding --------------------------------------------------------------------------------------------------- */
+/* ---- finding ----------------------------------------------------------------------------------------- */
 
 /* Bytes up to the brace that closes a group opened before s; n when it does not close. */
 static size_t group(const char *s, size_t n)
 {
     int depth = 1;
     for (size_t i = 0; i < n; i++) {
-        if (s[i] == '\\') i++;
-        else if (s[i] == '{') depth++;
-        else if (s[i] == '}' && --depth == 0) return i;
+        if (s[i] == '\\')
+            i++;
+        else if (s[i] == '{')
+            depth++;
+        else if (s[i] == '}' && --depth == 0)
+            return i;
     }
     return n;
 }
@@ -80,8 +93,8 @@ struct answer answer_boxed(const char *text, size_t len)
     return (struct answer){0};
 }
 
-/* Bytes of the unsigned number at s: 12, 1,234, .5, 3.25, 3/4; 0 if there is none. A comma counts between a digit and
- * exactly three. */
+/* Bytes of the unsigned number at s: 12, 1,234, .5, 3.25, 3/4; 0 if there is none. A comma counts between a
+ * digit and exactly three. */
 static size_t number(const char *s, size_t n)
 {
     size_t i = 0, digits = 0;
@@ -123,7 +136,8 @@ static struct answer sentence(const char *s, size_t n)
     if (n > ANSWER_MAX) n = ANSWER_MAX;
     size_t sign = n && *s == '-';
     k = number(s + sign, n - sign);
-    if (k && (k + sign == n || !strchr("\\^_", s[k + sign]))) return (struct answer){ANSWER_SAID, s, k + sign};
+    if (k && (k + sign == n || !strchr("\\^_", s[k + sign])))
+        return (struct answer){ANSWER_SAID, s, k + sign};
     while (end < n && s[end] != '\n' && !(s[end] == '.' && (end + 1 == n || is_space(s[end + 1])))) end++;
     return trimmed(ANSWER_SAID, s, end);
 }
@@ -158,7 +172,7 @@ struct answer answer_reference(const char *text, size_t len)
     return a.kind ? a : trimmed(ANSWER_SAID, text, len);
 }
 
-/* ---- comparing -------------------------------------------------------------------------------------------------- */
+/* ---- comparing --------------------------------------------------------------------------------------- */
 
 /* num / den, both at most 10^18, so that products fit 128 bits. */
 struct rational {
@@ -199,8 +213,8 @@ static bool fraction(const char *s, size_t n, struct rational *r)
     size_t word = starts(s, n, "\\frac{") ? 6 : starts(s, n, "\\dfrac{") || starts(s, n, "\\tfrac{") ? 7 : 0;
     const char *slash = memchr(s, '/', n);
     if (!word && slash)
-        return integer(s, (size_t)(slash - s), &r->num) && integer(slash + 1, n - (size_t)(slash - s) - 1, &r->den) &&
-               r->den;
+        return integer(s, (size_t)(slash - s), &r->num) &&
+               integer(slash + 1, n - (size_t)(slash - s) - 1, &r->den) && r->den;
     if (!word) return false;
     size_t a = group(s + word, n - word), at = word + a + 2;
     if (at >= n || s[at - 1] != '{') return false;

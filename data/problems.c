@@ -41,7 +41,7 @@ static int add(struct problems *p, uint64_t row, const struct chat_turn *turns, 
     return 0;
 }
 
-/* ---- parquet ----------------------------------------------------------------------------------------------------- */
+/* ---- parquet ----------------------------------------------------------------------------------------- */
 
 /* The question's turns: all before the last, which must be an assistant's. 0 when the row is no problem. */
 static uint32_t question(const struct conv_row *row, struct chat_turn *turns, uint32_t max)
@@ -80,14 +80,16 @@ static int parquet_load(struct problems *out, const char *path, uint64_t max, st
     return r < 0 ? r : 0;
 }
 
-/* ---- JSON lines --------------------------------------------------------------------------------------------------- */
+/* ---- JSON lines -------------------------------------------------------------------------------------- */
 
-static int line_fields(struct problems *out, uint64_t row, const char *what, const struct js *v, struct err *e)
+static int line_fields(struct problems *out, uint64_t row, const char *what, const struct js *v,
+                       struct err *e)
 {
     const char *text, *answer;
     if (js_type(v) != JS_OBJECT)
         return err_set(e, ERR_ROW_TYPE, "%s: expected an object, not %s", what, js_type_name(js_type(v)));
-    int r = js_need_string(v, what, !js_get(v, "problem") && js_get(v, "question") ? "question" : "problem", &text, e);
+    int r = js_need_string(v, what, !js_get(v, "problem") && js_get(v, "question") ? "question" : "problem",
+                           &text, e);
     if (!r) r = js_need_string(v, what, "answer", &answer, e);
     if (r) return r;
     struct chat_turn turn = {ROLE_USER, text, strlen(text)};
@@ -97,7 +99,8 @@ static int line_fields(struct problems *out, uint64_t row, const char *what, con
     return 0;
 }
 
-static int line_read(struct problems *out, const char *path, uint64_t row, const char *line, size_t n, struct err *e)
+static int line_read(struct problems *out, const char *path, uint64_t row, const char *line, size_t n,
+                     struct err *e)
 {
     char what[FILE_PATH];
     struct js *v;
@@ -126,7 +129,7 @@ static int jsonl_load(struct problems *out, const char *path, uint64_t max, stru
     return r;
 }
 
-/* --------------------------------------------------------------------------------------------------------------------- */
+/* ------------------------------------------------------------------------------------------------------ */
 
 static int ends_with(const char *s, const char *end)
 {
@@ -139,12 +142,15 @@ int problems_load(struct problems *out, const char *path, uint64_t max, struct e
     int r;
     memset(out, 0, sizeof *out);
     if (!max) max = UINT64_MAX;
-    if (ends_with(path, ".parquet")) r = parquet_load(out, path, max, e);
-    else if (ends_with(path, ".jsonl")) r = jsonl_load(out, path, max, e);
-    else return err_set(e, ERR_USAGE, "%s: expected a file named .parquet or .jsonl", path);
+    if (ends_with(path, ".parquet"))
+        r = parquet_load(out, path, max, e);
+    else if (ends_with(path, ".jsonl"))
+        r = jsonl_load(out, path, max, e);
+    else
+        return err_set(e, ERR_USAGE, "%s: expected a file named .parquet or .jsonl", path);
     if (!r && !out->n)
-        r = err_set(e, ERR_DATA_EMPTY, "%s: none of its %llu rows has a question and a reference answer", path,
-                    (unsigned long long)out->without);
+        r = err_set(e, ERR_DATA_EMPTY, "%s: none of its %llu rows has a question and a reference answer",
+                    path, (unsigned long long)out->without);
     if (r) problems_clear(out);
     return r;
 }

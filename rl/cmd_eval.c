@@ -81,7 +81,7 @@ static const struct option table[] = {
     {0},
 };
 
-/* ---- as it runs --------------------------------------------------------------------------------------------------- */
+/* ---- as it runs -------------------------------------------------------------------------------------- */
 
 struct screen {
     struct progress bar;
@@ -97,7 +97,8 @@ static void sample_print(struct screen *sc, const struct eval_sample *s)
     const struct chat_turn *asked = &s->problem->turns[s->problem->n_turns - 1];
     size_t reply = text_reply(s->text, s->len);
     progress_clear(&sc->bar);
-    printf("%s%.*s%s\n", cli_style(stdout, CLI_BOLD), (int)asked->len, asked->content, cli_style(stdout, CLI_PLAIN));
+    printf("%s%.*s%s\n", cli_style(stdout, CLI_BOLD), (int)asked->len, asked->content,
+           cli_style(stdout, CLI_PLAIN));
     printf("%s%.*s%s%.*s\n", cli_style(stdout, CLI_DIM), (int)reply, s->text, cli_style(stdout, CLI_PLAIN),
            (int)(s->len - reply), s->text + reply);
     printf("%s%s%s, expected %s; %u tokens\n\n", cli_style(stdout, s->correct ? CLI_GREEN : CLI_RED),
@@ -113,8 +114,10 @@ static int sample_save(const struct screen *sc, const struct eval_sample *s, str
     const struct chat_turn *asked = &s->problem->turns[s->problem->n_turns - 1];
     js_put_text(&w, "problem", asked->content, asked->len);
     js_put_string(&w, "reference", s->problem->reference);
-    if (s->answer.kind) js_put_text(&w, "answer", s->answer.s, s->answer.n);
-    else js_put_null(&w, "answer");
+    if (s->answer.kind)
+        js_put_text(&w, "answer", s->answer.s, s->answer.n);
+    else
+        js_put_null(&w, "answer");
     js_put_bool(&w, "correct", s->correct);
     js_put_bool(&w, "truncated", s->truncated);
     js_put_uint(&w, "tokens", s->tokens);
@@ -143,12 +146,14 @@ static int on_tick(void *ctx, size_t done, uint64_t tokens)
     char note[96] = "";
     double seconds = progress_clock() - sc->started;
     int n = snprintf(note, sizeof note, "%.0f tok/s", seconds > 0 ? (double)tokens / seconds : 0);
-    if (done) snprintf(note + n, sizeof note - (size_t)n, "  %.1f %% right", 100.0 * (double)sc->correct / (double)done);
+    if (done)
+        snprintf(note + n, sizeof note - (size_t)n, "  %.1f %% right",
+                 100.0 * (double)sc->correct / (double)done);
     progress_update(&sc->bar, done, note);
     return cli_interrupted();
 }
 
-/* ---- what is left of it --------------------------------------------------------------------------------------------- */
+/* ---- what is left of it ------------------------------------------------------------------------------ */
 
 static int result_save(const struct eval_result *r, const char *path, struct err *e)
 {
@@ -168,7 +173,8 @@ static int result_save(const struct eval_result *r, const char *path, struct err
 
 static void result_print(const struct eval_result *r)
 {
-    printf("accuracy %.1f %% +- %.1f of %zu problems; tokens %.0f mean, %.0f median, %.1f %% truncated; %.0f tok/s\n",
+    printf("accuracy %.1f %% +- %.1f of %zu problems; tokens %.0f mean, %.0f median, %.1f %% truncated; %.0f "
+           "tok/s\n",
            100 * r->accuracy, 100 * r->stderr_, r->n, r->tokens_mean, r->tokens_median, 100 * r->truncated,
            r->tokens_per_second);
 }
@@ -201,8 +207,10 @@ static int evaluate(const struct eval_flags *f, const struct options *o, const s
     progress_start(&sc.bar, stderr, "eval", "problem", 0, p->n);
     sc.started = progress_clock();
     r = eval_run(&result, l, p, &c, &ev, e);
-    if (r) progress_clear(&sc.bar);
-    else progress_finish(&sc.bar, p->n, NULL);
+    if (r)
+        progress_clear(&sc.bar);
+    else
+        progress_finish(&sc.bar, p->n, NULL);
     if (sc.fd >= 0 && close(sc.fd) && !r) r = err_errno(e, errno, "cannot write %s", f->samples);
     if (!r) result_print(&result);
     return !r && f->output ? result_save(&result, f->output, e) : r;
@@ -233,7 +241,8 @@ int cmd_eval(int argc, char **argv)
     struct err e = {0};
     if (options_init(&o, table, &f, &e)) return cli_fail(&e);
     o.usage = "terse eval -m DIR [--lora ADAPTER] --dataset FILE [-o results.json] [--samples samples.jsonl]";
-    o.about = "Lets a model answer problems and counts the right answers: the last \\boxed{} of an answer, else what it "
+    o.about = "Lets a model answer problems and counts the right answers: the last \\boxed{} of an answer, "
+              "else what it "
               "says the answer is, else its last number, is compared with the reference.";
     int status = cli_parse(&o, argc, argv);
     if (status < 0 && options_check_required(&o, &e)) status = cli_usage(&e);

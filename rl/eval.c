@@ -13,10 +13,10 @@ struct eval {
     const struct problems *problems;
     const struct eval_config *c;
     const struct eval_events *ev;
-    struct prompt *prompts;    /* [n] */
-    struct request *requests;  /* [n] */
-    int32_t *answers;          /* [n][max_new] */
-    uint32_t *lengths;         /* [n] tokens of the answers that are done */
+    struct prompt *prompts;   /* [n] */
+    struct request *requests; /* [n] */
+    int32_t *answers;         /* [n][max_new] */
+    uint32_t *lengths;        /* [n] tokens of the answers that are done */
     size_t n, done, correct, truncated;
     uint64_t tokens;
     int32_t stop[PROMPT_MAX_STOPS];
@@ -61,7 +61,8 @@ static int answer_text(struct detok *d, const struct eval *v, const struct reque
 {
     int code = 0;
     uint32_t forced = v->prompts[r - v->requests].forced;
-    for (uint32_t i = r->n_prompt - forced; !code && i < r->n_prompt; i++) code = detok_push(d, r->prompt[i], v->e);
+    for (uint32_t i = r->n_prompt - forced; !code && i < r->n_prompt; i++)
+        code = detok_push(d, r->prompt[i], v->e);
     for (uint32_t i = 0; !code && i < r->n_answer; i++) code = detok_push(d, r->answer[i], v->e);
     return code ? code : detok_end(d, v->e);
 }
@@ -143,8 +144,8 @@ static int arrays_alloc(struct eval *v)
     return err_set(v->e, ERR_NOMEM, "no memory for %zu answers of %u tokens", v->n, v->c->max_new);
 }
 
-int eval_run(struct eval_result *out, const struct loaded *l, const struct problems *p, const struct eval_config *c,
-             const struct eval_events *ev, struct err *e)
+int eval_run(struct eval_result *out, const struct loaded *l, const struct problems *p,
+             const struct eval_config *c, const struct eval_events *ev, struct err *e)
 {
     struct eval v = {.l = l, .problems = p, .c = c, .ev = ev, .n = p->n, .e = e};
     double start = progress_clock();

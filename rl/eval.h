@@ -43,9 +43,10 @@ struct eval_result {
     double tokens_per_second;
 };
 
-/* Answers and grades every problem. The answers do not depend on `streams`. Errors: CTX_FULL (naming a problem that
- * leaves no room for an answer), those of prompt_chat and session_create, INTERRUPTED; *out is then not filled. */
-int eval_run(struct eval_result *out, const struct loaded *l, const struct problems *p, const struct eval_config *c,
-             const struct eval_events *ev, struct err *e);
+/* Answers and grades every problem. The answers do not depend on `streams`. Errors: CTX_FULL (naming a
+ * problem that leaves no room for an answer), those of prompt_chat and session_create, INTERRUPTED; *out is
+ * then not filled. */
+int eval_run(struct eval_result *out, const struct loaded *l, const struct problems *p,
+             const struct eval_config *c, const struct eval_events *ev, struct err *e);
 
 #endif

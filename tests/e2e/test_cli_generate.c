@@ -46,8 +46,8 @@ static char *read_text(const char *path)
     return text;
 }
 
-/* Runs `terse ...` in a shell, which must end with `want`; what it printed to stdout, the caller's to free. The log
- * has stderr. */
+/* Runs `terse ...` in a shell, which must end with `want`; what it printed to stdout, the caller's to free.
+ * The log has stderr. */
 static char *out_of(int want, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static char *out_of(int want, const char *fmt, ...)
 {
@@ -125,7 +125,8 @@ static void json_is_json(void **state)
 {
     (void)state;
     struct err e = {0};
-    char *out = out_of(0, "generate -m %s -p 'What is 1+1?' -n 12 --temp 1.5 --seed 3 -N 3 --json --think", base);
+    char *out =
+        out_of(0, "generate -m %s -p 'What is 1+1?' -n 12 --temp 1.5 --seed 3 -N 3 --json --think", base);
     int lines = 0;
     for (char *line = strtok(out, "\n"); line; line = strtok(NULL, "\n"), lines++) {
         struct js *v;
@@ -157,7 +158,8 @@ static void the_same_answer_every_way(void **state)
     char one[1200], two[1200], prompt[300];
     snprintf(prompt, sizeof prompt, "%s/prompt", dir);
     run_write(prompt, "Tell me more.\n");
-    snprintf(one, sizeof one, "generate -m %s --lora %s -n 40 --temp 0 -t 1 -p 'Tell me more.'", base, adapter);
+    snprintf(one, sizeof one, "generate -m %s --lora %s -n 40 --temp 0 -t 1 -p 'Tell me more.'", base,
+             adapter);
     snprintf(two, sizeof two, "generate -m %s --lora %s -n 40 --temp 0 -t 2 -f %s", base, adapter, prompt);
     same_output(one, two);
     snprintf(two, sizeof two, "generate -m %s --lora %s -n 40 --temp 0 <%s", base, adapter, prompt);
@@ -183,7 +185,8 @@ static void the_adapter_matters(void **state)
     free(err);
 }
 
-/* Lines of stdout of a chat fed with `input`; newlines inside answers become spaces of the line that follows. */
+/* Lines of stdout of a chat fed with `input`; newlines inside answers become spaces of the line that follows.
+ */
 static char *chat(const char *options, const char *input)
 {
     char path[300];
@@ -233,8 +236,8 @@ static void a_closed_pipe_is_no_crash(void **state)
     (void)state;
     char path[300];
     snprintf(path, sizeof path, "%s/status", dir);
-    run_expect(0, log_path, "sh -c '{ %s generate -m %s -p hi -n 400 --temp 1; echo $? >%s; } | true'", run_terse(), base,
-               path);
+    run_expect(0, log_path, "sh -c '{ %s generate -m %s -p hi -n 400 --temp 1; echo $? >%s; } | true'",
+               run_terse(), base, path);
     char *text = read_text(path);
     int status = atoi(text);
     free(text);
@@ -255,14 +258,17 @@ static void an_interrupted_answer_says_so(void **state)
 static void evaluation_leaves_figures(void **state)
 {
     (void)state;
-    static const char *const keys[] = {"accuracy",      "stderr",    "n", "tokens_mean",
-                                       "tokens_median", "truncated", "tokens_per_second"};
+    static const char *const keys[] = {"accuracy",  "stderr",           "n", "tokens_mean", "tokens_median",
+                                       "truncated", "tokens_per_second"};
     char samples[2][300], *text[2];
     struct err e = {0};
     for (int i = 0; i < 2; i++) {
         snprintf(samples[i], sizeof samples[i], "%s/samples%d.jsonl", dir, i);
-        free(out_of(0, "eval -m %s --lora %s --dataset data/nano/test.parquet --max-samples 6 -n 16 --streams %d "
-                       "-o %s/results.json --samples %s", base, adapter, i ? 1 : 4, dir, samples[i]));
+        free(
+            out_of(0,
+                   "eval -m %s --lora %s --dataset data/nano/test.parquet --max-samples 6 -n 16 --streams %d "
+                   "-o %s/results.json --samples %s",
+                   base, adapter, i ? 1 : 4, dir, samples[i]));
     }
     char path[300];
     snprintf(path, sizeof path, "%s/results.json", dir);
@@ -315,12 +321,12 @@ static void exports_are_checked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(help_says_what_counts),      cmocka_unit_test(wrong_command_lines),
-        cmocka_unit_test(missing_and_wrong_files),    cmocka_unit_test(json_is_json),
-        cmocka_unit_test(the_same_answer_every_way),  cmocka_unit_test(the_adapter_matters),
+        cmocka_unit_test(help_says_what_counts),        cmocka_unit_test(wrong_command_lines),
+        cmocka_unit_test(missing_and_wrong_files),      cmocka_unit_test(json_is_json),
+        cmocka_unit_test(the_same_answer_every_way),    cmocka_unit_test(the_adapter_matters),
         cmocka_unit_test(a_chat_remembers_and_forgets), cmocka_unit_test(a_chat_survives_bad_turns),
-        cmocka_unit_test(a_closed_pipe_is_no_crash),  cmocka_unit_test(an_interrupted_answer_says_so),
-        cmocka_unit_test(evaluation_leaves_figures),  cmocka_unit_test(exports_are_checked),
+        cmocka_unit_test(a_closed_pipe_is_no_crash),    cmocka_unit_test(an_interrupted_answer_says_so),
+        cmocka_unit_test(evaluation_leaves_figures),    cmocka_unit_test(exports_are_checked),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -29,7 +29,8 @@ static void found(enum answer_kind kind, const char *answer, const char *text)
 static void boxes_come_first(void **state)
 {
     (void)state;
-    found(ANSWER_BOXED, "58", "<think>\n5*6=30. So the answer is 57.\n</think>\n\nLucy pays \\boxed{58} coins.");
+    found(ANSWER_BOXED, "58",
+          "<think>\n5*6=30. So the answer is 57.\n</think>\n\nLucy pays \\boxed{58} coins.");
     found(ANSWER_BOXED, "2", "\\boxed{1} no, \\boxed{2}, it is 3");
     found(ANSWER_BOXED, "\\frac{1}{\\sqrt{2}}", "so $\\boxed{\\frac{1}{\\sqrt{2}}}$.");
     found(ANSWER_BOXED, "\\left\\{ 1, 2 \\right)", "\\boxed{\\left\\{ 1, 2 \\right)}"); /* \{ is no brace */
@@ -96,15 +97,30 @@ static void equal_as_numbers(void **state)
 {
     (void)state;
     static const char *const same[][2] = {
-        {"58", "58"},        {"58", "58.0"},         {"1,000", "1000"},  {"0.5", "\\frac{1}{2}"},
-        {"1/2", "0.50"},     {"\\dfrac{3}{6}", "1/2"}, {".5", "0.5"},      {"$18$", "18."},
-        {"\\$18", "18"},     {"-3", "-6/2"},         {"+7", "7"},        {"-\\frac{1}{4}", "-0.25"},
-        {"007", "7"},        {"-0", "0"},            {"1 000", "1000"},  {"10000000000000000", "10,000,000,000,000,000.0"},
+        {"58", "58"},      {"58", "58.0"},
+        {"1,000", "1000"}, {"0.5", "\\frac{1}{2}"},
+        {"1/2", "0.50"},   {"\\dfrac{3}{6}", "1/2"},
+        {".5", "0.5"},     {"$18$", "18."},
+        {"\\$18", "18"},   {"-3", "-6/2"},
+        {"+7", "7"},       {"-\\frac{1}{4}", "-0.25"},
+        {"007", "7"},      {"-0", "0"},
+        {"1 000", "1000"}, {"10000000000000000", "10,000,000,000,000,000.0"},
     };
     static const char *const different[][2] = {
-        {"58", "57"},   {"0.3333", "1/3"}, {"-5", "5"}, {"1/0", "2/0"},         {"1,00", "100"},
-        {"", ""},       {"58", ""},        {"12", "1"}, {"1e3", "1000"},        {"58 coins", "58"},
-        {"1.2.3", "1"}, {"\\frac{1}{2", "0.5"},         {"\\frac{1}2", "0.5"},  {"99999999999999999999", "99999999999999999998"},
+        {"58", "57"},
+        {"0.3333", "1/3"},
+        {"-5", "5"},
+        {"1/0", "2/0"},
+        {"1,00", "100"},
+        {"", ""},
+        {"58", ""},
+        {"12", "1"},
+        {"1e3", "1000"},
+        {"58 coins", "58"},
+        {"1.2.3", "1"},
+        {"\\frac{1}{2", "0.5"},
+        {"\\frac{1}2", "0.5"},
+        {"99999999999999999999", "99999999999999999998"},
     };
     for (size_t i = 0; i < sizeof same / sizeof *same; i++)
         if (!equal(same[i][0], same[i][1])) fail_msg("%s and %s are the same", same[i][0], same[i][1]);
@@ -128,7 +144,8 @@ static void hostile_text_takes_no_time(void **state)
 {
     (void)state;
     enum { N = 1 << 20 };
-    static const char *const pieces[] = {"\\boxed{", "answer:", "answer is ", "1,", "-", "{", "\\", "$", "1/", " "};
+    static const char *const pieces[] = {"\\boxed{", "answer:", "answer is ", "1,", "-",
+                                         "{",        "\\",      "$",          "1/", " "};
     char *text = malloc(N);
     for (size_t p = 0; p < sizeof pieces / sizeof *pieces; p++) {
         size_t k = strlen(pieces[p]);
@@ -142,7 +159,8 @@ static void hostile_text_takes_no_time(void **state)
     free(text);
 }
 
-/* Real chains of a 7B model: where the reference is a number we must agree with the verdict that came with them. */
+/* Real chains of a 7B model: where the reference is a number we must agree with the verdict that came with
+ * them. */
 static void agrees_with_real_verdicts(void **state)
 {
     (void)state;
@@ -177,7 +195,7 @@ static void agrees_with_real_verdicts(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* ---- files of problems ------------------------------------------------------------------------------------------- */
+/* ---- files of problems ------------------------------------------------------------------------------- */
 
 static int load_lines(struct problems *p, const char *lines, struct err *e)
 {
@@ -249,11 +267,16 @@ static void bad_problem_files_are_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(boxes_come_first),          cmocka_unit_test(else_what_is_said),
-        cmocka_unit_test(else_the_last_number),      cmocka_unit_test(references),
-        cmocka_unit_test(equal_as_numbers),          cmocka_unit_test(equal_as_text),
-        cmocka_unit_test(hostile_text_takes_no_time), cmocka_unit_test(agrees_with_real_verdicts),
-        cmocka_unit_test(problems_from_json_lines),  cmocka_unit_test(problems_from_parquet),
+        cmocka_unit_test(boxes_come_first),
+        cmocka_unit_test(else_what_is_said),
+        cmocka_unit_test(else_the_last_number),
+        cmocka_unit_test(references),
+        cmocka_unit_test(equal_as_numbers),
+        cmocka_unit_test(equal_as_text),
+        cmocka_unit_test(hostile_text_takes_no_time),
+        cmocka_unit_test(agrees_with_real_verdicts),
+        cmocka_unit_test(problems_from_json_lines),
+        cmocka_unit_test(problems_from_parquet),
         cmocka_unit_test(bad_problem_files_are_named),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);

@@ -106,7 +106,7 @@ static void another_tokenizer_is_refused(void **state)
     refused(ERR_TOK_HASH, "tokenizer", theirs, adapter);
 }
 
-/* ---- where the adapter begins to act --------------------------------------------------------------------------------- */
+/* ---- where the adapter begins to act ----------------------------------------------------------------- */
 
 static uint32_t acts_from(enum lora_gate gate, const char *raw, struct prompt *p)
 {
@@ -149,7 +149,7 @@ static void gates(void **state)
     prompt_clear(&p);
 }
 
-/* ---- export ------------------------------------------------------------------------------------------------------------ */
+/* ---- export ------------------------------------------------------------------------------------------ */
 
 static void export_open(struct loaded *l, enum load_dtype dtype)
 {
@@ -169,7 +169,9 @@ static void exports_answer_as_the_trained_one(void **state)
         enum load_dtype model;
         enum dtype file;
         bool merged;
-    } rows[] = {{LOAD_BF16, DTYPE_F32, false}, {LOAD_BF16, DTYPE_BF16, false}, {LOAD_FP32, DTYPE_F32, false},
+    } rows[] = {{LOAD_BF16, DTYPE_F32, false},
+                {LOAD_BF16, DTYPE_BF16, false},
+                {LOAD_FP32, DTYPE_F32, false},
                 {LOAD_FP32, DTYPE_F32, true}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct loaded l;
@@ -179,7 +181,8 @@ static void exports_answer_as_the_trained_one(void **state)
         char dir[300];
         snprintf(dir, sizeof dir, "%s", scratch(rows[i].merged ? "merged" : "exported"));
         export_open(&l, rows[i].model);
-        int r = rows[i].merged ? export_merged(&l, dir, &o, &report, &e) : export_adapter(&l, dir, &o, &report, &e);
+        int r = rows[i].merged ? export_merged(&l, dir, &o, &report, &e)
+                               : export_adapter(&l, dir, &o, &report, &e);
         if (r) fail_msg("row %zu: %s", i, e.msg);
         assert_int_equal(report.rows, 3 * EXPORT_TOKENS);
         assert_true(report.difference <= export_tolerance(&l, o.dtype, rows[i].merged));

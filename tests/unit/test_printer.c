@@ -1,4 +1,5 @@
-/* Answers on their way out: characters cut by tokens, thinking dimmed, nothing a terminal could be tricked with. */
+/* Answers on their way out: characters cut by tokens, thinking dimmed, nothing a terminal could be tricked
+ * with. */
 #include "checkpoints/hf_tokenizer.h"
 #include "checkpoints/printer.h"
 
@@ -77,7 +78,8 @@ static void thinking_is_dimmed(void **state)
     (void)state;
     for (int bytes = 0; bytes < 2; bytes++) {
         on_terminal("<think>\nhm\n</think>\n\n5", bytes, "\033[2m<think>\nhm\n</think>\033[0m\n\n5\n");
-        on_terminal("a < b <thin> <think>x", bytes, "a < b <thin> \033[2m<think>x\033[0m\n"); /* never ended */
+        on_terminal("a < b <thin> <think>x", bytes,
+                    "a < b <thin> \033[2m<think>x\033[0m\n"); /* never ended */
         on_terminal("1 <think>a</think><think>b</think>2", bytes,
                     "1 \033[2m<think>a</think>\033[0m\033[2m<think>b</think>\033[0m2\n");
         on_terminal("ends <thi", bytes, "ends <thi\n"); /* held back, then let go */
@@ -126,8 +128,13 @@ static void replies(void **state)
     (void)state;
     static const struct {
         const char *text, *reply;
-    } rows[] = {{"5", "5"},          {"<think>a</think>\n\n5", "5"}, {"<think>a", ""}, {"", ""},
-                {"a</think> b", "b"}, {"<think>a</think>", ""},       {"<think>a</think>b</think>c", "c"}};
+    } rows[] = {{"5", "5"},
+                {"<think>a</think>\n\n5", "5"},
+                {"<think>a", ""},
+                {"", ""},
+                {"a</think> b", "b"},
+                {"<think>a</think>", ""},
+                {"<think>a</think>b</think>c", "c"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         assert_string_equal(rows[i].text + text_reply(rows[i].text, strlen(rows[i].text)), rows[i].reply);
 }
@@ -135,8 +142,10 @@ static void replies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(thinking_is_dimmed),        cmocka_unit_test(a_terminal_takes_no_orders),
-        cmocka_unit_test(elsewhere_it_is_plain),     cmocka_unit_test(a_full_device_is_an_error),
+        cmocka_unit_test(thinking_is_dimmed),
+        cmocka_unit_test(a_terminal_takes_no_orders),
+        cmocka_unit_test(elsewhere_it_is_plain),
+        cmocka_unit_test(a_full_device_is_an_error),
         cmocka_unit_test(replies),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
