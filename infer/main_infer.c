@@ -1,7 +1,24 @@
 /* terse-infer: what a device gets. It links kernels and infer only. */
-#include "infer/cli.h"
+#include "infer/cmd_bench.h"
+#include "infer/cmd_selftest.h"
+
+static const struct selfcheck checks[] = {SELFCHECKS_INFER, {0}};
+
+static int selftest(int argc, char **argv)
+{
+    return cmd_selftest(checks, argc, argv);
+}
+
+static const struct command benches[] = {BENCHES_INFER, {0}};
+
+static int bench(int argc, char **argv)
+{
+    return cmd_bench(benches, argc, argv);
+}
 
 static const struct command commands[] = {
+    {.name = "selftest", .summary = "check what must hold on this machine", .run = selftest},
+    {.name = "bench", .summary = "measure what it can do and what terse reaches of it", .run = bench},
     {0},
 };
 
@@ -11,6 +28,7 @@ static const struct program terse_infer = {
     .commands = commands,
 };
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     return cli_main(&terse_infer, argc, argv);
 }

@@ -1,5 +1,6 @@
 /* Which implementation of each slot a machine gets: the reference first, then overlays. */
 #include "kernels/kernels.h"
+#include "kernels/probe.h"
 #include "kernels/ref/ref.h"
 
 #if defined(__x86_64__)
@@ -20,6 +21,16 @@ void kernels_init(struct kernels *k, unsigned cpu_flags)
     kernels_init_ref(k);
 #if defined(__x86_64__)
     kernels_init_x86(k, cpu_flags);
+#else
+    (void)cpu_flags;
+#endif
+}
+
+void probes_init(struct probes *p, unsigned cpu_flags)
+{
+    *p = (struct probes){0};
+#if defined(__x86_64__)
+    probes_init_x86(p, cpu_flags);
 #else
     (void)cpu_flags;
 #endif

@@ -4,10 +4,25 @@
 #include "checkpoints/cmd_generate.h"
 #include "checkpoints/cmd_init.h"
 #include "data/cmd_data.h"
-#include "infer/cli.h"
+#include "infer/cmd_bench.h"
+#include "infer/cmd_selftest.h"
 #include "rl/cmd_eval.h"
 #include "train/cmd_plot.h"
 #include "train/cmd_sft.h"
+
+static const struct selfcheck checks[] = {SELFCHECKS_INFER, {0}};
+
+static int selftest(int argc, char **argv)
+{
+    return cmd_selftest(checks, argc, argv);
+}
+
+static const struct command benches[] = {BENCHES_INFER, {0}};
+
+static int bench(int argc, char **argv)
+{
+    return cmd_bench(benches, argc, argv);
+}
 
 static const struct command commands[] = {
     {.name = "init",
@@ -21,6 +36,11 @@ static const struct command commands[] = {
     {.name = "generate", .summary = "answer a prompt", .run = cmd_generate, .group = "Use"},
     {.name = "chat", .summary = "talk with a model", .run = cmd_chat},
     {.name = "export", .summary = "write an adapter for others, and check it", .run = cmd_export},
+    {.name = "selftest",
+     .summary = "check what must hold on this machine",
+     .run = selftest,
+     .group = "This machine"},
+    {.name = "bench", .summary = "measure what it can do and what terse reaches of it", .run = bench},
     {0},
 };
 
@@ -31,6 +51,7 @@ static const struct program terse = {
     .commands = commands,
 };
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     return cli_main(&terse, argc, argv);
 }

@@ -1,0 +1,88 @@
+#include "infer/bench_kernels.h"
+#include "infer/arena.h"
+#include "infer/forward.h"
+
+#include <string.h>
+
+/* Tries are short, so that on a shared machine some meet no neighbour. */
+enum { TRIES = 40, COPIES_BYTES = 96 << 20 };
+#define TRY_SECONDS 0.005
+
+struct rig {
+    struct model m; /* table, pool and type only: all that matmul looks at */
+    int64_t rows, ldx, n;
+    struct weight *w; /* [copies] */
+    int64_t copies, next;
+    void *act;
+    float *y;
+    char *memory;
+};
+
+/* Weights and activations around 1 with random signs: zeros would flatter. */
+static void fill(char *p, size_t bytes)
+{
+    uint64_t r = 88172645463325252u;
+    for (size_t i = 0; i + 8 <= bytes; i += 8) {
+        r ^= r << 13, r ^= r >> 7, r ^= r << 17;
+        uint64_t u = (r & 0x807f807f807f807fu) | 0x3f003f003f003f00u;
+        memcpy(p + i, &u, 8);
+    }
+}
+
+static void carve(struct arena *a, struct rig *g, const struct bench_product *b)
+{
+    size_t matrix = (size_t)(panel_count(b->n) * panel_elems(b->k)) * weight_bytes(b->type);
+    g->copies = (int64_t)(COPIES_BYTES / matrix) + 1;
+    g->w = arena_take(a, (size_t)g->copies, sizeof *g->w);
+    g->memory = arena_take(a, (size_t)g->copies, matrix);
+    g->act = arena_take(a, (size_t)(b->m * g->ldx), sizeof(float));
+    g->y = arena_take(a, (size_t)(b->m * b->n), sizeof(float));
+    if (!g->memory) return;
+    fill(g->memory, (size_t)g->copies * matrix);
+    fill(g->act, (size_t)(b->m * g->ldx) * sizeof(float));
+    for (int64_t i = 0; i < g->copies; i++)
+        g->w[i] = (struct weight){b->type, b->n, b->k, g->memory + (size_t)i * matrix};
+}
+
+/* Seconds of one product: the mean over `times` of them, each with other weights than the last. */
+static double run(struct rig *g, int times)
+{
+    double start = machine_seconds();
+    for (int t = 0; t < times; t++) {
+        matmul(&g->m, &g->w[g->next], g->rows, g->act, g->ldx, g->y, g->n, 0);
+        g->next = (g->next + 1) % g->copies;
+    }
+    return (machine_seconds() - start) / times;
+}
+
+int bench_product(const struct bench_product *b, struct pool *p, struct bench_row *out, struct err *e)
+{
+    struct rig g = {.rows = b->m, .ldx = pad_even(b->k), .n = b->n};
+    struct arena count = {0}, a;
+    carve(&count, &g, b);
+    int r = arena_create(&a, count.used, "the weights to measure", e);
+    if (r) return r;
+    kernels_init(&g.m.kern, b->cpu_flags);
+    g.m.pool = p, g.m.type = b->type;
+    carve(&a, &g, b);
+    bool dots = g.m.kern.act_bytes[b->type] == 2;
+    double first = run(&g, 1), best = first, peak = 0, read = 0;
+    int times = 1 + (int)(TRY_SECONDS / first);
+    for (int i = 0; i < TRIES; i++) {
+        double seconds = run(&g, times);
+        if (seconds < best) best = seconds;
+        double arithmetic = dots ? machine_dot(p, b->cpu_flags) : machine_fma(p, b->cpu_flags);
+        double memory = i % 8 ? 0 : machine_read(p, g.memory, COPIES_BYTES / 4);
+        if (arithmetic > peak) peak = arithmetic;
+        if (memory > read) read = memory;
+    }
+    out->isa = g.m.kern.name, out->threads = pool_threads(p), out->streams = 1;
+    out->dtype = b->type == WT_BF16 ? "bf16" : "f32";
+    out->ns = best * 1e9;
+    out->gflop_s = 2.0 * (double)b->m * (double)b->n * (double)b->k / out->ns;
+    out->gb_s = (double)b->n * (double)b->k * (double)weight_bytes(b->type) / out->ns;
+    bench_share(out, peak, read);
+    out->peak_rss = machine_peak_rss();
+    arena_free(&a);
+    return 0;
+}

@@ -1,0 +1,32 @@
+/* What this machine can do at most, measured: the figures that speeds are shares of. */
+#ifndef TERSE_INFER_MACHINE_H
+#define TERSE_INFER_MACHINE_H
+
+#include "infer/pool.h"
+
+#include <stddef.h>
+
+/* 1e9 a second; 0 where there is no such instruction. */
+struct machine_limits {
+    double fma;  /* fp32 operations by fused multiply-add (two each), GFLOP/s */
+    double dot;  /* operations by the bf16 dot instruction, GFLOP/s */
+    double read; /* bytes from memory, GB/s */
+};
+
+/* Wall-clock seconds from some start. */
+double machine_seconds(void);
+/* Most memory this process has held, bytes. */
+uint64_t machine_peak_rss(void);
+
+/* Each is the best of a few tries of some milliseconds on all threads of the pool; shared machines have bad
+ * ones. GFLOP/s with the widest instructions of cpu_flags. */
+double machine_fma(struct pool *p, unsigned cpu_flags);
+double machine_dot(struct pool *p, unsigned cpu_flags);
+/* GB/s over `bytes` at `memory`, which the caller has written to (more than the caches hold, on huge pages).
+ */
+double machine_read(struct pool *p, const void *memory, size_t bytes);
+
+/* All of them, with memory of its own. Error: NOMEM. */
+int machine_probe(struct machine_limits *out, struct pool *p, unsigned cpu_flags, struct err *e);
+
+#endif
