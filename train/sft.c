@@ -56,10 +56,13 @@ static int adapter_start(struct sft *s, struct err *e)
     return lora_create(&s->l.lora, s->l.m, s->l.adapter, e);
 }
 
+/* The adapter that is trained. The folder's maps are closed: the weights are in their panels now. */
 static int adapter_open(struct sft *s, struct err *e)
 {
     const char *from = s->c->adapter_name_or_path;
     int r = from ? load_adapter(&s->l, from, e) : adapter_start(s, e);
+    hf_model_close(s->l.hf);
+    s->l.hf = NULL;
     return r ? r : trainee_init_adapter(&s->trainee, s->l.m, s->l.adapter, s->l.lora, e);
 }
 

@@ -25,7 +25,7 @@ struct sft {
     struct file_lock lock;
     int locked;
 
-    struct loaded l; /* without an adapter when dense; the folder stays open */
+    struct loaded l; /* adapter and lora are NULL when dense; hf stays open only then */
     struct trainee trainee;
     struct optim optim;
     struct micro *micro;
