@@ -15,14 +15,16 @@ struct selfcheck {
     int (*run)(char *figure, size_t n, struct err *e);
 };
 
-/* Rows of infer: every instruction set against the reference. */
+/* Rows of infer: every instruction set against the reference, and the numerics contract. */
 int selfcheck_avx2(char *figure, size_t n, struct err *e);
 int selfcheck_avx512(char *figure, size_t n, struct err *e);
 int selfcheck_avx512bf16(char *figure, size_t n, struct err *e);
+int selfcheck_contract(char *figure, size_t n, struct err *e);
 #define SELFCHECKS_INFER                                                                                     \
     {"kernels avx2", selfcheck_avx2}, {"kernels avx512", selfcheck_avx512},                                  \
+        {"kernels avx512bf16", selfcheck_avx512bf16},                                                        \
     {                                                                                                        \
-        "kernels avx512bf16", selfcheck_avx512bf16                                                           \
+        "numerics contract", selfcheck_contract                                                              \
     }
 
 #endif

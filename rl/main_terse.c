@@ -3,21 +3,23 @@
 #include "checkpoints/cmd_export.h"
 #include "checkpoints/cmd_generate.h"
 #include "checkpoints/cmd_init.h"
+#include "checkpoints/selfcheck.h"
 #include "data/cmd_data.h"
 #include "infer/cmd_bench.h"
 #include "infer/cmd_selftest.h"
 #include "rl/cmd_eval.h"
+#include "train/cmd_bench_train.h"
 #include "train/cmd_plot.h"
 #include "train/cmd_sft.h"
 
-static const struct selfcheck checks[] = {SELFCHECKS_INFER, {0}};
+static const struct selfcheck checks[] = {SELFCHECKS_INFER, SELFCHECKS_CHECKPOINTS, {0}};
 
 static int selftest(int argc, char **argv)
 {
     return cmd_selftest(checks, argc, argv);
 }
 
-static const struct command benches[] = {BENCHES_INFER, {0}};
+static const struct command benches[] = {BENCHES_INFER, BENCHES_TRAIN, {0}};
 
 static int bench(int argc, char **argv)
 {

@@ -1,7 +1,7 @@
 #include "train/bench_train.h"
 
 #include "infer/lora.h"
-#include "infer/progress.h"
+#include "infer/machine.h"
 #include "train/blas.h"
 #include "train/micro.h"
 #include "train/optim.h"
@@ -9,7 +9,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 struct rig {
     struct pool *pool;
@@ -121,14 +120,14 @@ static int step(struct rig *g, uint32_t tokens, double *seconds, double *split, 
     struct label_span span = {1, tokens};
     struct shard_doc d = {.ids = g->ids, .n = tokens, .spans = &span, .n_spans = 1};
     struct micro_result res;
-    double start = progress_clock(), rate, norm;
+    double start = machine_seconds(), rate, norm;
     struct grads grads = trainee_grads(&g->t, optim_leaf(&g->o), g->slots);
     int r = micro_run(g->u, &d, 1, 1.0f / (float)(tokens - 1), 0, &grads, &res, NULL, e);
-    *split = progress_clock() - start;
+    *split = machine_seconds() - start;
     optim_fold(&g->o);
     optim_sum(&g->o);
     if (!r) r = optim_step(&g->o, &rate, &norm, e);
-    *seconds = progress_clock() - start;
+    *seconds = machine_seconds() - start;
     return r;
 }
 
@@ -144,15 +143,14 @@ int bench_train_run(const struct bench_train_config *c, struct bench_train_resul
         sum += rate, squares += rate * rate, passes += split;
         out->step_seconds += seconds;
     }
+    out->threads = g.pool ? pool_threads(g.pool) : 0;
     rig_free(&g);
     if (r) return r;
-    struct rusage usage;
     double n = c->steps;
-    getrusage(RUSAGE_SELF, &usage);
     out->tokens_per_second = sum / n;
     out->sd = n > 1 ? sqrt(fmax(0, (squares - sum * sum / n) / (n - 1))) : 0;
     out->flops_a_token = bench_train_flops(&c->model, c->rank, c->tokens);
     out->step_seconds /= n, out->passes_seconds = passes / n;
-    out->peak_rss = (uint64_t)usage.ru_maxrss * 1024;
+    out->peak_rss = machine_peak_rss();
     return 0;
 }

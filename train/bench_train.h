@@ -21,7 +21,8 @@ struct bench_train_result {
     double sd;                /* standard deviation over the steps */
     double flops_a_token;     /* multiplications and additions of all products, recompute not counted */
     double step_seconds, passes_seconds; /* of a mean step: all of it, and without the optimiser */
-    uint64_t peak_rss;        /* bytes */
+    unsigned threads;
+    uint64_t peak_rss; /* bytes */
 };
 
 /* Errors: NOMEM, those of adapter_create. */
