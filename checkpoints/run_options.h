@@ -18,7 +18,8 @@ struct sampling_flags {
     uint64_t seed;
 };
 
-/* clang-format off: it would take the rows apart */
+/* The formatter would take the rows apart. */
+/* clang-format off */
 #define MODEL_FLAG(config, field) .at = offsetof(struct config, model) + offsetof(struct model_flags, field)
 #define MODEL_ROWS(config)                                                                                             \
     {.key = "model", .alias = "model_name_or_path", .type = OPT_PATH, MODEL_FLAG(config, model),                       \
