@@ -2,6 +2,7 @@
  * recompute and evaluation without a gradient leave every bit alone; packing and the size of a pass leave the
  * losses alone, and the gradient up to the order of its sum. */
 #include "tests/support/close.h"
+#include "tests/support/quick.h"
 #include "tests/support/random_model.h"
 #include "train/blas.h"
 #include "train/micro.h"
@@ -15,12 +16,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-#define QUICK 1
-#else
-#define QUICK 0
-#endif
 
 enum { ROWS = 8, DOCS = 19, MAX_TOKENS = 160, STEPS = QUICK ? 1 : 2 };
 
