@@ -26,11 +26,21 @@ enum operand { OP_F32, OP_BF16, OP_DOT };
 enum { LINE = 64 }; /* of cache, bytes */
 
 /* Bytes of a k-pair in one row of activations and in a panel. */
-VEC int64_t pair_of_x(const enum operand op) { return op == OP_DOT ? 4 : 8; }
-VEC int64_t pair_of_w(const enum operand op) { return op == OP_F32 ? 8 * PANEL : 4 * PANEL; }
+VEC int64_t pair_of_x(const enum operand op)
+{
+    return op == OP_DOT ? 4 : 8;
+}
+VEC int64_t pair_of_w(const enum operand op)
+{
+    return op == OP_F32 ? 8 * PANEL : 4 * PANEL;
+}
 
-/* Rows are addressed from one base pointer per three: base, base + ldx and base + 2 ldx are addressing modes. */
-VEC const char *row_of(const char *const *base, int64_t ldx, int r) { return base[r / 3] + r % 3 * ldx; }
+/* Rows are addressed from one base pointer per three: base, base + ldx and base + 2 ldx are addressing modes.
+ */
+VEC const char *row_of(const char *const *base, int64_t ldx, int r)
+{
+    return base[r / 3] + r % 3 * ldx;
+}
 
 /* Vector v of a pair's odd or even elements. */
 VEC v16 weights_of(const enum operand op, const char *w, int odd, int v)
@@ -41,8 +51,8 @@ VEC v16 weights_of(const enum operand op, const char *w, int odd, int v)
 }
 
 /* One k-pair by two FMAs: the odd elements of all outputs, then the even ones. */
-VEC void pair_fma(const int rows, const int vecs, const enum operand op, v16 (*acc)[2], const char *const *base,
-                  int64_t ldx, const char *w)
+VEC void pair_fma(const int rows, const int vecs, const enum operand op, v16 (*acc)[2],
+                  const char *const *base, int64_t ldx, const char *w)
 {
     UNROLL for (int odd = 1; odd >= 0; odd--)
     {
@@ -68,17 +78,18 @@ VEC void pair_dot(const int rows, const int vecs, v16 (*acc)[2], const char *con
     }
 }
 
-/* x [rows][ldx bytes], w: a panel from its first or second vector on, y [rows][ldy]. ahead: lines that will be
- * wanted soon, one is fetched a pair. */
-VEC void tile(const int rows, const int vecs, const enum operand op, int64_t pairs, const char *x, int64_t ldx,
-              const char *w, const char *ahead, float *y, int64_t ldy, int accumulate)
+/* x [rows][ldx bytes], w: a panel from its first or second vector on, y [rows][ldy]. ahead: lines that will
+ * be wanted soon, one is fetched a pair. */
+VEC void tile(const int rows, const int vecs, const enum operand op, int64_t pairs, const char *x,
+              int64_t ldx, const char *w, const char *ahead, float *y, int64_t ldy, int accumulate)
 {
     v16 acc[TILE_ROWS][2];
     const char *base[(TILE_ROWS + 2) / 3];
     UNROLL for (int r = 0; r < rows; r++)
     {
         if (r % 3 == 0) base[r / 3] = x + r * ldx;
-        UNROLL for (int v = 0; v < vecs; v++) acc[r][v] = accumulate ? v16_load(y + r * ldy + 16 * v) : v16_zero();
+        UNROLL for (int v = 0; v < vecs; v++) acc[r][v] =
+            accumulate ? v16_load(y + r * ldy + 16 * v) : v16_zero();
     }
     for (int64_t j = 0; j < pairs; j++, w += pair_of_w(op), ahead += LINE) {
         __builtin_prefetch(ahead, 0, 2);
@@ -100,12 +111,12 @@ VEC void tile(const int rows, const int vecs, const enum operand op, int64_t pai
 typedef void tile_fn(int64_t pairs, const char *x, int64_t ldx, const char *w, const char *ahead, float *y,
                      int64_t ldy, int accumulate);
 
-#define TILE_OF(op, rows, vecs)                                                                                    \
-    static void tile_##op##_##rows(int64_t pairs, const char *x, int64_t ldx, const char *w, const char *ahead,    \
-                                   float *y, int64_t ldy, int accumulate)                                          \
-    {                                                                                                              \
-        for (int v = 0; v < 2; v += vecs)                                                                          \
-            tile(rows, vecs, op, pairs, x, ldx, w + 64 * v, ahead, y + 16 * v, ldy, accumulate);                   \
+#define TILE_OF(op, rows, vecs)                                                                              \
+    static void tile_##op##_##rows(int64_t pairs, const char *x, int64_t ldx, const char *w,                 \
+                                   const char *ahead, float *y, int64_t ldy, int accumulate)                 \
+    {                                                                                                        \
+        for (int v = 0; v < 2; v += vecs)                                                                    \
+            tile(rows, vecs, op, pairs, x, ldx, w + 64 * v, ahead, y + 16 * v, ldy, accumulate);             \
     }
 
 struct family {
@@ -114,7 +125,10 @@ struct family {
 };
 
 /* Rows go into tiles of sizes as equal as can be, so that no row costs a tile of its own: 16 = 8 + 8. */
-VEC int64_t share(int64_t left, int64_t most) { return left / ((left + most - 1) / most); }
+VEC int64_t share(int64_t left, int64_t most)
+{
+    return left / ((left + most - 1) / most);
+}
 
 /* A tile writes whole panels; where fewer lanes are wanted it writes here, and the lanes are copied. */
 static void part_multiply(tile_fn *f, int64_t rows, int64_t pairs, const char *x, int64_t ldx, const char *w,
@@ -126,10 +140,11 @@ static void part_multiply(tile_fn *f, int64_t rows, int64_t pairs, const char *x
     for (int64_t r = 0; r < rows; r++) memcpy(y + r * ldy, part[r], (size_t)lanes * sizeof *y);
 }
 
-/* Meanwhile each tile fetches a part of the panel that follows (`ahead`) into the second-level cache: memory is
- * then busy all the time and not only while the first tile meets a new panel. */
-static void panel_multiply(struct family f, int64_t m, int64_t pairs, const char *x, int64_t ldx, const char *w,
-                           const char *ahead, float *y, int64_t ldy, int64_t lanes, int accumulate)
+/* Meanwhile each tile fetches a part of the panel that follows (`ahead`) into the second-level cache: memory
+ * is then busy all the time and not only while the first tile meets a new panel. */
+static void panel_multiply(struct family f, int64_t m, int64_t pairs, const char *x, int64_t ldx,
+                           const char *w, const char *ahead, float *y, int64_t ldy, int64_t lanes,
+                           int accumulate)
 {
     int64_t parts = pair_of_w(f.op) / LINE, part = 0;
     for (int64_t row = 0, rows; row < m; row += rows, part = (part + 1) % parts) {
@@ -142,18 +157,18 @@ static void panel_multiply(struct family f, int64_t m, int64_t pairs, const char
     }
 }
 
-/* Activations are taken in blocks that stay in the second-level cache while all panels pass by. Chains continue
- * in y from block to block of k. */
-enum { BLOCK_ROWS = 12 * TILE_ROWS, BLOCK_BYTES = 640 << 10 };
+/* Activations are taken in blocks that stay in the second-level cache while all panels pass by. Chains
+ * continue in y from block to block of k. */
+enum { BLOCK_ROWS = 12 * TILE_ROWS, BLOCK_BYTES = 768 << 10 };
 
-static void product(struct family f, int64_t m, int64_t k, int64_t cols, const void *x, int64_t ldx, const void *w,
-                    float *y, int64_t ldy, int accumulate)
+static void product(struct family f, int64_t m, int64_t k, int64_t cols, const void *x, int64_t ldx,
+                    const void *w, float *y, int64_t ldy, int accumulate)
 {
     int64_t pairs = pad_even(k) / 2, pair_x = pair_of_x(f.op), pair_w = pair_of_w(f.op);
     ldx *= pair_x / 2;
     for (int64_t row = 0, rows; row < m; row += rows) {
         rows = share(m - row, BLOCK_ROWS);
-        int64_t most = BLOCK_BYTES / (pair_x * rows);
+        int64_t most = BLOCK_BYTES / (pair_x * rows + 2 * pair_w);
         for (int64_t j = 0, some; j < pairs; j += some) {
             some = share(pairs - j, most);
             const char *xb = (const char *)x + row * ldx + j * pair_x, *wb = (const char *)w + j * pair_w;
@@ -172,13 +187,13 @@ static void product(struct family f, int64_t m, int64_t k, int64_t cols, const v
 #define NAME_DOT(rows, vecs)  tile_OP_DOT_##rows,
 
 /* GEMM(gemm_f32, F32) makes a gemm slot. */
-#define GEMM(name, OP)                                                                                             \
-    TILES(TILE_##OP)                                                                                               \
-    static void name(int64_t m, int64_t k, int64_t cols, const void *x, int64_t ldx, const void *w, float *y,      \
-                     int64_t ldy, int accumulate)                                                                  \
-    {                                                                                                              \
-        static tile_fn *const tiles[] = {TILES(NAME_##OP)};                                                        \
-        product((struct family){OP_##OP, tiles}, m, k, cols, x, ldx, w, y, ldy, accumulate);                       \
+#define GEMM(name, OP)                                                                                       \
+    TILES(TILE_##OP)                                                                                         \
+    static void name(int64_t m, int64_t k, int64_t cols, const void *x, int64_t ldx, const void *w,          \
+                     float *y, int64_t ldy, int accumulate)                                                  \
+    {                                                                                                        \
+        static tile_fn *const tiles[] = {TILES(NAME_##OP)};                                                  \
+        product((struct family){OP_##OP, tiles}, m, k, cols, x, ldx, w, y, ldy, accumulate);                 \
     }
 
 #endif

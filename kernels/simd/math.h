@@ -5,17 +5,17 @@
 #include "kernels/math.h"
 
 /* Does `body` for i = 0, 16, 32 ... < n with c = 16 lanes, a constant, and for the rest with fewer. */
-#define EACH16(n, i, c, body)                                                                                      \
-    do {                                                                                                           \
-        int64_t i = 0;                                                                                             \
-        for (; i + 16 <= (n); i += 16) {                                                                           \
-            enum { c = 16 };                                                                                       \
-            body;                                                                                                  \
-        }                                                                                                          \
-        if (i < (n)) {                                                                                             \
-            int c = (int)((n)-i);                                                                                  \
-            body;                                                                                                  \
-        }                                                                                                          \
+#define EACH16(n, i, c, body)                                                                                \
+    do {                                                                                                     \
+        int64_t i = 0;                                                                                       \
+        for (; i + 16 <= (n); i += 16) {                                                                     \
+            enum { c = 16 };                                                                                 \
+            body;                                                                                            \
+        }                                                                                                    \
+        if (i < (n)) {                                                                                       \
+            int c = (int)((n)-i);                                                                            \
+            body;                                                                                            \
+        }                                                                                                    \
     } while (0)
 
 /* f32_to_bf16; the result is a float again, its low half zero. */
@@ -32,7 +32,10 @@ VEC void v16_store_bf16_n(uint16_t *p, int n, v16 x)
     v16u_store_half_n(p, n, v16u_shr(v16_bits(v16_round_bf16(x)), 16));
 }
 
-VEC v16 v16_load_bf16_n(const uint16_t *p, int n) { return v16_from_bits(v16u_shl(v16u_load_half_n(p, n), 16)); }
+VEC v16 v16_load_bf16_n(const uint16_t *p, int n)
+{
+    return v16_from_bits(v16u_shl(v16u_load_half_n(p, n), 16));
+}
 
 VEC v16 v16_exp(v16 x)
 {

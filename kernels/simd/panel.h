@@ -1,5 +1,5 @@
-/* Panels on v16: everything goes through transposes of 64-byte rows; what does not fill one is staged in a block
- * of zeros. kernels/ref/panel.c says what each slot computes. */
+/* Panels on v16: everything goes through transposes of 64-byte rows; what does not fill one is staged in a
+ * block of zeros. kernels/ref/panel.c says what each slot computes. */
 #ifndef TERSE_KERNELS_SIMD_PANEL_H
 #define TERSE_KERNELS_SIMD_PANEL_H
 
@@ -50,8 +50,8 @@ VEC void row_stage(const enum weight_type to, const enum source from, uint32_t *
 }
 
 /* `to` and `from` are constants after inlining. */
-VEC void pack(const enum weight_type to, const enum source from, int64_t n, int64_t k, const void *w, int64_t ldw,
-              void *panel)
+VEC void pack(const enum weight_type to, const enum source from, int64_t n, int64_t k, const void *w,
+              int64_t ldw, void *panel)
 {
     const int per_word = to == WT_F32 ? 1 : 2, wide = 16 * per_word;
     const int64_t row_bytes = ldw * (from == FROM_F32 ? 4 : 2), words = pad_even(k) / per_word;
@@ -132,7 +132,8 @@ static void transpose_bf16(int64_t n0, int64_t n, int64_t k, int64_t k0, const v
         char *to = pairs < PANEL / 2 ? turned : dst;
         for (int a = 0; a < PANEL / 2; a += 8)
             for (int b = 0; b < PANEL / 2; b += 8)
-                v16u_transpose_halves(src + a * STEP + b * 2 * WORD, STEP, to + b * STEP + a * 2 * WORD, STEP);
+                v16u_transpose_halves(src + a * STEP + b * 2 * WORD, STEP, to + b * STEP + a * 2 * WORD,
+                                      STEP);
         if (pairs < PANEL / 2) memcpy(dst, turned, (size_t)(pairs * STEP));
     }
 }

@@ -29,7 +29,8 @@ static void act_pack_f32(int64_t rows, int64_t k, const float *x, int64_t ldx, v
     }
 }
 
-/* For products without a bf16 dot: the bf16 value as fp32. In place too: nothing is written before it is read. */
+/* For products without a bf16 dot: the bf16 value as fp32. In place too: nothing is written before it is
+ * read. */
 static void act_pack_bf16_as_f32(int64_t rows, int64_t k, const float *x, int64_t ldx, void *act, int64_t ldo)
 {
     for (int64_t r = 0; r < rows; r++) {
@@ -98,10 +99,10 @@ static void dropout(int64_t n, uint64_t key, uint32_t threshold, float inv_keep,
 {
     v16 gain = v16_all(inv_keep);
     v16u least = v16u_all(threshold);
-    EACH16(
-        n, i, c,
-        v16_store_n(y + i, c,
-                    v16_select(v16u_less(hash32(key, i), least), v16_zero(), v16_mul(v16_load_n(x + i, c), gain))));
+    EACH16(n, i, c,
+           v16_store_n(y + i, c,
+                       v16_select(v16u_less(hash32(key, i), least), v16_zero(),
+                                  v16_mul(v16_load_n(x + i, c), gain))));
 }
 
 VEC void adamw_at(int c, const struct adamw_step *s, const float *g, float *w, float *m, float *v)

@@ -1,12 +1,15 @@
-/* Slots of a whole row on v16; kernels/ref/row.c says what each computes. The 16 lanes of the specification are
- * the lanes of a vector. In a tail, lanes past the end keep their sum. */
+/* Slots of a whole row on v16; kernels/ref/row.c says what each computes. The 16 lanes of the specification
+ * are the lanes of a vector. In a tail, lanes past the end keep their sum. */
 #ifndef TERSE_KERNELS_SIMD_ROW_H
 #define TERSE_KERNELS_SIMD_ROW_H
 
 #include "kernels/kernels.h"
 #include "kernels/simd/math.h"
 
-VEC v16 first(int c, v16 yes, v16 no) { return c == 16 ? yes : v16_select(v16m_first(c), yes, no); }
+VEC v16 first(int c, v16 yes, v16 no)
+{
+    return c == 16 ? yes : v16_select(v16m_first(c), yes, no);
+}
 
 static inline float lanes_sum(v16 lanes)
 {
@@ -39,7 +42,8 @@ static float rmsnorm(int64_t d, float eps, const float *x, const float *w, float
     return r;
 }
 
-static void rmsnorm_back(int64_t d, const float *x, const float *w, float r, const float *dy, float *dx, float *dw)
+static void rmsnorm_back(int64_t d, const float *x, const float *w, float r, const float *dy, float *dx,
+                         float *dw)
 {
     v16 sum = v16_zero(), vr = v16_all(r);
     EACH16(d, i, c, {
@@ -53,8 +57,9 @@ static void rmsnorm_back(int64_t d, const float *x, const float *w, float r, con
     });
     if (!dw) return;
     EACH16(d, i, c,
-           v16_store_n(dw + i, c,
-                       v16_fma(v16_load_n(dy + i, c), v16_mul(v16_load_n(x + i, c), vr), v16_load_n(dw + i, c))));
+           v16_store_n(
+               dw + i, c,
+               v16_fma(v16_load_n(dy + i, c), v16_mul(v16_load_n(x + i, c), vr), v16_load_n(dw + i, c))));
 }
 
 VEC void rope_at(int n, const float *cos, const float *sin, float *x, float *y)
@@ -86,8 +91,8 @@ VEC v16 softmax_at(int c, v16 scale, v16 minus_top, int round, const float *s, f
     return first(c, v16_add(sum, e), sum);
 }
 
-static float softmax_block(int64_t n, int64_t width, float scale, int round, const float *s, float *p, float *m,
-                           float *l)
+static float softmax_block(int64_t n, int64_t width, float scale, int round, const float *s, float *p,
+                           float *m, float *l)
 {
     float top = max_of(n, s) * scale;
     top = top > *m ? top : *m;

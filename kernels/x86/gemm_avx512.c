@@ -1,9 +1,11 @@
-/* Products on AVX-512: 32 registers hold 13 x 2 sums, two vectors of weights, their mask and an activation. */
+/* Products on AVX-512: 32 registers hold 13 x 2 sums, two vectors of weights, their mask and an activation.
+ */
 #include "kernels/x86/vec_avx512.h"
 #include "kernels/x86/x86.h"
 
-#define TILES(X)                                                                                                   \
-    X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 2) X(6, 2) X(7, 2) X(8, 2) X(9, 2) X(10, 2) X(11, 2) X(12, 2) X(13, 2)
+#define TILES(X)                                                                                             \
+    X(1, 2)                                                                                                  \
+    X(2, 2) X(3, 2) X(4, 2) X(5, 2) X(6, 2) X(7, 2) X(8, 2) X(9, 2) X(10, 2) X(11, 2) X(12, 2) X(13, 2)
 #define TILE_ROWS 13
 #include "kernels/simd/gemm.h"
 

@@ -42,7 +42,10 @@ VEC v16u v16_first(int n)
     static const int32_t window[32] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
     return v16u_load(window + 16 - n);
 }
-VEC v16 v16_load(const float *p) { return (v16){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+VEC v16 v16_load(const float *p)
+{
+    return (v16){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
+}
 VEC void v16_store(float *p, v16 x)
 {
     _mm256_storeu_ps(p, x.lo);
@@ -81,37 +84,91 @@ VEC void v16u_store_half_n(uint16_t *p, int n, v16u x)
 }
 
 /* ---- floats ---- */
-VEC v16 v16_zero(void) { return (v16){_mm256_setzero_ps(), _mm256_setzero_ps()}; }
-VEC v16 v16_all(float x) { return (v16){_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
-VEC v16 v16_add(v16 a, v16 b) { return V16_2(_mm256_add_ps, a, b); }
-VEC v16 v16_sub(v16 a, v16 b) { return V16_2(_mm256_sub_ps, a, b); }
-VEC v16 v16_mul(v16 a, v16 b) { return V16_2(_mm256_mul_ps, a, b); }
-VEC v16 v16_div(v16 a, v16 b) { return V16_2(_mm256_div_ps, a, b); }
-VEC v16 v16_sqrt(v16 a) { return V16_1(_mm256_sqrt_ps, a); }
-VEC v16 v16_fma(v16 a, v16 b, v16 c) { return V16_3(_mm256_fmadd_ps, a, b, c); }
+VEC v16 v16_zero(void)
+{
+    return (v16){_mm256_setzero_ps(), _mm256_setzero_ps()};
+}
+VEC v16 v16_all(float x)
+{
+    return (v16){_mm256_set1_ps(x), _mm256_set1_ps(x)};
+}
+VEC v16 v16_add(v16 a, v16 b)
+{
+    return V16_2(_mm256_add_ps, a, b);
+}
+VEC v16 v16_sub(v16 a, v16 b)
+{
+    return V16_2(_mm256_sub_ps, a, b);
+}
+VEC v16 v16_mul(v16 a, v16 b)
+{
+    return V16_2(_mm256_mul_ps, a, b);
+}
+VEC v16 v16_div(v16 a, v16 b)
+{
+    return V16_2(_mm256_div_ps, a, b);
+}
+VEC v16 v16_sqrt(v16 a)
+{
+    return V16_1(_mm256_sqrt_ps, a);
+}
+VEC v16 v16_fma(v16 a, v16 b, v16 c)
+{
+    return V16_3(_mm256_fmadd_ps, a, b, c);
+}
 VEC void v16_fma_into(v16 *c, v16 a, v16 b)
 {
     __asm__("vfmadd231ps %2, %1, %0" : "+x"(c->lo) : "x"(a.lo), "x"(b.lo));
     __asm__("vfmadd231ps %2, %1, %0" : "+x"(c->hi) : "x"(a.hi), "x"(b.hi));
 }
-VEC v16 v16_larger(v16 a, v16 b) { return V16_2(_mm256_max_ps, a, b); } /* a > b ? a : b */
-VEC v16 v16_neg(v16 a) { return V16_2(_mm256_xor_ps, a, v16_all(-0.0f)); }
+VEC v16 v16_larger(v16 a, v16 b)
+{
+    return V16_2(_mm256_max_ps, a, b);
+} /* a > b ? a : b */
+VEC v16 v16_neg(v16 a)
+{
+    return V16_2(_mm256_xor_ps, a, v16_all(-0.0f));
+}
 
 /* ---- words ---- */
-VEC v16u v16_bits(v16 a) { return (v16u){_mm256_castps_si256(a.lo), _mm256_castps_si256(a.hi)}; }
-VEC v16 v16_from_bits(v16u a) { return (v16){_mm256_castsi256_ps(a.lo), _mm256_castsi256_ps(a.hi)}; }
-VEC v16u v16u_all(uint32_t x) { return (v16u){_mm256_set1_epi32((int)x), _mm256_set1_epi32((int)x)}; }
+VEC v16u v16_bits(v16 a)
+{
+    return (v16u){_mm256_castps_si256(a.lo), _mm256_castps_si256(a.hi)};
+}
+VEC v16 v16_from_bits(v16u a)
+{
+    return (v16){_mm256_castsi256_ps(a.lo), _mm256_castsi256_ps(a.hi)};
+}
+VEC v16u v16u_all(uint32_t x)
+{
+    return (v16u){_mm256_set1_epi32((int)x), _mm256_set1_epi32((int)x)};
+}
 VEC v16u v16u_all_at(const void *p)
 {
     uint32_t x;
     memcpy(&x, p, sizeof x);
     return v16u_all(x);
 }
-VEC v16u v16u_add(v16u a, v16u b) { return V16U_2(_mm256_add_epi32, a, b); }
-VEC v16u v16u_mul(v16u a, v16u b) { return V16U_2(_mm256_mullo_epi32, a, b); }
-VEC v16u v16u_and(v16u a, v16u b) { return V16U_2(_mm256_and_si256, a, b); }
-VEC v16u v16u_or(v16u a, v16u b) { return V16U_2(_mm256_or_si256, a, b); }
-VEC v16u v16u_xor(v16u a, v16u b) { return V16U_2(_mm256_xor_si256, a, b); }
+VEC v16u v16u_add(v16u a, v16u b)
+{
+    return V16U_2(_mm256_add_epi32, a, b);
+}
+VEC v16u v16u_mul(v16u a, v16u b)
+{
+    return V16U_2(_mm256_mullo_epi32, a, b);
+}
+VEC v16u v16u_and(v16u a, v16u b)
+{
+    return V16U_2(_mm256_and_si256, a, b);
+}
+VEC v16u v16u_or(v16u a, v16u b)
+{
+    return V16U_2(_mm256_or_si256, a, b);
+}
+VEC v16u v16u_xor(v16u a, v16u b)
+{
+    return V16U_2(_mm256_xor_si256, a, b);
+}
 #define v16u_shl(a, n) ((v16u){_mm256_slli_epi32((a).lo, n), _mm256_slli_epi32((a).hi, n)})
 #define v16u_shr(a, n) ((v16u){_mm256_srli_epi32((a).lo, n), _mm256_srli_epi32((a).hi, n)})
 VEC v16u v16u_iota(void)
@@ -120,15 +177,27 @@ VEC v16u v16u_iota(void)
 }
 
 /* ---- conditions ---- */
-VEC v16m v16_less(v16 a, v16 b) { return V16_CMP(a, b, _CMP_LT_OQ); }
-VEC v16m v16_nan(v16 a) { return V16_CMP(a, a, _CMP_UNORD_Q); }
+VEC v16m v16_less(v16 a, v16 b)
+{
+    return V16_CMP(a, b, _CMP_LT_OQ);
+}
+VEC v16m v16_nan(v16 a)
+{
+    return V16_CMP(a, a, _CMP_UNORD_Q);
+}
 VEC v16m v16u_less(v16u a, v16u b) /* unsigned, by a signed comparison */
 {
     v16u top = v16u_all(0x80000000u), x = v16u_xor(a, top), y = v16u_xor(b, top);
     return v16_from_bits(V16U_2(_mm256_cmpgt_epi32, y, x));
 }
-VEC v16m v16m_first(int n) { return v16_from_bits(v16_first(n)); }
-VEC v16 v16_select(v16m m, v16 yes, v16 no) { return V16_3(_mm256_blendv_ps, no, yes, m); }
+VEC v16m v16m_first(int n)
+{
+    return v16_from_bits(v16_first(n));
+}
+VEC v16 v16_select(v16m m, v16 yes, v16 no)
+{
+    return V16_3(_mm256_blendv_ps, no, yes, m);
+}
 
 /* *c = c + a[odd] b[odd], then + a[even] b[even], of pairs of bf16. */
 VEC void v16_dot_into(v16 *c, v16u a, v16u b)
@@ -192,7 +261,8 @@ static inline void v16u_transpose(const char *src, ptrdiff_t src_step, char *dst
 static inline void transpose_4x4_halves(const char *src, ptrdiff_t src_step, char *dst, ptrdiff_t dst_step)
 {
     __m256i a[4],
-        swap = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15));
+        swap =
+            _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15));
     for (int i = 0; i < 4; i++)
         a[i] = _mm256_shuffle_epi8(_mm256_loadu_si256((const __m256i *)(src + i * src_step)), swap);
     for (int j = 0; j < 2; j++) {
