@@ -8,7 +8,8 @@ enum { BLOCK = 8192 }; /* bytes looked at together, in the first-level cache: th
 
 /* All ones in the exponent. Branch-free inside, so that the compiler makes vector loops of it. */
 #define SCANNER(type, mask)                                                                                  \
-    static bool bad_##type(const void *data, size_t n) {                                                     \
+    static bool bad_##type(const void *data, size_t n)                                                       \
+    {                                                                                                        \
         const type *x = data;                                                                                \
         type bad = 0;                                                                                        \
         for (size_t i = 0; i < n; i++) bad |= (x[i] & (mask)) == (mask);                                     \
@@ -18,7 +19,8 @@ SCANNER(uint64_t, 0x7ff0000000000000)
 SCANNER(uint32_t, 0x7f800000)
 SCANNER(uint16_t, 0x7f80)
 
-static bool bad_f16(const void *data, size_t n) {
+static bool bad_f16(const void *data, size_t n)
+{
     const uint16_t *x = data;
     uint16_t bad = 0;
     for (size_t i = 0; i < n; i++) bad |= (x[i] & 0x7c00) == 0x7c00;
@@ -27,7 +29,8 @@ static bool bad_f16(const void *data, size_t n) {
 
 typedef bool scanner(const void *data, size_t n);
 
-static int scanner_of(const struct tensor *t, scanner **scan, struct err *e) {
+static int scanner_of(const struct tensor *t, scanner **scan, struct err *e)
+{
     *scan = NULL;
     switch (t->dtype) {
     case DTYPE_F32:
@@ -58,7 +61,8 @@ static int scanner_of(const struct tensor *t, scanner **scan, struct err *e) {
     }
 }
 
-static int report(const struct tensor *t, uint64_t i, struct err *e) {
+static int report(const struct tensor *t, uint64_t i, struct err *e)
+{
     char at[160];
     uint64_t rest = i;
     size_t n = 0;
@@ -70,7 +74,8 @@ static int report(const struct tensor *t, uint64_t i, struct err *e) {
     return err_set(e, ERR_NONFINITE, "tensor %s: element [%s] is NaN or infinite", t->name, at);
 }
 
-int tensor_check_finite(const struct tensor *t, struct err *e) {
+int tensor_check_finite(const struct tensor *t, struct err *e)
+{
     _Alignas(64) unsigned char block[BLOCK];
     scanner *scan;
     int rc = scanner_of(t, &scan, e);

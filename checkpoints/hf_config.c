@@ -12,7 +12,8 @@ struct source {
     char path[FILE_PATH];
 };
 
-static int source_load(struct source *s, struct err *e) {
+static int source_load(struct source *s, struct err *e)
+{
     struct err why = {0};
     int rc = js_load(&s->root, s->path, &(struct js_limits){.bytes = 16 << 20, .values = 1 << 18}, &why);
     /* Python writes NaN and Infinity as such: to the reader of a config that is a value out of range */
@@ -23,7 +24,8 @@ static int source_load(struct source *s, struct err *e) {
                    js_type_name(js_type(s->root)));
 }
 
-static int get_u32(const struct source *s, const char *key, uint32_t *out, struct err *e) {
+static int get_u32(const struct source *s, const char *key, uint32_t *out, struct err *e)
+{
     int64_t v;
     int rc = js_need_int(s->root, s->path, key, INT64_MIN, INT64_MAX, &v, e);
     if (rc) return rc;
@@ -33,7 +35,8 @@ static int get_u32(const struct source *s, const char *key, uint32_t *out, struc
     return 0;
 }
 
-static bool given(const struct source *s, const char *key) {
+static bool given(const struct source *s, const char *key)
+{
     return js_type(js_get(s->root, key)) != JS_NULL;
 }
 
@@ -41,7 +44,8 @@ static bool given(const struct source *s, const char *key) {
  */
 
 static int read_id(const struct source *s, const struct js *v, const char *key, uint32_t vocab, int32_t *out,
-                   struct err *e) {
+                   struct err *e)
+{
     int64_t id;
     if (!js_int(v, &id))
         return err_set(e, ERR_FIELD_TYPE, "%s: %s is %s, expected a token id", s->path, key,
@@ -54,7 +58,8 @@ static int read_id(const struct source *s, const struct js *v, const char *key, 
 }
 
 /* One id or a list of them; absent or null leaves what was. */
-static int read_eos(const struct source *s, struct model_config *c, struct err *e) {
+static int read_eos(const struct source *s, struct model_config *c, struct err *e)
+{
     const char *key = "eos_token_id";
     const struct js *v = js_get(s->root, key);
     size_t n = js_type(v) == JS_ARRAY ? js_size(v) : 1;
@@ -70,7 +75,8 @@ static int read_eos(const struct source *s, struct model_config *c, struct err *
     return 0;
 }
 
-static int read_tokens(const struct source *s, struct model_config *c, struct err *e) {
+static int read_tokens(const struct source *s, struct model_config *c, struct err *e)
+{
     int rc = read_eos(s, c, e);
     if (!rc && given(s, "bos_token_id"))
         rc = read_id(s, js_get(s->root, "bos_token_id"), "bos_token_id", c->vocab, &c->bos, e);
@@ -82,12 +88,14 @@ static int read_tokens(const struct source *s, struct model_config *c, struct er
 /* ---- config.json ----------------------------------------------------------------------------------------
  */
 
-static int refuse(const struct source *s, const char *what, const char *value, struct err *e) {
+static int refuse(const struct source *s, const char *what, const char *value, struct err *e)
+{
     return err_set(e, ERR_CFG_TYPE, "%s: %s %s is not supported", s->path, what,
                    value ? value : "of this kind");
 }
 
-static int check_type(const struct source *s, struct err *e) {
+static int check_type(const struct source *s, struct err *e)
+{
     const char *type = NULL, *act = "silu";
     bool window = false;
     int rc = js_want_string(s->root, s->path, "model_type", &type, e);
@@ -107,7 +115,8 @@ static int check_type(const struct source *s, struct err *e) {
 }
 
 /* rope_theta in one of its two places, and no scaling in either. */
-static int read_rope(const struct source *s, struct model_config *c, struct err *e) {
+static int read_rope(const struct source *s, struct model_config *c, struct err *e)
+{
     static const char *const places[] = {"rope_scaling", "rope_parameters"};
     double outer = NAN, inner = NAN;
     int rc = js_want_number(s->root, s->path, "rope_theta", &outer, e);
@@ -129,7 +138,8 @@ static int read_rope(const struct source *s, struct model_config *c, struct err 
     return 0;
 }
 
-static int read_heads(const struct source *s, struct model_config *c, struct err *e) {
+static int read_heads(const struct source *s, struct model_config *c, struct err *e)
+{
     int rc = get_u32(s, "num_attention_heads", &c->heads, e);
     if (!rc) rc = get_u32(s, "num_key_value_heads", &c->kv_heads, e);
     if (!rc && given(s, "head_dim")) return get_u32(s, "head_dim", &c->head_dim, e);
@@ -140,7 +150,8 @@ static int read_heads(const struct source *s, struct model_config *c, struct err
                    s->path, c->width, c->heads);
 }
 
-static int read_config(const struct source *s, struct model_config *c, struct err *e) {
+static int read_config(const struct source *s, struct model_config *c, struct err *e)
+{
     struct err why = {0};
     model_config_init(c);
     int rc = check_type(s, e);
@@ -167,7 +178,8 @@ static int read_config(const struct source *s, struct model_config *c, struct er
 /* ---- generation_config.json -----------------------------------------------------------------------------
  */
 
-static int read_sampling(const struct source *s, struct model_config *c, struct err *e) {
+static int read_sampling(const struct source *s, struct model_config *c, struct err *e)
+{
     int64_t top_k = c->top_k;
     bool sample = true;
     int rc = js_want_number(s->root, s->path, "temperature", &c->temperature, e);
@@ -190,7 +202,8 @@ static int read_sampling(const struct source *s, struct model_config *c, struct 
     return 0;
 }
 
-static int load_generation(struct model_config *c, const char *dir, struct err *e) {
+static int load_generation(struct model_config *c, const char *dir, struct err *e)
+{
     struct source s = {0};
     int rc = file_path(s.path, e, "%s/generation_config.json", dir);
     if (rc || !file_exists(s.path)) return rc;
@@ -204,7 +217,8 @@ static int load_generation(struct model_config *c, const char *dir, struct err *
 /* ---- both -----------------------------------------------------------------------------------------------
  */
 
-int hf_config_load_file(struct model_config *c, const char *path, struct err *e) {
+int hf_config_load_file(struct model_config *c, const char *path, struct err *e)
+{
     struct source s = {0};
     int rc = file_path(s.path, e, "%s", path);
     if (!rc) rc = source_load(&s, e);
@@ -213,14 +227,16 @@ int hf_config_load_file(struct model_config *c, const char *path, struct err *e)
     return rc;
 }
 
-int hf_config_load(struct model_config *c, const char *dir, struct err *e) {
+int hf_config_load(struct model_config *c, const char *dir, struct err *e)
+{
     char path[FILE_PATH];
     int rc = file_path(path, e, "%s/config.json", dir);
     if (!rc) rc = hf_config_load_file(c, path, e);
     return rc ? rc : load_generation(c, dir, e);
 }
 
-int hf_config_check_vocab(const struct model_config *c, int64_t tokens, struct err *e) {
+int hf_config_check_vocab(const struct model_config *c, int64_t tokens, struct err *e)
+{
     if (tokens <= (int64_t)c->vocab) return 0;
     return err_set(e, ERR_CFG_VOCAB, "vocab_size is %u, but the tokenizer has ids up to %" PRId64, c->vocab,
                    tokens - 1);
@@ -229,11 +245,13 @@ int hf_config_check_vocab(const struct model_config *c, int64_t tokens, struct e
 /* ---- writing --------------------------------------------------------------------------------------------
  */
 
-static void put_id(struct js_out *w, const char *key, int32_t id) {
+static void put_id(struct js_out *w, const char *key, int32_t id)
+{
     if (id >= 0) js_put_int(w, key, id);
 }
 
-static int save_config(const struct model_config *c, enum dtype dtype, const char *path, struct err *e) {
+static int save_config(const struct model_config *c, enum dtype dtype, const char *path, struct err *e)
+{
     struct js_out w;
     js_out_init(&w, 2);
     js_object(&w, NULL);
@@ -267,7 +285,8 @@ static int save_config(const struct model_config *c, enum dtype dtype, const cha
     return js_out_save(&w, path, e);
 }
 
-static int save_generation(const struct model_config *c, const char *path, struct err *e) {
+static int save_generation(const struct model_config *c, const char *path, struct err *e)
+{
     struct js_out w;
     bool sample = c->temperature > 0;
     js_out_init(&w, 2);
@@ -289,7 +308,8 @@ static int save_generation(const struct model_config *c, const char *path, struc
     return js_out_save(&w, path, e);
 }
 
-int hf_config_save(const struct model_config *c, enum dtype dtype, const char *dir, struct err *e) {
+int hf_config_save(const struct model_config *c, enum dtype dtype, const char *dir, struct err *e)
+{
     char path[FILE_PATH];
     int rc = file_path(path, e, "%s/config.json", dir);
     if (!rc) rc = save_config(c, dtype, path, e);

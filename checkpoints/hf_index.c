@@ -8,7 +8,8 @@
 /* ---- names ----------------------------------------------------------------------------------------------
  */
 
-static bool is_plain_name(const char *s) {
+static bool is_plain_name(const char *s)
+{
     if (!*s || *s == '.' || strlen(s) > 255) return false;
     for (; *s; s++)
         if (strchr("/\\:", *s) || (unsigned char)*s < 0x20 || *s == 0x7f) return false;
@@ -16,13 +17,15 @@ static bool is_plain_name(const char *s) {
 }
 
 /* 1 when `path` is `dir` followed by a slash and more. */
-static int is_below(const char *path, const char *dir) {
+static int is_below(const char *path, const char *dir)
+{
     size_t n = strlen(dir);
     return !strncmp(path, dir, n) && path[n] == '/';
 }
 
 /* The blobs folder that belongs to a snapshot of the cache: HUB/snapshots/REVISION -> HUB/blobs. */
-static bool cache_blobs(const char *real_dir, char blobs[FILE_PATH]) {
+static bool cache_blobs(const char *real_dir, char blobs[FILE_PATH])
+{
     char hub[FILE_PATH];
     const char *slash = strrchr(real_dir, '/');
     size_t n = slash ? (size_t)(slash - real_dir) : 0, tail = strlen("/snapshots");
@@ -32,7 +35,8 @@ static bool cache_blobs(const char *real_dir, char blobs[FILE_PATH]) {
     return !file_path(blobs, NULL, "%s/blobs", hub);
 }
 
-int hf_index_resolve(const char *dir, const char *shard, char path[FILE_PATH], struct err *e) {
+int hf_index_resolve(const char *dir, const char *shard, char path[FILE_PATH], struct err *e)
+{
     char given[FILE_PATH], root[FILE_PATH], blobs[FILE_PATH];
     int rc = file_path(given, e, "%s/%s", dir, shard);
     if (rc) return rc;
@@ -48,14 +52,16 @@ int hf_index_resolve(const char *dir, const char *shard, char path[FILE_PATH], s
 /* ---- the file -------------------------------------------------------------------------------------------
  */
 
-size_t hf_index_shard(const struct hf_index *x, const char *file, size_t hint) {
+size_t hf_index_shard(const struct hf_index *x, const char *file, size_t hint)
+{
     if (hint < x->n && !strcmp(x->shards[hint], file)) return hint;
     for (size_t i = 0; i < x->n; i++)
         if (!strcmp(x->shards[i], file)) return i;
     return x->n;
 }
 
-static int read_shards(struct hf_index *x, struct err *e) {
+static int read_shards(struct hf_index *x, struct err *e)
+{
     size_t last = 0;
     for (struct js_iter it = {0}; js_next(x->map, &it);) {
         const char *file = js_string(it.value, NULL);
@@ -75,7 +81,8 @@ static int read_shards(struct hf_index *x, struct err *e) {
 }
 
 /* Older versions of transformers wrote the size as a float. */
-static int read_size(struct hf_index *x, struct err *e) {
+static int read_size(struct hf_index *x, struct err *e)
+{
     const struct js *v = js_get(js_get(x->root, "metadata"), "total_size");
     double size;
     x->total_size = UINT64_MAX;
@@ -86,7 +93,8 @@ static int read_size(struct hf_index *x, struct err *e) {
     return 0;
 }
 
-int hf_index_load(struct hf_index *x, const char *path, struct err *e) {
+int hf_index_load(struct hf_index *x, const char *path, struct err *e)
+{
     struct err why = {0};
     *x = (struct hf_index){0};
     int rc = file_path(x->path, e, "%s", path);
@@ -102,6 +110,7 @@ int hf_index_load(struct hf_index *x, const char *path, struct err *e) {
     return rc ? rc : read_size(x, e);
 }
 
-void hf_index_free(struct hf_index *x) {
+void hf_index_free(struct hf_index *x)
+{
     js_free(x->root);
 }

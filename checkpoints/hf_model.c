@@ -12,7 +12,8 @@
 /* ---- shards ---------------------------------------------------------------------------------------------
  */
 
-static int open_shard(struct hf_model *m, const char *path, struct err *e) {
+static int open_shard(struct hf_model *m, const char *path, struct err *e)
+{
     struct safetensors **f = &m->shards[m->n_shards];
     int rc = safetensors_open(f, path, e);
     if (rc) return rc;
@@ -22,12 +23,14 @@ static int open_shard(struct hf_model *m, const char *path, struct err *e) {
     return 0;
 }
 
-static int make_room(struct hf_model *m, size_t shards, struct err *e) {
+static int make_room(struct hf_model *m, size_t shards, struct err *e)
+{
     m->shards = calloc(shards, sizeof *m->shards);
     return m->shards ? 0 : err_set(e, ERR_NOMEM, "no memory for %zu shards", shards);
 }
 
-static int check_listed(const struct hf_model *m, const struct hf_index *x, struct err *e) {
+static int check_listed(const struct hf_model *m, const struct hf_index *x, struct err *e)
+{
     size_t shard = 0;
     for (struct js_iter it = {0}; js_next(x->map, &it);) {
         shard = hf_index_shard(x, js_string(it.value, NULL), shard);
@@ -38,7 +41,8 @@ static int check_listed(const struct hf_model *m, const struct hf_index *x, stru
     return 0;
 }
 
-static int open_index(struct hf_model *m, const char *dir, const struct hf_index *x, struct err *e) {
+static int open_index(struct hf_model *m, const char *dir, const struct hf_index *x, struct err *e)
+{
     char path[FILE_PATH];
     int rc = make_room(m, x->n, e);
     for (size_t i = 0; i < x->n && !rc; i++) {
@@ -50,7 +54,8 @@ static int open_index(struct hf_model *m, const char *dir, const struct hf_index
 }
 
 /* As transformers does: one file if it is there, else the index. */
-static int open_weights(struct hf_model *m, const char *dir, struct err *e) {
+static int open_weights(struct hf_model *m, const char *dir, struct err *e)
+{
     char path[FILE_PATH];
     int rc = file_path(path, e, "%s/model.safetensors", dir);
     if (rc) return rc;
@@ -77,7 +82,8 @@ static int open_weights(struct hf_model *m, const char *dir, struct err *e) {
  */
 
 /* Old files have headers of any length, so that the data may begin at an odd address. */
-static int align_tensor(struct tensor *t, void **copy, struct err *e) {
+static int align_tensor(struct tensor *t, void **copy, struct err *e)
+{
     size_t width = dtype_bits(t->dtype) / 8;
     if (width < 2 || (uintptr_t)t->data % width == 0 || t->bytes == 0) return 0;
     *copy = malloc(t->bytes);
@@ -86,7 +92,8 @@ static int align_tensor(struct tensor *t, void **copy, struct err *e) {
     return 0;
 }
 
-static int merge(struct hf_model *m, struct err *e) {
+static int merge(struct hf_model *m, struct err *e)
+{
     struct tensor *t = m->tensors = calloc(m->n + 1, sizeof *m->tensors);
     m->copies = calloc(m->n + 1, sizeof *m->copies);
     m->bound = calloc(params_slots(&m->config), sizeof *m->bound);
@@ -103,7 +110,8 @@ static int merge(struct hf_model *m, struct err *e) {
     return 0;
 }
 
-static int bind(struct hf_model *m, const char *dir, struct err *e) {
+static int bind(struct hf_model *m, const char *dir, struct err *e)
+{
     struct err why = {0};
     int rc = params_bind(&m->config, m->tensors, m->n, m->bound, &why);
     if (!rc && m->claimed != UINT64_MAX && m->claimed != m->bytes)
@@ -120,7 +128,8 @@ static int bind(struct hf_model *m, const char *dir, struct err *e) {
 /* ---- the folder -----------------------------------------------------------------------------------------
  */
 
-int hf_model_open(struct hf_model **out, const char *dir, struct err *e) {
+int hf_model_open(struct hf_model **out, const char *dir, struct err *e)
+{
     struct err why = {0};
     struct hf_model *m = calloc(1, sizeof *m);
     *out = NULL;
@@ -142,7 +151,8 @@ fail:
     return rc;
 }
 
-void hf_model_close(struct hf_model *m) {
+void hf_model_close(struct hf_model *m)
+{
     if (!m) return;
     for (void **c = m->copies; c && *c; c++) free(*c);
     for (size_t i = 0; i < m->n_shards; i++) safetensors_close(m->shards[i]);
@@ -153,7 +163,8 @@ void hf_model_close(struct hf_model *m) {
     free(m);
 }
 
-int hf_model_intact(const struct hf_model *m, struct err *e) {
+int hf_model_intact(const struct hf_model *m, struct err *e)
+{
     int rc = 0;
     for (size_t i = 0; i < m->n_shards && !rc; i++) rc = safetensors_intact(m->shards[i], e);
     return rc;
@@ -162,14 +173,16 @@ int hf_model_intact(const struct hf_model *m, struct err *e) {
 /* ---- digest ---------------------------------------------------------------------------------------------
  */
 
-static void digest_config(struct sha256 *s, const struct model_config *c) {
+static void digest_config(struct sha256 *s, const struct model_config *c)
+{
     char text[512];
     int n = snprintf(text, sizeof text, "qwen2 %u %u %u %u %u %u %u %.17g %.17g %d\n", c->layers, c->width,
                      c->heads, c->kv_heads, c->head_dim, c->ff, c->vocab, c->rope_theta, c->rms_eps, c->tied);
     sha256_update(s, text, (size_t)n);
 }
 
-static void digest_tensor(struct sha256 *s, const struct tensor *t, bool whole) {
+static void digest_tensor(struct sha256 *s, const struct tensor *t, bool whole)
+{
     enum { PIECES = 16, PIECE = 4096 };
     char text[512];
     int n = snprintf(text, sizeof text, "%s %s %" PRIu64 " %" PRIu64 "\n", t->name, dtype_name(t->dtype),
@@ -183,7 +196,8 @@ static void digest_tensor(struct sha256 *s, const struct tensor *t, bool whole) 
         sha256_update(s, (const char *)t->data + i * ((t->bytes - PIECE) / (PIECES - 1)), PIECE);
 }
 
-int hf_model_digest(const struct hf_model *m, char hex[SHA256_HEX], struct err *e) {
+int hf_model_digest(const struct hf_model *m, char hex[SHA256_HEX], struct err *e)
+{
     struct sha256 s;
     uint64_t bytes = 0;
     int rc = sha256_init(&s, e);

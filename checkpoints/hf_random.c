@@ -22,7 +22,8 @@ struct random_model {
     void *dst;
 };
 
-static void make_unit(void *ctx, int64_t unit, unsigned thread) {
+static void make_unit(void *ctx, int64_t unit, unsigned thread)
+{
     (void)thread;
     const struct random_model *r = ctx;
     size_t at = (size_t)unit * UNIT, n = r->count - at < UNIT ? r->count - at : UNIT;
@@ -37,7 +38,8 @@ static void make_unit(void *ctx, int64_t unit, unsigned thread) {
     memcpy((char *)r->dst + at * 2, half, n * 2);
 }
 
-static int fill(void *ctx, size_t i, uint64_t offset, void *dst, size_t n, struct err *e) {
+static int fill(void *ctx, size_t i, uint64_t offset, void *dst, size_t n, struct err *e)
+{
     struct random_model *r = ctx;
     unsigned width = dtype_bits(r->dtype) / 8;
     (void)e;
@@ -50,7 +52,8 @@ static int fill(void *ctx, size_t i, uint64_t offset, void *dst, size_t n, struc
 }
 
 int hf_random_save(const char *dir, const struct model_config *c, enum dtype dtype, uint64_t seed,
-                   uint64_t shard_bytes, struct pool *pool, struct progress *progress, struct err *e) {
+                   uint64_t shard_bytes, struct pool *pool, struct progress *progress, struct err *e)
+{
     struct tensor *t;
     size_t n;
     if (dtype != DTYPE_F32 && dtype != DTYPE_BF16)

@@ -12,7 +12,8 @@
 static const char *const meta[] = {"format", "pt", NULL}; /* transformers refuses files without it */
 
 int hf_tensor_list(struct tensor **out, size_t *n, const struct model_config *c, enum dtype dtype,
-                   struct err *e) {
+                   struct err *e)
+{
     enum { NAME = 96 };
     uint32_t slots = params_slots(c), layer;
     struct tensor *t = calloc(slots, sizeof *t + NAME);
@@ -49,7 +50,8 @@ struct job {
 };
 
 /* Where the shard that begins at `begin` ends: full, but never empty. */
-static size_t shard_end(const struct job *j, size_t begin) {
+static size_t shard_end(const struct job *j, size_t begin)
+{
     uint64_t bytes = 0;
     size_t end = begin;
     while (end < j->n && (end == begin || j->t[end].bytes <= j->o.shard_bytes - bytes)) {
@@ -59,21 +61,25 @@ static size_t shard_end(const struct job *j, size_t begin) {
     return end;
 }
 
-static void count_shards(struct job *j) {
+static void count_shards(struct job *j)
+{
     for (size_t at = 0; at < j->n; at = shard_end(j, at)) j->shards++;
 }
 
-static int shard_path(const struct job *j, size_t shard, char path[FILE_PATH], struct err *e) {
+static int shard_path(const struct job *j, size_t shard, char path[FILE_PATH], struct err *e)
+{
     if (j->shards < 2) return file_path(path, e, "%s/model.safetensors", j->dir);
     return file_path(path, e, "%s/model-%05zu-of-%05zu.safetensors", j->dir, shard + 1, j->shards);
 }
 
-static int fill_shard(void *ctx, size_t i, uint64_t offset, void *dst, size_t n, struct err *e) {
+static int fill_shard(void *ctx, size_t i, uint64_t offset, void *dst, size_t n, struct err *e)
+{
     struct job *j = ctx;
     return j->o.fill(j->o.ctx, j->begin + i, offset, dst, n, e);
 }
 
-static int save_shards(struct job *j, struct err *e) {
+static int save_shards(struct job *j, struct err *e)
+{
     char path[FILE_PATH];
     int rc = 0;
     for (size_t s = 0; s < j->shards && !rc; s++, j->begin = j->end) {
@@ -86,7 +92,8 @@ static int save_shards(struct job *j, struct err *e) {
     return rc;
 }
 
-static int save_index(const struct job *j, const char *path, struct err *e) {
+static int save_index(const struct job *j, const char *path, struct err *e)
+{
     char name[FILE_PATH];
     uint64_t total = 0;
     struct js_out w;
@@ -112,12 +119,14 @@ static int save_index(const struct job *j, const char *path, struct err *e) {
 }
 
 /* What an earlier model of the other layout left would be read instead of, or in vain beside, this one. */
-static int remove_file(const char *path, struct err *e) {
+static int remove_file(const char *path, struct err *e)
+{
     if (unlink(path) == 0 || errno == ENOENT) return 0;
     return err_errno(e, errno, "cannot remove %s", path);
 }
 
-static int save_weights(struct job *j, struct err *e) {
+static int save_weights(struct job *j, struct err *e)
+{
     char single[FILE_PATH], index[FILE_PATH];
     int rc = file_path(single, e, "%s/model.safetensors", j->dir);
     if (!rc) rc = file_path(index, e, "%s/model.safetensors.index.json", j->dir);
@@ -129,7 +138,8 @@ static int save_weights(struct job *j, struct err *e) {
 }
 
 int hf_save_model(const char *dir, const struct model_config *c, const struct tensor *t, size_t n,
-                  const struct hf_save_options *o, struct err *e) {
+                  const struct hf_save_options *o, struct err *e)
+{
     struct job j = {.dir = dir, .t = t, .n = n, .o = o ? *o : (struct hf_save_options){0}};
     enum dtype dtype = DTYPE_F32;
     uint64_t bytes = 0;

@@ -32,13 +32,15 @@ static struct guard {
 static struct sigaction before; /* what SIGBUS did without us */
 static uintptr_t page_size;
 
-static struct guard *guard_of(uintptr_t at) {
+static struct guard *guard_of(uintptr_t at)
+{
     for (int i = 0; i < MAP_MAX_FILES; i++)
         if (at >= atomic_load(&guards[i].begin) && at < atomic_load(&guards[i].end)) return &guards[i];
     return NULL;
 }
 
-static void on_sigbus(int sig, siginfo_t *info, void *context) {
+static void on_sigbus(int sig, siginfo_t *info, void *context)
+{
     (void)context;
     int saved = errno;
     uintptr_t at = (uintptr_t)info->si_addr;
@@ -55,7 +57,8 @@ static void on_sigbus(int sig, siginfo_t *info, void *context) {
 }
 
 /* With every map, not once: others install handlers too. */
-static void install(void) {
+static void install(void)
+{
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     struct sigaction now, ours = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     sigemptyset(&ours.sa_mask);
@@ -69,20 +72,23 @@ static void install(void) {
     pthread_mutex_unlock(&lock);
 }
 
-static int guard_take(void) {
+static int guard_take(void)
+{
     install();
     for (int i = 0; i < MAP_MAX_FILES; i++)
         if (!atomic_exchange(&guards[i].used, true)) return i;
     return -1;
 }
 
-static void guard_set(int i, uintptr_t begin, uintptr_t end) {
+static void guard_set(int i, uintptr_t begin, uintptr_t end)
+{
     atomic_store(&guards[i].hit, false);
     atomic_store(&guards[i].begin, begin);
     atomic_store(&guards[i].end, end);
 }
 
-static void guard_release(int i) {
+static void guard_release(int i)
+{
     if (i < 0) return;
     atomic_store(&guards[i].end, 0);
     atomic_store(&guards[i].begin, 0);
@@ -92,7 +98,8 @@ static void guard_release(int i) {
 /* ---- maps
  * --------------------------------------------------------------------------------------------------- */
 
-static int map_file(struct map *m, struct err *e) {
+static int map_file(struct map *m, struct err *e)
+{
     struct stat st;
     int rc = file_open(m->path, &m->fd, &m->size, e);
     if (rc) return rc;
@@ -109,7 +116,8 @@ static int map_file(struct map *m, struct err *e) {
     return 0;
 }
 
-int map_open(struct map **out, const char *path, struct err *e) {
+int map_open(struct map **out, const char *path, struct err *e)
+{
     size_t n = strlen(path) + 1;
     struct map *m = calloc(1, sizeof *m + n);
     *out = NULL;
@@ -124,7 +132,8 @@ int map_open(struct map **out, const char *path, struct err *e) {
     return rc;
 }
 
-void map_close(struct map *m) {
+void map_close(struct map *m)
+{
     if (!m) return;
     guard_release(m->guard);
     if (m->data) munmap(m->data, m->size);
@@ -132,19 +141,23 @@ void map_close(struct map *m) {
     free(m);
 }
 
-const char *map_data(const struct map *m) {
+const char *map_data(const struct map *m)
+{
     return m->data;
 }
 
-uint64_t map_size(const struct map *m) {
+uint64_t map_size(const struct map *m)
+{
     return m->size;
 }
 
-void map_prefetch(const struct map *m) {
+void map_prefetch(const struct map *m)
+{
     if (m->data) madvise(m->data, m->size, MADV_WILLNEED);
 }
 
-int map_intact(const struct map *m, struct err *e) {
+int map_intact(const struct map *m, struct err *e)
+{
     struct stat st;
     if (fstat(m->fd, &st) != 0) return err_errno(e, errno, "cannot stat %s", m->path);
     if ((uint64_t)st.st_size != m->size)

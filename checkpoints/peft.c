@@ -29,11 +29,13 @@ enum { META_VERSION, META_GATE, META_BASE, META_TOKENIZER, META_CONFIG, META_DAT
 static const char *const meta_keys[META_COUNT] = {"terse.version",   "terse.gate",   "terse.base",
                                                   "terse.tokenizer", "terse.config", "terse.data"};
 
-static void digest_text(struct sha256 *s, const char *text) {
+static void digest_text(struct sha256 *s, const char *text)
+{
     sha256_update(s, text, strlen(text) + 1);
 }
 
-static void digest_tensor(struct sha256 *s, const struct tensor *t) {
+static void digest_tensor(struct sha256 *s, const struct tensor *t)
+{
     digest_text(s, t->name);
     digest_text(s, dtype_name(t->dtype));
     for (int d = 0; d < t->rank && d < 8; d++) {
@@ -46,7 +48,8 @@ static void digest_tensor(struct sha256 *s, const struct tensor *t) {
 
 /* Of the config, what changes the numbers: weights beside another config's alpha are caught. */
 static int digest_config(const struct adapter_config *c, const struct peft_info *info, char hex[SHA256_HEX],
-                         struct err *e) {
+                         struct err *e)
+{
     char text[128];
     struct sha256 s;
     int r = sha256_init(&s, e);
@@ -64,7 +67,8 @@ static int digest_config(const struct adapter_config *c, const struct peft_info 
 
 /* `found` is in the order of its slots, so that the digest does not depend on the file's order. */
 static int digest_data(const struct tensor *const *found, size_t slots, const char *const meta[META_COUNT],
-                       char hex[SHA256_HEX], struct err *e) {
+                       char hex[SHA256_HEX], struct err *e)
+{
     struct sha256 s;
     int r = sha256_init(&s, e);
     if (r) return r;
@@ -75,7 +79,8 @@ static int digest_data(const struct tensor *const *found, size_t slots, const ch
     return 0;
 }
 
-static size_t slot_count(const struct model_config *m) {
+static size_t slot_count(const struct model_config *m)
+{
     return (size_t)m->layers * LORA_TARGETS * 2;
 }
 
@@ -84,7 +89,8 @@ static size_t slot_count(const struct model_config *m) {
 
 /* All of them or none; *version then says which. */
 static int meta_read(const char *meta[META_COUNT], const struct safetensors *f, const char *path,
-                     struct err *e) {
+                     struct err *e)
+{
     int there = 0, missing = 0;
     for (int i = 0; i < META_COUNT; i++) {
         meta[i] = safetensors_meta(f, meta_keys[i]);
@@ -100,7 +106,8 @@ static int meta_read(const char *meta[META_COUNT], const struct safetensors *f, 
 }
 
 static int gate_read(enum lora_gate *gate, const char *name, uint32_t n_invocation, const char *path,
-                     struct err *e) {
+                     struct err *e)
+{
     *gate = n_invocation ? GATE_ASSISTANT : GATE_ALL;
     if (!name) return 0;
     for (int g = GATE_ASSISTANT; g <= GATE_ALL; g++)
@@ -113,13 +120,15 @@ static int gate_read(enum lora_gate *gate, const char *name, uint32_t n_invocati
 }
 
 static int expect_check(const char *what, const char *theirs, const char *ours, int code, const char *path,
-                        struct err *e) {
+                        struct err *e)
+{
     if (!theirs || !theirs[0] || !ours || !strcmp(theirs, ours)) return 0;
     return err_set(e, code, "%s was made for %s %.16s, this one is %.16s", path, what, theirs, ours);
 }
 
 static int hash_check(const char *hex, const char *expected, const char *what, const char *path,
-                      struct err *e) {
+                      struct err *e)
+{
     if (!strcmp(hex, expected)) return 0;
     return err_set(e, ERR_HASH, "%s: the SHA-256 of %s is %.16s..., the metadata says %.16s...", path, what,
                    hex, expected);
@@ -128,7 +137,8 @@ static int hash_check(const char *hex, const char *expected, const char *what, c
 /* Digests, version, gate and the base it belongs to. */
 static int meta_check(struct adapter_config *c, struct peft_info *info, const struct safetensors *f,
                       const char *path, const struct tensor *const *found, size_t slots,
-                      const struct peft_expect *x, struct err *e) {
+                      const struct peft_expect *x, struct err *e)
+{
     const char *meta[META_COUNT];
     char hex[SHA256_HEX];
     int r = meta_read(meta, f, path, e);
@@ -146,7 +156,8 @@ static int meta_check(struct adapter_config *c, struct peft_info *info, const st
     return 0;
 }
 
-static float element(const struct tensor *t, uint64_t i) {
+static float element(const struct tensor *t, uint64_t i)
+{
     uint16_t half;
     float x;
     if (t->dtype == DTYPE_F32) {
@@ -157,14 +168,16 @@ static float element(const struct tensor *t, uint64_t i) {
     return t->dtype == DTYPE_BF16 ? bf16_to_f32(half) : f16_to_f32(half);
 }
 
-static int weight_check(float x, const char *name, uint64_t i, struct err *e) {
+static int weight_check(float x, const char *name, uint64_t i, struct err *e)
+{
     if (fabsf(x) <= NORM_MAX) return 0;
     return err_set(e, isfinite(x) ? ERR_AD_NORM : ERR_NONFINITE,
                    "tensor %s holds %g at index %llu, expected at most %g", name, (double)x,
                    (unsigned long long)i, (double)NORM_MAX);
 }
 
-static int tensor_copy(float *w, const struct tensor *t, bool *zero, struct err *e) {
+static int tensor_copy(float *w, const struct tensor *t, bool *zero, struct err *e)
+{
     uint64_t n = t->shape[0] * t->shape[1];
     for (uint64_t i = 0; i < n; i++) {
         w[i] = element(t, i);
@@ -176,7 +189,8 @@ static int tensor_copy(float *w, const struct tensor *t, bool *zero, struct err 
 }
 
 /* Fills the flat buffer; *cold when no B has a number in it. */
-static int weights_copy(struct adapter *a, const struct tensor *const *found, bool *cold, struct err *e) {
+static int weights_copy(struct adapter *a, const struct tensor *const *found, bool *cold, struct err *e)
+{
     bool zero[2] = {true, true};
     size_t i = 0;
     float *w = a->weights;
@@ -192,7 +206,8 @@ static int weights_copy(struct adapter *a, const struct tensor *const *found, bo
 
 /* The file's tensors in the order of their slots; *found is the caller's to free. */
 static int tensors_find(const struct tensor ***found, const struct safetensors *f,
-                        const struct model_config *m, const struct adapter_config *c, struct err *e) {
+                        const struct model_config *m, const struct adapter_config *c, struct err *e)
+{
     size_t n = safetensors_count(f);
     const struct tensor **all = malloc((n + 1) * sizeof *all);
     *found = calloc(slot_count(m), sizeof **found);
@@ -208,7 +223,8 @@ static int tensors_find(const struct tensor ***found, const struct safetensors *
 
 static int weights_load(struct adapter **out, struct peft_info *info, bool *cold, const char *path,
                         const struct model_config *m, struct adapter_config *c, const struct peft_expect *x,
-                        struct err *e) {
+                        struct err *e)
+{
     struct safetensors *f = NULL;
     const struct tensor **found = NULL;
     int r = safetensors_open(&f, path, e);
@@ -226,7 +242,8 @@ static int weights_load(struct adapter **out, struct peft_info *info, bool *cold
 }
 
 static int invocation_check(const struct peft_info *info, const struct model_config *m, const char *path,
-                            struct err *e) {
+                            struct err *e)
+{
     for (uint32_t i = 0; i < info->n_invocation; i++)
         if ((uint32_t)info->invocation[i] >= m->vocab)
             return err_set(e, ERR_TOKEN_RANGE, "%s: alora_invocation_tokens[%u] is %d, the vocabulary has %u",
@@ -235,7 +252,8 @@ static int invocation_check(const struct peft_info *info, const struct model_con
 }
 
 int peft_load(struct adapter **out, struct peft_info *info, bool *cold, const char *dir,
-              const struct model_config *m, const struct peft_expect *x, struct err *e) {
+              const struct model_config *m, const struct peft_expect *x, struct err *e)
+{
     static const struct peft_expect anything = {0};
     struct adapter_config c;
     char path[FILE_PATH];
@@ -264,14 +282,16 @@ struct image {
     uint16_t *half;
 };
 
-static void image_free(struct image *im) {
+static void image_free(struct image *im)
+{
     free(im->found);
     free(im->tensor);
     free(im->name);
     free(im->half);
 }
 
-static int image_alloc(struct image *im, const struct adapter *a, enum dtype dtype, struct err *e) {
+static int image_alloc(struct image *im, const struct adapter *a, enum dtype dtype, struct err *e)
+{
     size_t slots = slot_count(&a->model);
     *im = (struct image){.slots = slots};
     im->found = calloc(slots, sizeof *im->found);
@@ -282,8 +302,8 @@ static int image_alloc(struct image *im, const struct adapter *a, enum dtype dty
     return err_set(e, ERR_NOMEM, "no memory to save an adapter of %llu floats", (unsigned long long)a->count);
 }
 
-static int tensor_make(struct image *im, const struct adapter *a, struct peft_slot s, size_t i,
-                       struct err *e) {
+static int tensor_make(struct image *im, const struct adapter *a, struct peft_slot s, size_t i, struct err *e)
+{
     struct tensor *t = &im->tensor[im->n];
     uint64_t in, out,
         at = s.is_b ? adapter_offset_b(a, s.layer, s.target) : adapter_offset_a(a, s.layer, s.target);
@@ -306,7 +326,8 @@ static int tensor_make(struct image *im, const struct adapter *a, struct peft_sl
     return 0;
 }
 
-static int image_make(struct image *im, const struct adapter *a, enum dtype dtype, struct err *e) {
+static int image_make(struct image *im, const struct adapter *a, enum dtype dtype, struct err *e)
+{
     int r = image_alloc(im, a, dtype, e);
     for (size_t i = 0; !r && i < im->slots; i++) {
         struct peft_slot s = peft_slot_at(i);
@@ -316,7 +337,8 @@ static int image_make(struct image *im, const struct adapter *a, enum dtype dtyp
 }
 
 static int weights_save(const char *path, const struct image *im, const struct adapter *a,
-                        const struct peft_info *info, struct err *e) {
+                        const struct peft_info *info, struct err *e)
+{
     char config[SHA256_HEX], data[SHA256_HEX];
     const char *const value[META_COUNT] = {
         VERSION, gate_names[a->cfg.gate], info->base, info->tokenizer, config, data};
@@ -329,7 +351,8 @@ static int weights_save(const char *path, const struct image *im, const struct a
 }
 
 /* One file of the temporary folder takes its place. */
-static int move_in(const char *temp, const char *dir, const char *file, struct err *e) {
+static int move_in(const char *temp, const char *dir, const char *file, struct err *e)
+{
     char from[FILE_PATH], to[FILE_PATH];
     int r = file_path(from, e, "%s/%s", temp, file);
     if (!r) r = file_path(to, e, "%s/%s", dir, file);
@@ -338,7 +361,8 @@ static int move_in(const char *temp, const char *dir, const char *file, struct e
 }
 
 /* Both files are complete in `temp`: show them under their name. */
-static int publish(const char *temp, const char *dir, struct err *e) {
+static int publish(const char *temp, const char *dir, struct err *e)
+{
     if (rename(temp, dir) == 0) return file_sync_parent(dir, e);
     if (errno != ENOTEMPTY && errno != EEXIST)
         return err_errno(e, errno, "cannot rename %s to %s", temp, dir);
@@ -348,7 +372,8 @@ static int publish(const char *temp, const char *dir, struct err *e) {
 }
 
 static int save_check(const char *dir, const struct adapter *a, const struct peft_info *info,
-                      const struct peft_save_options *o, struct err *e) {
+                      const struct peft_save_options *o, struct err *e)
+{
     static const char *const files[] = {WEIGHTS_FILE, CONFIG_FILE};
     char path[FILE_PATH];
     if (o->dtype != DTYPE_F32 && o->dtype != DTYPE_BF16)
@@ -364,7 +389,8 @@ static int save_check(const char *dir, const struct adapter *a, const struct pef
 }
 
 int peft_save(const char *dir, const struct adapter *a, const struct peft_info *info,
-              const struct peft_save_options *o, struct err *e) {
+              const struct peft_save_options *o, struct err *e)
+{
     char temp[FILE_PATH], weights[FILE_PATH], config[FILE_PATH];
     struct image im = {0};
     int len = (int)strlen(dir);

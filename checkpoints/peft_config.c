@@ -22,13 +22,15 @@ static const char *const known_keys[] = {
     "loftq_config",   "ensure_weight_tying",
 };
 
-static bool is_known(const char *key) {
+static bool is_known(const char *key)
+{
     for (size_t i = 0; i < sizeof known_keys / sizeof *known_keys; i++)
         if (!strcmp(key, known_keys[i])) return true;
     return false;
 }
 
-static bool is_off(const struct js *v) {
+static bool is_off(const struct js *v)
+{
     double x;
     switch (js_type(v)) {
     case JS_NULL:
@@ -44,7 +46,8 @@ static bool is_off(const struct js *v) {
     }
 }
 
-static int others_check(const struct js *o, const char *path, struct err *e) {
+static int others_check(const struct js *o, const char *path, struct err *e)
+{
     for (struct js_iter it = {0}; js_next(o, &it);)
         if (!is_known(it.key) && !is_off(it.value))
             return err_set(e, ERR_AD_UNSUPPORTED,
@@ -53,7 +56,8 @@ static int others_check(const struct js *o, const char *path, struct err *e) {
     return 0;
 }
 
-static int bias_check(const struct js *o, const char *path, struct err *e) {
+static int bias_check(const struct js *o, const char *path, struct err *e)
+{
     const struct js *bias = js_get(o, "bias");
     if (js_type(bias) == JS_NULL || js_is(bias, "none")) return 0;
     return err_set(e, ERR_AD_UNSUPPORTED, "%s: bias is not \"none\"; terse adapts no biases", path);
@@ -61,7 +65,8 @@ static int bias_check(const struct js *o, const char *path, struct err *e) {
 
 /* PiSSA, OLoRA, CorDA, LoftQ ... rewrite the base's weights when they start: such an A and B fit no plain
  * base. */
-static int init_check(const struct js *o, const char *path, struct err *e) {
+static int init_check(const struct js *o, const char *path, struct err *e)
+{
     const struct js *init = js_get(o, "init_lora_weights");
     if (js_type(init) == JS_NULL || js_type(init) == JS_BOOL) return 0;
     if (js_is(init, "gaussian") || js_is(init, "eva") || js_is(init, "orthogonal")) return 0;
@@ -73,7 +78,8 @@ static int init_check(const struct js *o, const char *path, struct err *e) {
 
 /* {} alone is supported; anything else is told apart for the message: malformed, or well-formed but not ours.
  */
-static int pattern_check(const struct js *o, const char *key, const char *path, struct err *e) {
+static int pattern_check(const struct js *o, const char *key, const char *path, struct err *e)
+{
     const struct js *v = js_get(o, key);
     if (js_type(v) == JS_NULL) return 0;
     if (js_type(v) != JS_OBJECT)
@@ -89,7 +95,8 @@ static int pattern_check(const struct js *o, const char *key, const char *path, 
                    "%s: %s is not empty; terse gives every module one rank and one alpha", path, key);
 }
 
-static int rank_read(struct adapter_config *c, const struct js *o, const char *path, struct err *e) {
+static int rank_read(struct adapter_config *c, const struct js *o, const char *path, struct err *e)
+{
     const struct js *v = js_get(o, "r");
     int64_t r = PEFT_DEFAULT_RANK;
     if (v && (!js_int(v, &r) || r < 1 || r > LORA_MAX_RANK))
@@ -98,7 +105,8 @@ static int rank_read(struct adapter_config *c, const struct js *o, const char *p
     return 0;
 }
 
-static int alpha_read(struct adapter_config *c, const struct js *o, const char *path, struct err *e) {
+static int alpha_read(struct adapter_config *c, const struct js *o, const char *path, struct err *e)
+{
     const struct js *v = js_get(o, "lora_alpha");
     c->alpha = PEFT_DEFAULT_RANK;
     if (v && (!js_number(v, &c->alpha) || !isfinite(c->alpha) || !(c->alpha > 0)))
@@ -106,14 +114,16 @@ static int alpha_read(struct adapter_config *c, const struct js *o, const char *
     return 0;
 }
 
-static int dropout_read(struct adapter_config *c, const struct js *o, const char *path, struct err *e) {
+static int dropout_read(struct adapter_config *c, const struct js *o, const char *path, struct err *e)
+{
     c->dropout = 0;
     int r = js_want_number(o, path, "lora_dropout", &c->dropout, e);
     if (r || (c->dropout >= 0 && c->dropout < 1)) return r;
     return err_set(e, ERR_FIELD_RANGE, "%s: lora_dropout is %g, expected 0 to below 1", path, c->dropout);
 }
 
-static int target_read(uint32_t *targets, const struct js *v, const char *path, struct err *e) {
+static int target_read(uint32_t *targets, const struct js *v, const char *path, struct err *e)
+{
     const char *name = js_string(v, NULL);
     for (int t = 0; name && t < LORA_TARGETS; t++) {
         if (strcmp(name, params[lora_param[t]].target)) continue;
@@ -130,7 +140,8 @@ static int target_read(uint32_t *targets, const struct js *v, const char *path, 
 
 /* A list of names. A lone string would be a regular expression to PEFT and is never run; "all-linear" is the
  * one that is no expression. */
-static int targets_read(struct adapter_config *c, const struct js *o, const char *path, struct err *e) {
+static int targets_read(struct adapter_config *c, const struct js *o, const char *path, struct err *e)
+{
     const struct js *v = js_get(o, "target_modules");
     c->targets = js_is(v, "all-linear") ? LORA_ALL : 0;
     if (c->targets) return 0;
@@ -144,7 +155,8 @@ static int targets_read(struct adapter_config *c, const struct js *o, const char
     return 0;
 }
 
-static int invocation_read(struct peft_info *info, const struct js *o, const char *path, struct err *e) {
+static int invocation_read(struct peft_info *info, const struct js *o, const char *path, struct err *e)
+{
     const struct js *v = NULL;
     int r = js_want(o, path, "alora_invocation_tokens", JS_ARRAY, &v, e);
     if (r || !v) return r;
@@ -161,7 +173,8 @@ static int invocation_read(struct peft_info *info, const struct js *o, const cha
     return 0;
 }
 
-static int base_read(struct peft_info *info, const struct js *o, const char *path, struct err *e) {
+static int base_read(struct peft_info *info, const struct js *o, const char *path, struct err *e)
+{
     const char *name = "";
     int r = js_want_string(o, path, "base_model_name_or_path", &name, e);
     if (r) return r;
@@ -173,7 +186,8 @@ static int base_read(struct peft_info *info, const struct js *o, const char *pat
 }
 
 static int config_read(struct adapter_config *c, struct peft_info *info, const struct js *o, const char *path,
-                       struct err *e) {
+                       struct err *e)
+{
     if (js_type(o) != JS_OBJECT || !js_is(js_get(o, "peft_type"), "LORA"))
         return err_set(e, ERR_AD_TYPE, "%s: peft_type is not \"LORA\"", path);
     *c = (struct adapter_config){.gate = GATE_ALL};
@@ -192,7 +206,8 @@ static int config_read(struct adapter_config *c, struct peft_info *info, const s
     return r;
 }
 
-int peft_config_load(struct adapter_config *c, struct peft_info *info, const char *path, struct err *e) {
+int peft_config_load(struct adapter_config *c, struct peft_info *info, const char *path, struct err *e)
+{
     const struct js_limits limits = {.bytes = CONFIG_MAX_BYTES, .values = CONFIG_MAX_VALUES, .depth = 8};
     struct js *root = NULL;
     int r = js_load(&root, path, &limits, e);
@@ -201,27 +216,31 @@ int peft_config_load(struct adapter_config *c, struct peft_info *info, const cha
     return r;
 }
 
-static void put_targets(struct js_out *w, uint32_t targets) {
+static void put_targets(struct js_out *w, uint32_t targets)
+{
     js_array(w, "target_modules");
     for (int t = 0; t < LORA_TARGETS; t++)
         if (targets >> t & 1) js_put_string(w, NULL, params[lora_param[t]].target);
     js_close(w);
 }
 
-static void put_invocation(struct js_out *w, const struct peft_info *info) {
+static void put_invocation(struct js_out *w, const struct peft_info *info)
+{
     if (!info->n_invocation) return;
     js_array(w, "alora_invocation_tokens");
     for (uint32_t i = 0; i < info->n_invocation; i++) js_put_int(w, NULL, info->invocation[i]);
     js_close(w);
 }
 
-static void put_empty(struct js_out *w, const char *key) {
+static void put_empty(struct js_out *w, const char *key)
+{
     js_object(w, key);
     js_close(w);
 }
 
 /* PEFT declares lora_alpha an int and copes with a float. */
-static void put_alpha(struct js_out *w, double alpha) {
+static void put_alpha(struct js_out *w, double alpha)
+{
     if (alpha == floor(alpha) && alpha < 1e15)
         js_put_int(w, "lora_alpha", (int64_t)alpha);
     else
@@ -229,7 +248,8 @@ static void put_alpha(struct js_out *w, double alpha) {
 }
 
 int peft_config_save(const char *path, const struct adapter_config *c, const struct peft_info *info,
-                     struct err *e) {
+                     struct err *e)
+{
     struct js_out w;
     js_out_init(&w, 2);
     js_object(&w, NULL);

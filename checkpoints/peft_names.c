@@ -7,7 +7,8 @@
 #define PREFIX "base_model.model."
 
 /* Steps over `word` if *s starts with it. */
-static int skip(const char **s, const char *word) {
+static int skip(const char **s, const char *word)
+{
     size_t n = strlen(word);
     if (strncmp(*s, word, n)) return 0;
     *s += n;
@@ -15,7 +16,8 @@ static int skip(const char **s, const char *word) {
 }
 
 /* A layer's number as PEFT writes it: no sign, no leading zero, no exponent. */
-static int parse_layer(const char **s, uint32_t layers, uint32_t *layer) {
+static int parse_layer(const char **s, uint32_t layers, uint32_t *layer)
+{
     uint32_t n = 0;
     const char *p = *s;
     if (p[0] == '0' && p[1] >= '0' && p[1] <= '9') return 0;
@@ -27,13 +29,15 @@ static int parse_layer(const char **s, uint32_t layers, uint32_t *layer) {
 }
 
 /* The part of a weight's name between "layers.N." and ".weight", such as "self_attn.q_proj". */
-static int module_name(enum lora_target t, const char **text) {
+static int module_name(enum lora_target t, const char **text)
+{
     const char *hf = strstr(params[lora_param[t]].hf, "%u.") + 3;
     *text = hf;
     return (int)(strlen(hf) - strlen(".weight"));
 }
 
-int peft_name_parse(struct peft_slot *s, const char *name, uint32_t layers) {
+int peft_name_parse(struct peft_slot *s, const char *name, uint32_t layers)
+{
     skip(&name, PREFIX);
     if (!skip(&name, "model.layers.") || !parse_layer(&name, layers, &s->layer) || !skip(&name, "."))
         return 0;
@@ -51,18 +55,21 @@ int peft_name_parse(struct peft_slot *s, const char *name, uint32_t layers) {
     return 0;
 }
 
-void peft_name_write(char name[PEFT_NAME], struct peft_slot s) {
+void peft_name_write(char name[PEFT_NAME], struct peft_slot s)
+{
     const char *module;
     int n = module_name(s.target, &module);
     snprintf(name, PEFT_NAME, PREFIX "model.layers.%u.%.*s.lora_%c.weight", s.layer, n, module,
              s.is_b ? 'B' : 'A');
 }
 
-static size_t slot_index(struct peft_slot s) {
+static size_t slot_index(struct peft_slot s)
+{
     return ((size_t)s.layer * LORA_TARGETS + s.target) * 2 + (size_t)s.is_b;
 }
 
-struct peft_slot peft_slot_at(size_t i) {
+struct peft_slot peft_slot_at(size_t i)
+{
     return (struct peft_slot){(uint32_t)(i / 2 / LORA_TARGETS), (enum lora_target)(i / 2 % LORA_TARGETS),
                               (int)(i % 2)};
 }
@@ -70,7 +77,8 @@ struct peft_slot peft_slot_at(size_t i) {
 /* A tensor of the embedding or the head, which a terse adapter has not: with another vocabulary it is not
  * even this model's. */
 static int head_check(const struct tensor *const *tensors, size_t n, const struct model_config *m,
-                      struct err *e) {
+                      struct err *e)
+{
     const struct tensor *head = NULL;
     for (size_t i = 0; i < n; i++) {
         const struct tensor *t = tensors[i];
@@ -92,7 +100,8 @@ static int head_check(const struct tensor *const *tensors, size_t n, const struc
 /* Sorts the tensors into `found`. A name that leaves the folder is refused before anything else looks at it.
  */
 static int names_sort(const struct tensor **found, const struct tensor *const *tensors, size_t n,
-                      const struct model_config *m, const struct adapter_config *c, struct err *e) {
+                      const struct model_config *m, const struct adapter_config *c, struct err *e)
+{
     const struct tensor *stranger = NULL;
     size_t matched = 0;
     for (size_t i = 0; i < n; i++) {
@@ -124,7 +133,8 @@ static int names_sort(const struct tensor **found, const struct tensor *const *t
 
 /* Every A has its B, and every target is there in every layer. */
 static int complete_check(const struct tensor **found, const struct model_config *m,
-                          const struct adapter_config *c, struct err *e) {
+                          const struct adapter_config *c, struct err *e)
+{
     char name[PEFT_NAME];
     for (size_t i = 0; i < (size_t)m->layers * LORA_TARGETS * 2; i++) {
         struct peft_slot s = peft_slot_at(i);
@@ -146,7 +156,8 @@ static int complete_check(const struct tensor **found, const struct model_config
 }
 
 static int shape_check(const struct tensor *t, struct peft_slot s, const struct model_config *m,
-                       const struct adapter_config *c, struct err *e) {
+                       const struct adapter_config *c, struct err *e)
+{
     uint64_t in, out;
     adapter_shape(m, s.target, &in, &out);
     uint64_t rows = s.is_b ? out : c->rank, cols = s.is_b ? c->rank : in;
@@ -160,7 +171,8 @@ static int shape_check(const struct tensor *t, struct peft_slot s, const struct 
 }
 
 /* One type for all, of those an adapter is kept in. */
-static int type_check(const struct tensor *t, const struct tensor *first, struct err *e) {
+static int type_check(const struct tensor *t, const struct tensor *first, struct err *e)
+{
     if (t->dtype != DTYPE_F32 && t->dtype != DTYPE_BF16 && t->dtype != DTYPE_F16)
         return err_set(e, ERR_DTYPE, "tensor %s is %s, expected F32, BF16 or F16", t->name,
                        dtype_name(t->dtype));
@@ -170,7 +182,8 @@ static int type_check(const struct tensor *t, const struct tensor *first, struct
 }
 
 int peft_match(const struct tensor **found, const struct tensor *const *tensors, size_t n,
-               const struct model_config *m, const struct adapter_config *c, struct err *e) {
+               const struct model_config *m, const struct adapter_config *c, struct err *e)
+{
     int r = names_sort(found, tensors, n, m, c, e);
     if (!r) r = complete_check(found, m, c, e);
     for (size_t i = 0; !r && i < (size_t)m->layers * LORA_TARGETS * 2; i++) {

@@ -26,7 +26,8 @@ struct safetensors {
 
 /* ---- one entry: {"dtype": "BF16", "shape": [2, 3], "data_offsets": [0, 12]} -------------------------- */
 
-static int parse_dtype(const struct safetensors *f, struct tensor *t, const struct js *v, struct err *e) {
+static int parse_dtype(const struct safetensors *f, struct tensor *t, const struct js *v, struct err *e)
+{
     for (int d = 0; d < DTYPE_COUNT; d++)
         if (js_is(v, dtype_name((enum dtype)d))) {
             t->dtype = (enum dtype)d;
@@ -40,7 +41,8 @@ static int parse_dtype(const struct safetensors *f, struct tensor *t, const stru
 /* Element count and bytes. A 0 among the sizes does not excuse the others: the verdict on [2^63, 4, 0] must
  * not depend on the order. */
 static int count_bytes(const struct safetensors *f, struct tensor *t, uint64_t nonzero, bool empty,
-                       struct err *e) {
+                       struct err *e)
+{
     uint64_t bits = dtype_bits(t->dtype), bytes;
     if (ckd_mul(&bytes, nonzero, bits < 8 ? 1 : bits / 8))
         return err_set(e, ERR_OVERFLOW, PLACE "its bytes do not fit 64 bits", AT(f, t));
@@ -51,7 +53,8 @@ static int count_bytes(const struct safetensors *f, struct tensor *t, uint64_t n
     return 0;
 }
 
-static int parse_shape(const struct safetensors *f, struct tensor *t, const struct js *v, struct err *e) {
+static int parse_shape(const struct safetensors *f, struct tensor *t, const struct js *v, struct err *e)
+{
     enum { KEPT = sizeof t->shape / sizeof *t->shape };
     uint64_t nonzero = 1, size;
     bool empty = false;
@@ -78,7 +81,8 @@ static int parse_shape(const struct safetensors *f, struct tensor *t, const stru
     return count_bytes(f, t, nonzero, empty, e);
 }
 
-static int parse_offsets(const struct safetensors *f, struct tensor *t, const struct js *v, struct err *e) {
+static int parse_offsets(const struct safetensors *f, struct tensor *t, const struct js *v, struct err *e)
+{
     uint64_t begin, end;
     if (js_size(v) != 2 || !js_uint(js_at(v, 0), &begin) || !js_uint(js_at(v, 1), &end))
         return err_set(e, ERR_OFFSETS, PLACE "data_offsets is not a list of two integers from 0 to 2^64 - 1",
@@ -101,15 +105,16 @@ static int parse_offsets(const struct safetensors *f, struct tensor *t, const st
     return 0;
 }
 
-static int check_name(const struct safetensors *f, const struct js_iter *it, struct err *e) {
+static int check_name(const struct safetensors *f, const struct js_iter *it, struct err *e)
+{
     if (it->key_len > SAFETENSORS_MAX_NAME)
         return err_set(e, ERR_NAME_LEN, "%s: the name \"%.40s...\" has %zu bytes, the limit is %d", f->label,
                        it->key, it->key_len, SAFETENSORS_MAX_NAME);
     return 0;
 }
 
-static int parse_entry(const struct safetensors *f, struct tensor *t, const struct js_iter *at,
-                       struct err *e) {
+static int parse_entry(const struct safetensors *f, struct tensor *t, const struct js_iter *at, struct err *e)
+{
     static const char *const keys[] = {"dtype", "shape", "data_offsets"};
     const struct js *field[3] = {0};
     t->name = at->key;
@@ -131,7 +136,8 @@ static int parse_entry(const struct safetensors *f, struct tensor *t, const stru
     return rc ? rc : parse_offsets(f, t, field[2], e);
 }
 
-static int check_meta(const struct safetensors *f, struct err *e) {
+static int check_meta(const struct safetensors *f, struct err *e)
+{
     if (js_type(f->meta) != JS_OBJECT)
         return err_set(e, ERR_META_TYPE, "%s: " META " is %s, expected an object", f->label,
                        js_type_name(js_type(f->meta)));
@@ -144,18 +150,21 @@ static int check_meta(const struct safetensors *f, struct err *e) {
 
 /* ---- all entries together ---------------------------------------------------------------------------- */
 
-static int by_place(const void *a, const void *b) {
+static int by_place(const void *a, const void *b)
+{
     const struct tensor *x = a, *y = b;
     if (x->data != y->data) return (const char *)x->data < (const char *)y->data ? -1 : 1;
     return (x->bytes > y->bytes) - (x->bytes < y->bytes); /* an empty one before what begins there too */
 }
 
-static int by_name(const void *a, const void *b) {
+static int by_name(const void *a, const void *b)
+{
     return strcmp((*(const struct tensor *const *)a)->name, (*(const struct tensor *const *)b)->name);
 }
 
 /* Sorts, and sees to it that the tensors fill the data from the first byte to the last. */
-static int check_cover(struct safetensors *f, struct err *e) {
+static int check_cover(struct safetensors *f, struct err *e)
+{
     uint64_t at = 0;
     qsort(f->tensors, f->n, sizeof *f->tensors, by_place);
     for (size_t i = 0; i < f->n; i++) {
@@ -178,7 +187,8 @@ static int check_cover(struct safetensors *f, struct err *e) {
     return 0;
 }
 
-static int parse_tensors(struct safetensors *f, struct err *e) {
+static int parse_tensors(struct safetensors *f, struct err *e)
+{
     size_t room = js_size(f->header);
     f->tensors = calloc(room ? room : 1, sizeof *f->tensors);
     f->named = calloc(room ? room : 1, sizeof *f->named);
@@ -199,14 +209,16 @@ static int parse_tensors(struct safetensors *f, struct err *e) {
 
 /* ---- the header -------------------------------------------------------------------------------------- */
 
-static size_t count_spaces(const char *s, size_t n) {
+static size_t count_spaces(const char *s, size_t n)
+{
     size_t spaces = 0;
     for (size_t i = 0; i < n; i++) spaces += s[i] == ' ' || s[i] == '\t' || s[i] == '\n' || s[i] == '\r';
     return spaces;
 }
 
 /* What can be said cheaply before any of it is parsed. */
-static int check_text(const struct safetensors *f, const char *s, size_t n, struct err *e) {
+static int check_text(const struct safetensors *f, const char *s, size_t n, struct err *e)
+{
     if (!utf8_valid(s, n)) return err_set(e, ERR_UTF8, "%s: the header is not valid UTF-8", f->label);
     if (s[0] != '{')
         return strchr("[\"-0123456789tfn", s[0]) && s[0]
@@ -221,7 +233,8 @@ static int check_text(const struct safetensors *f, const char *s, size_t n, stru
 }
 
 static int parse_length(const struct safetensors *f, const char *file, uint64_t size, uint64_t *n,
-                        struct err *e) {
+                        struct err *e)
+{
     *n = 0;
     if (size < 8)
         return err_set(e, ERR_HDR_SHORT, "%s has %" PRIu64 " bytes, expected at least 8", f->label, size);
@@ -239,7 +252,8 @@ static int parse_length(const struct safetensors *f, const char *file, uint64_t 
     return 0;
 }
 
-static int parse_file(struct safetensors *f, const char *file, uint64_t size, struct err *e) {
+static int parse_file(struct safetensors *f, const char *file, uint64_t size, struct err *e)
+{
     uint64_t n;
     int rc = parse_length(f, file, size, &n, e);
     if (!rc) rc = check_text(f, file + 8, n, e);
@@ -254,7 +268,8 @@ static int parse_file(struct safetensors *f, const char *file, uint64_t size, st
 
 /* ---- the file ---------------------------------------------------------------------------------------- */
 
-static struct safetensors *create(const char *label, struct err *e) {
+static struct safetensors *create(const char *label, struct err *e)
+{
     size_t n = strlen(label) + 1;
     struct safetensors *f = calloc(1, sizeof *f + n);
     if (!f) {
@@ -266,7 +281,8 @@ static struct safetensors *create(const char *label, struct err *e) {
 }
 
 int safetensors_open_memory(struct safetensors **out, const void *file, size_t n, const char *label,
-                            struct err *e) {
+                            struct err *e)
+{
     struct safetensors *f = create(label, e);
     *out = NULL;
     if (!f) return ERR_NOMEM;
@@ -278,7 +294,8 @@ int safetensors_open_memory(struct safetensors **out, const void *file, size_t n
     return rc;
 }
 
-int safetensors_open(struct safetensors **out, const char *path, struct err *e) {
+int safetensors_open(struct safetensors **out, const char *path, struct err *e)
+{
     struct err why = {0};
     struct safetensors *f = create(path, e);
     *out = NULL;
@@ -298,7 +315,8 @@ fail:
     return rc;
 }
 
-void safetensors_close(struct safetensors *f) {
+void safetensors_close(struct safetensors *f)
+{
     if (!f) return;
     js_free(f->header);
     map_close(f->map);
@@ -307,28 +325,34 @@ void safetensors_close(struct safetensors *f) {
     free(f);
 }
 
-int safetensors_intact(const struct safetensors *f, struct err *e) {
+int safetensors_intact(const struct safetensors *f, struct err *e)
+{
     return f->map ? map_intact(f->map, e) : 0;
 }
 
-size_t safetensors_count(const struct safetensors *f) {
+size_t safetensors_count(const struct safetensors *f)
+{
     return f->n;
 }
 
-const struct tensor *safetensors_at(const struct safetensors *f, size_t i) {
+const struct tensor *safetensors_at(const struct safetensors *f, size_t i)
+{
     return &f->tensors[i];
 }
 
-const struct tensor *safetensors_find(const struct safetensors *f, const char *name) {
+const struct tensor *safetensors_find(const struct safetensors *f, const char *name)
+{
     struct tensor key = {.name = name};
     const struct tensor *at = &key, **hit = bsearch(&at, f->named, f->n, sizeof *f->named, by_name);
     return hit ? *hit : NULL;
 }
 
-const char *safetensors_meta(const struct safetensors *f, const char *key) {
+const char *safetensors_meta(const struct safetensors *f, const char *key)
+{
     return js_string(js_get(f->meta, key), NULL);
 }
 
-uint64_t safetensors_data_bytes(const struct safetensors *f) {
+uint64_t safetensors_data_bytes(const struct safetensors *f)
+{
     return f->bytes;
 }

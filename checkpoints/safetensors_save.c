@@ -18,13 +18,15 @@ struct writer {
     struct file_out file;
 };
 
-static int by_alignment(const void *a, const void *b) {
+static int by_alignment(const void *a, const void *b)
+{
     const struct tensor *x = *(const struct tensor *const *)a, *y = *(const struct tensor *const *)b;
     unsigned p = dtype_bits(x->dtype), q = dtype_bits(y->dtype);
     return p != q ? (p < q) - (p > q) : strcmp(x->name, y->name);
 }
 
-static int check_tensor(const struct writer *w, const struct tensor *t, struct err *e) {
+static int check_tensor(const struct writer *w, const struct tensor *t, struct err *e)
+{
     uint64_t bits = dtype_bits(t->dtype);
     int rc = 0;
     for (int i = 0; i < t->rank && !rc; i++) rc = ckd_mul(&bits, bits, i < 8 ? t->shape[i] : 1);
@@ -39,7 +41,8 @@ static int check_tensor(const struct writer *w, const struct tensor *t, struct e
     return 0;
 }
 
-static int sort_tensors(struct writer *w, struct err *e) {
+static int sort_tensors(struct writer *w, struct err *e)
+{
     w->order = calloc(w->n ? w->n : 1, sizeof *w->order);
     if (!w->order) return err_set(e, ERR_NOMEM, "no memory to order the tensors of %s", w->path);
     for (size_t i = 0; i < w->n; i++) {
@@ -51,7 +54,8 @@ static int sort_tensors(struct writer *w, struct err *e) {
     return 0;
 }
 
-static void put_entry(struct js_out *out, const struct tensor *t, uint64_t begin) {
+static void put_entry(struct js_out *out, const struct tensor *t, uint64_t begin)
+{
     js_object(out, t->name);
     js_put_string(out, "dtype", dtype_name(t->dtype));
     js_array(out, "shape");
@@ -64,7 +68,8 @@ static void put_entry(struct js_out *out, const struct tensor *t, uint64_t begin
     js_close(out);
 }
 
-static int make_header(struct writer *w, const char *const *meta, struct err *e) {
+static int make_header(struct writer *w, const char *const *meta, struct err *e)
+{
     uint64_t at = 0, end;
     js_object(&w->header, NULL);
     if (meta && *meta) {
@@ -84,7 +89,8 @@ static int make_header(struct writer *w, const char *const *meta, struct err *e)
 }
 
 /* Lets our own reader judge the header: no file is written that it would refuse (names twice, too long). */
-static int write_header(struct writer *w, struct err *e) {
+static int write_header(struct writer *w, struct err *e)
+{
     size_t padded = round_up(w->header.n, 8);
     unsigned char length[8];
     struct js *again;
@@ -101,7 +107,8 @@ static int write_header(struct writer *w, struct err *e) {
     return rc ? rc : file_out_write(&w->file, "       ", padded - w->header.n, e);
 }
 
-static int write_filled(struct writer *w, const struct tensor *t, void *chunk, struct err *e) {
+static int write_filled(struct writer *w, const struct tensor *t, void *chunk, struct err *e)
+{
     for (uint64_t at = 0; at < t->bytes;) {
         uint64_t left = t->bytes - at;
         size_t n = left < SAFETENSORS_CHUNK ? (size_t)left : SAFETENSORS_CHUNK;
@@ -113,7 +120,8 @@ static int write_filled(struct writer *w, const struct tensor *t, void *chunk, s
     return 0;
 }
 
-static int write_data(struct writer *w, struct err *e) {
+static int write_data(struct writer *w, struct err *e)
+{
     void *chunk = w->fill ? malloc(SAFETENSORS_CHUNK) : NULL;
     int rc = w->fill && !chunk ? err_set(e, ERR_NOMEM, "no memory for a chunk of %s", w->path) : 0;
     for (size_t i = 0; i < w->n && !rc; i++)
@@ -123,7 +131,8 @@ static int write_data(struct writer *w, struct err *e) {
     return rc;
 }
 
-static int write_file(struct writer *w, struct err *e) {
+static int write_file(struct writer *w, struct err *e)
+{
     int rc = file_out_open(&w->file, w->path, e);
     if (!rc) rc = write_header(w, e);
     if (!rc) rc = write_data(w, e);
@@ -133,7 +142,8 @@ static int write_file(struct writer *w, struct err *e) {
 }
 
 int safetensors_save_stream(const char *path, const struct tensor *t, size_t n, const char *const *meta,
-                            safetensors_fill *fill, void *ctx, struct err *e) {
+                            safetensors_fill *fill, void *ctx, struct err *e)
+{
     struct writer w = {.path = path, .t = t, .n = n, .fill = fill, .ctx = ctx, .file.fd = -1};
     js_out_init(&w.header, 0);
     int rc = sort_tensors(&w, e);
@@ -145,6 +155,7 @@ int safetensors_save_stream(const char *path, const struct tensor *t, size_t n, 
 }
 
 int safetensors_save(const char *path, const struct tensor *t, size_t n, const char *const *meta,
-                     struct err *e) {
+                     struct err *e)
+{
     return safetensors_save_stream(path, t, n, meta, NULL, NULL, e);
 }

@@ -19,7 +19,8 @@ static int folder_make(char path[FILE_PATH], struct err *e)
     return r;
 }
 
-/* ---- tokenizer ------------------------------------------------------------------------------------------------------- */
+/* ---- tokenizer
+ * ------------------------------------------------------------------------------------------------------- */
 
 /* The 256 bytes, one merge, one control token. */
 static int tokenizer_make(struct tokenizer **t, struct err *e)
@@ -39,7 +40,8 @@ static int tokenizer_make(struct tokenizer **t, struct err *e)
 
 int selfcheck_tokenizer(char *figure, size_t n, struct err *e)
 {
-    static const char text[] = "abab <|im_start|>caf\xc3\xa9 \xe4\xbd\xa0\xe5\xa5\xbd\n\n 12 + 3 = 15\t\xf0\x9f\x98\x80";
+    static const char text[] =
+        "abab <|im_start|>caf\xc3\xa9 \xe4\xbd\xa0\xe5\xa5\xbd\n\n 12 + 3 = 15\t\xf0\x9f\x98\x80";
     struct tokenizer *t;
     int32_t ids[128];
     char back[256];
@@ -60,7 +62,9 @@ int selfcheck_tokenizer(char *figure, size_t n, struct err *e)
     return r;
 }
 
-/* ---- files ------------------------------------------------------------------------------------------------------------- */
+/* ---- files
+ * -------------------------------------------------------------------------------------------------------------
+ */
 
 enum { VALUES = 1000 };
 
@@ -75,7 +79,8 @@ static int safetensors_trip(const char *dir, struct err *e)
     char path[FILE_PATH];
     struct safetensors *f;
     values_fill(v);
-    struct tensor t = {.name = "a", .dtype = DTYPE_F32, .rank = 2, .shape = {10, VALUES / 10}, .data = v, .bytes = sizeof v};
+    struct tensor t = {
+        .name = "a", .dtype = DTYPE_F32, .rank = 2, .shape = {10, VALUES / 10}, .data = v, .bytes = sizeof v};
     int r = file_path(path, e, "%s/a.safetensors", dir);
     if (!r) r = safetensors_save(path, &t, 1, NULL, e);
     if (!r) r = safetensors_open(&f, path, e);
@@ -115,8 +120,10 @@ static int state_trip(const char *dir, struct err *e)
 {
     float v[VALUES], want[VALUES];
     int64_t step = 7, at;
-    struct state_field f[] = {{"v", DTYPE_F32, VALUES, v, STATE_FINITE}, {"step", DTYPE_I64, 1, &step, STATE_IS_STEP}};
-    struct state_ident id = {.run_id = "r", .config = "c", .base = "b", .tokenizer = "t", .data = "d", .mode = "m"};
+    struct state_field f[] = {{"v", DTYPE_F32, VALUES, v, STATE_FINITE},
+                              {"step", DTYPE_I64, 1, &step, STATE_IS_STEP}};
+    struct state_ident id = {
+        .run_id = "r", .config = "c", .base = "b", .tokenizer = "t", .data = "d", .mode = "m"};
     values_fill(want);
     values_fill(v);
     id.step = step;

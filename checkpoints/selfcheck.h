@@ -9,7 +9,8 @@ int selfcheck_safetensors(char *figure, size_t n, struct err *e);
 int selfcheck_peft(char *figure, size_t n, struct err *e);
 int selfcheck_state(char *figure, size_t n, struct err *e);
 #define SELFCHECKS_CHECKPOINTS                                                                               \
-    {"tokenizer", selfcheck_tokenizer}, {"safetensors", selfcheck_safetensors}, {"peft adapter", selfcheck_peft}, \
+    {"tokenizer", selfcheck_tokenizer}, {"safetensors", selfcheck_safetensors},                              \
+        {"peft adapter", selfcheck_peft},                                                                    \
     {                                                                                                        \
         "training state", selfcheck_state                                                                    \
     }

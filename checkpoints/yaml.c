@@ -23,13 +23,15 @@ struct reader {
 
 /* ---- the bytes, before libyaml sees them --------------------------------------------------------------- */
 
-static size_t line_of(const char *text, size_t at) {
+static size_t line_of(const char *text, size_t at)
+{
     size_t line = 1;
     for (size_t i = 0; i < at; i++) line += text[i] == '\n';
     return line;
 }
 
-static int check_encoding(const char *text, size_t len, const char *name, struct err *e) {
+static int check_encoding(const char *text, size_t len, const char *name, struct err *e)
+{
     const unsigned char *s = (const unsigned char *)text;
     bool wide = len >= 2 && ((s[0] == 0xff && s[1] == 0xfe) || (s[0] == 0xfe && s[1] == 0xff) ||
                              (len >= 4 && !s[0] && !s[1] && s[2] == 0xfe && s[3] == 0xff));
@@ -50,17 +52,20 @@ static int check_encoding(const char *text, size_t len, const char *name, struct
 /* ---- what libyaml refuses, in our kinds ---------------------------------------------------------------- */
 
 /* Line `line` (from 0) of the file, the last one if there are fewer. */
-static const char *line_start(const struct reader *r, size_t line) {
+static const char *line_start(const struct reader *r, size_t line)
+{
     const char *at = r->text, *end = r->text + r->len, *next_line;
     while (line-- && (next_line = memchr(at, '\n', (size_t)(end - at)))) at = next_line + 1;
     return at;
 }
 
-static bool says(const char *text, const char *part) {
+static bool says(const char *text, const char *part)
+{
     return text && strstr(text, part);
 }
 
-static int kind_of_problem(const yaml_parser_t *p, const char *line) {
+static int kind_of_problem(const yaml_parser_t *p, const char *line)
+{
     if (p->error == YAML_MEMORY_ERROR) return ERR_NOMEM;
     if (p->error == YAML_READER_ERROR) return ERR_YAML_CTRL;
     if (memchr(line, '\t', strspn(line, " \t"))) return ERR_YAML_TAB;
@@ -70,7 +75,8 @@ static int kind_of_problem(const yaml_parser_t *p, const char *line) {
     return ERR_YAML_SYNTAX;
 }
 
-static int refuse_syntax(struct reader *r) {
+static int refuse_syntax(struct reader *r)
+{
     const yaml_parser_t *p = &r->parser;
     int code = kind_of_problem(p, line_start(r, p->problem_mark.line));
     const char *hint = code == ERR_YAML_TAB ? "; indent with spaces" : "";
@@ -81,11 +87,13 @@ static int refuse_syntax(struct reader *r) {
 
 /* ---- events -------------------------------------------------------------------------------------------- */
 
-static int refuse(const struct reader *r, const yaml_event_t *ev, int code, const char *what) {
+static int refuse(const struct reader *r, const yaml_event_t *ev, int code, const char *what)
+{
     return err_set(r->e, code, "%s:%zu: %s", r->name, ev->start_mark.line + 1, what);
 }
 
-static bool has_anchor(const yaml_event_t *ev) {
+static bool has_anchor(const yaml_event_t *ev)
+{
     switch (ev->type) {
     case YAML_SCALAR_EVENT:
         return ev->data.scalar.anchor;
@@ -98,7 +106,8 @@ static bool has_anchor(const yaml_event_t *ev) {
     }
 }
 
-static bool has_tag(const yaml_event_t *ev) {
+static bool has_tag(const yaml_event_t *ev)
+{
     switch (ev->type) {
     case YAML_SCALAR_EVENT:
         return ev->data.scalar.tag;
@@ -111,7 +120,8 @@ static bool has_tag(const yaml_event_t *ev) {
     }
 }
 
-static int check_event(const struct reader *r, const yaml_event_t *ev) {
+static int check_event(const struct reader *r, const yaml_event_t *ev)
+{
     if (has_anchor(ev))
         return refuse(r, ev, ERR_YAML_ALIAS,
                       "anchors (&name) and aliases (*name) are not allowed; write it out");
@@ -124,7 +134,8 @@ static int check_event(const struct reader *r, const yaml_event_t *ev) {
 }
 
 /* The next event, checked; the caller deletes it after 0 only. */
-static int next(struct reader *r, yaml_event_t *ev) {
+static int next(struct reader *r, yaml_event_t *ev)
+{
     if (!yaml_parser_parse(&r->parser, ev)) return refuse_syntax(r);
     int rc = check_event(r, ev);
     if (rc) yaml_event_delete(ev);
@@ -133,16 +144,19 @@ static int next(struct reader *r, yaml_event_t *ev) {
 
 /* ---- keys and values ----------------------------------------------------------------------------------- */
 
-static struct option_text text_of(const yaml_event_t *scalar) {
+static struct option_text text_of(const yaml_event_t *scalar)
+{
     return (struct option_text){(const char *)scalar->data.scalar.value, scalar->data.scalar.length};
 }
 
-static bool is_plain(const yaml_event_t *scalar) {
+static bool is_plain(const yaml_event_t *scalar)
+{
     return scalar->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 }
 
 /* A key is a word: a letter, then letters, digits, _ - and dots. Copied to key[96]. */
-static int read_key(const struct reader *r, const yaml_event_t *ev, char key[96]) {
+static int read_key(const struct reader *r, const yaml_event_t *ev, char key[96])
+{
     if (ev->type != YAML_SCALAR_EVENT)
         return refuse(r, ev, ERR_YAML_KEY, "a key is a list or a map; expected a word");
     struct option_text t = text_of(ev);
@@ -158,7 +172,8 @@ static int read_key(const struct reader *r, const yaml_event_t *ev, char key[96]
     return 0;
 }
 
-static int set_value(struct reader *r, const char *key, const yaml_event_t *at, struct option_value *v) {
+static int set_value(struct reader *r, const char *key, const yaml_event_t *at, struct option_value *v)
+{
     char where[160];
     size_t len = strlen(r->name), skip = len > 120 ? len - 120 : 0;
     snprintf(where, sizeof where, "%s:%zu", r->name + skip, at->start_mark.line + 1);
@@ -168,7 +183,8 @@ static int set_value(struct reader *r, const char *key, const yaml_event_t *at, 
     return options_set(r->o, v, r->e);
 }
 
-static int set_scalar(struct reader *r, const char *key, const yaml_event_t *ev) {
+static int set_scalar(struct reader *r, const char *key, const yaml_event_t *ev)
+{
     struct option_text t = text_of(ev);
     struct option_value v = {.items = &t, .n = 1, .quoted = !is_plain(ev)};
     v.is_null = is_plain(ev) && (!t.len || option_is_null(t.s, t.len));
@@ -182,7 +198,8 @@ struct items {
     size_t n;
 };
 
-static int add_item(struct reader *r, struct items *list, const yaml_event_t *ev, const char *key) {
+static int add_item(struct reader *r, struct items *list, const yaml_event_t *ev, const char *key)
+{
     if (ev->type != YAML_SCALAR_EVENT)
         return err_set(r->e, ERR_DEPTH, "%s:%zu: %s: a list inside a list; expected a flat list of texts",
                        r->name, ev->start_mark.line + 1, key);
@@ -200,7 +217,8 @@ static int add_item(struct reader *r, struct items *list, const yaml_event_t *ev
     return 0;
 }
 
-static int read_list(struct reader *r, const char *key, const yaml_event_t *start) {
+static int read_list(struct reader *r, const char *key, const yaml_event_t *start)
+{
     struct items list = {0};
     yaml_event_t ev;
     int rc;
@@ -220,7 +238,8 @@ static int read_list(struct reader *r, const char *key, const yaml_event_t *star
 static int read_block(struct reader *r, const char *block, const yaml_event_t *start);
 
 /* The value of `key`; `block` NULL at the top. */
-static int read_value(struct reader *r, const char *block, const char *key) {
+static int read_value(struct reader *r, const char *block, const char *key)
+{
     char full[200];
     snprintf(full, sizeof full, "%s%s%s", block ? block : "", block ? "." : "", key);
     yaml_event_t ev;
@@ -239,7 +258,8 @@ static int read_value(struct reader *r, const char *block, const char *key) {
 }
 
 /* Pairs up to the end of the map, *n of them. */
-static int read_pairs(struct reader *r, const char *block, size_t *n) {
+static int read_pairs(struct reader *r, const char *block, size_t *n)
+{
     for (*n = 0;; ++*n) {
         char key[96];
         yaml_event_t ev;
@@ -253,7 +273,8 @@ static int read_pairs(struct reader *r, const char *block, size_t *n) {
     }
 }
 
-static int read_block(struct reader *r, const char *block, const yaml_event_t *start) {
+static int read_block(struct reader *r, const char *block, const yaml_event_t *start)
+{
     size_t n;
     for (size_t i = 0; i < r->n_blocks; i++)
         if (!strcmp(r->blocks[i], block))
@@ -271,7 +292,8 @@ static int read_block(struct reader *r, const char *block, const yaml_event_t *s
 /* ---- the document -------------------------------------------------------------------------------------- */
 
 /* Events up to the root, whose first event is left in *ev. */
-static int find_root(struct reader *r, yaml_event_t *ev) {
+static int find_root(struct reader *r, yaml_event_t *ev)
+{
     for (;;) {
         int rc = next(r, ev);
         if (rc) return rc;
@@ -282,7 +304,8 @@ static int find_root(struct reader *r, yaml_event_t *ev) {
 
 static const char expected[] = "expected a map of key: value lines";
 
-static int refuse_list(struct reader *r) {
+static int refuse_list(struct reader *r)
+{
     for (int depth = 1;; depth++) {
         yaml_event_t ev;
         int rc = next(r, &ev);
@@ -297,7 +320,8 @@ static int refuse_list(struct reader *r) {
     }
 }
 
-static int refuse_scalar(struct reader *r, const yaml_event_t *ev) {
+static int refuse_scalar(struct reader *r, const yaml_event_t *ev)
+{
     struct option_text t = text_of(ev);
     if (is_plain(ev) && (!t.len || option_is_null(t.s, t.len)))
         return err_set(r->e, ERR_CFG_EMPTY, "%s holds no settings; %s", r->name, expected);
@@ -305,7 +329,8 @@ static int refuse_scalar(struct reader *r, const yaml_event_t *ev) {
                    ev->start_mark.line + 1, option_quote(t.s, t.len).s, expected);
 }
 
-static int read_root(struct reader *r) {
+static int read_root(struct reader *r)
+{
     yaml_event_t ev;
     size_t n = 0;
     int rc = find_root(r, &ev);
@@ -321,7 +346,8 @@ static int read_root(struct reader *r) {
     return rc;
 }
 
-static int read_end(struct reader *r) {
+static int read_end(struct reader *r)
+{
     for (;;) {
         yaml_event_t ev;
         int rc = next(r, &ev);
@@ -334,7 +360,8 @@ static int read_end(struct reader *r) {
     }
 }
 
-int yaml_read_options(const char *text, size_t len, const char *name, struct options *o, struct err *e) {
+int yaml_read_options(const char *text, size_t len, const char *name, struct options *o, struct err *e)
+{
     struct reader r = {.text = text, .len = len, .name = name, .o = o, .e = e};
     if (len > YAML_BYTES_MAX)
         return err_set(e, ERR_TOO_LARGE, "%s has %zu bytes; a config file has at most %d", name, len,
@@ -350,7 +377,8 @@ int yaml_read_options(const char *text, size_t len, const char *name, struct opt
     return rc;
 }
 
-int yaml_load_options(const char *path, struct options *o, struct err *e) {
+int yaml_load_options(const char *path, struct options *o, struct err *e)
+{
     char *text;
     size_t len;
     int rc = file_load(path, YAML_BYTES_MAX, &text, &len, e);

@@ -3,12 +3,14 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 
-size_t zstd_bound(size_t n) {
+size_t zstd_bound(size_t n)
+{
     size_t bound = ZSTD_compressBound(n);
     return ZSTD_isError(bound) ? 0 : bound;
 }
 
-int zstd_compress(void *dst, size_t cap, size_t *used, const void *src, size_t n, int level, struct err *e) {
+int zstd_compress(void *dst, size_t cap, size_t *used, const void *src, size_t n, int level, struct err *e)
+{
     size_t r = ZSTD_compress(dst, cap, src, n, level);
     if (!ZSTD_isError(r)) {
         *used = r;
@@ -18,7 +20,8 @@ int zstd_compress(void *dst, size_t cap, size_t *used, const void *src, size_t n
     return err_set(e, code, "zstd cannot compress %zu bytes into %zu: %s", n, cap, ZSTD_getErrorName(r));
 }
 
-int zstd_decompress(void *dst, size_t expected, const void *src, size_t n, struct err *e) {
+int zstd_decompress(void *dst, size_t expected, const void *src, size_t n, struct err *e)
+{
     size_t r = ZSTD_decompress(dst, expected, src, n);
     if (ZSTD_isError(r)) {
         if (ZSTD_getErrorCode(r) == ZSTD_error_dstSize_tooSmall)
@@ -32,7 +35,8 @@ int zstd_decompress(void *dst, size_t expected, const void *src, size_t n, struc
     return 0;
 }
 
-int zstd_content_size(uint64_t *size, uint64_t cap, const void *src, size_t n, struct err *e) {
+int zstd_content_size(uint64_t *size, uint64_t cap, const void *src, size_t n, struct err *e)
+{
     unsigned long long r = ZSTD_getFrameContentSize(src, n);
     if (r == ZSTD_CONTENTSIZE_ERROR) return err_set(e, ERR_ZSTD, "zstd: %zu bytes are not a frame", n);
     if (r == ZSTD_CONTENTSIZE_UNKNOWN) return err_set(e, ERR_ZSTD, "zstd: the frame does not say its size");

@@ -29,7 +29,8 @@ static const struct option cat_options[] = {
      .help = "leave out the first rows (whole row groups are not even read)"},
     {0}};
 
-static int print_row(const struct pq_field *schema, const struct pq_datum *row, struct err *e) {
+static int print_row(const struct pq_field *schema, const struct pq_datum *row, struct err *e)
+{
     struct js_out w;
     js_out_init(&w, 0);
     row_put(&w, NULL, schema, row);
@@ -41,7 +42,8 @@ static int print_row(const struct pq_field *schema, const struct pq_datum *row, 
 }
 
 /* Prints the rows of one file; c counts down over all of them. */
-static int cat_rows(struct pq *p, struct cat_config *c, struct err *e) {
+static int cat_rows(struct pq *p, struct cat_config *c, struct err *e)
+{
     const struct pq_datum *row;
     uint64_t skip = (uint64_t)c->skip < pq_rows(p) ? (uint64_t)c->skip : pq_rows(p);
     int code = pq_seek(p, skip, e);
@@ -53,7 +55,8 @@ static int cat_rows(struct pq *p, struct cat_config *c, struct err *e) {
     return code;
 }
 
-static int cat_files(const char *const *paths, int n, struct cat_config *c, struct err *e) {
+static int cat_files(const char *const *paths, int n, struct cat_config *c, struct err *e)
+{
     int code = 0;
     for (int i = 0; i < n && !code && c->rows; i++) {
         struct pq *p;
@@ -66,7 +69,8 @@ static int cat_files(const char *const *paths, int n, struct cat_config *c, stru
     return code;
 }
 
-static int run_cat(int argc, char **argv) {
+static int run_cat(int argc, char **argv)
+{
     struct cat_config config;
     struct options o = {0};
     struct err e = {0};
@@ -85,7 +89,8 @@ static int run_cat(int argc, char **argv) {
     return status;
 }
 
-int cmd_data(int argc, char **argv) {
+int cmd_data(int argc, char **argv)
+{
     static const struct command commands[] = {
         {.name = "cat", .summary = "print the rows of Parquet files as JSON lines", .run = run_cat},
         {0},

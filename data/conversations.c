@@ -15,25 +15,30 @@ struct conv_file {
     size_t turns_cap;
 };
 
-static int child_index(const struct pq_field *f, const char *name) {
+static int child_index(const struct pq_field *f, const char *name)
+{
     for (uint32_t i = 0; i < f->n_children; i++)
         if (!strcmp(f->children[i]->name, name)) return (int)i;
     return -1;
 }
 
-static bool is_string(const struct pq_field *f) {
+static bool is_string(const struct pq_field *f)
+{
     return f->kind == PQ_LEAF && (f->type == PQ_BYTE_ARRAY || f->type == PQ_FIXED) && !f->unsupported;
 }
 
-static bool is_integer(const struct pq_field *f) {
+static bool is_integer(const struct pq_field *f)
+{
     return f->kind == PQ_LEAF && (f->type == PQ_INT64 || f->type == PQ_INT32) && !f->unsupported;
 }
 
-static int wrong_type(const char *path, const char *column, const char *wanted, struct err *e) {
+static int wrong_type(const char *path, const char *column, const char *wanted, struct err *e)
+{
     return err_set(e, ERR_COL_TYPE, "%s: column '%s' is not %s", path, column, wanted);
 }
 
-static int check_turns(struct conv_file *f, const struct pq_field *list, const char *path, struct err *e) {
+static int check_turns(struct conv_file *f, const struct pq_field *list, const char *path, struct err *e)
+{
     static const char wanted[] = "a list of structs {from, value} of strings";
     const struct pq_field *turn = list->kind == PQ_LIST ? list->children[0] : NULL;
     if (!turn || turn->kind != PQ_STRUCT) return wrong_type(path, list->name, wanted, e);
@@ -47,7 +52,8 @@ static int check_turns(struct conv_file *f, const struct pq_field *list, const c
     return 0;
 }
 
-static int bind_columns(struct conv_file *f, const char *path, struct err *e) {
+static int bind_columns(struct conv_file *f, const char *path, struct err *e)
+{
     static const char *const all[N_COLUMNS] = {"conversations", "difficulty", "source", "domain"};
     const struct pq_field *schema = pq_schema(f->pq);
     const char *names[N_COLUMNS];
@@ -68,7 +74,8 @@ static int bind_columns(struct conv_file *f, const char *path, struct err *e) {
     return pq_select(f->pq, names, n, e);
 }
 
-int conv_open(struct conv_file **out, const char *path, struct err *e) {
+int conv_open(struct conv_file **out, const char *path, struct err *e)
+{
     *out = NULL;
     struct conv_file *f = calloc(1, sizeof *f);
     if (!f) return err_set(e, ERR_NOMEM, "%s: no memory", path);
@@ -81,23 +88,27 @@ int conv_open(struct conv_file **out, const char *path, struct err *e) {
     return code;
 }
 
-void conv_close(struct conv_file *f) {
+void conv_close(struct conv_file *f)
+{
     if (!f) return;
     pq_close(f->pq);
     free(f->turns);
     free(f);
 }
 
-uint64_t conv_rows(const struct conv_file *f) {
+uint64_t conv_rows(const struct conv_file *f)
+{
     return pq_rows(f->pq);
 }
 
-static struct conv_text text_of(const struct pq_datum *d) {
+static struct conv_text text_of(const struct pq_datum *d)
+{
     return d->kind == PQ_DATUM_STRING ? (struct conv_text){d->s, d->n} : (struct conv_text){0};
 }
 
 /* Makes room for n turns; at least one, so that an empty list has a pointer too. */
-static int reserve_turns(struct conv_file *f, size_t n, struct err *e) {
+static int reserve_turns(struct conv_file *f, size_t n, struct err *e)
+{
     if (f->turns && n <= f->turns_cap) return 0;
     size_t cap = n < 16 ? 16 : n;
     struct conv_turn *grown = realloc(f->turns, cap * sizeof *grown);
@@ -107,7 +118,8 @@ static int reserve_turns(struct conv_file *f, size_t n, struct err *e) {
     return 0;
 }
 
-static int take_turns(struct conv_file *f, const struct pq_datum *list, struct conv_row *row, struct err *e) {
+static int take_turns(struct conv_file *f, const struct pq_datum *list, struct conv_row *row, struct err *e)
+{
     if (list->kind == PQ_DATUM_NULL) return 0;
     int code = reserve_turns(f, list->n, e);
     if (code) return code;
@@ -124,7 +136,8 @@ static int take_turns(struct conv_file *f, const struct pq_datum *list, struct c
     return 0;
 }
 
-int conv_next(struct conv_file *f, struct conv_row *row, struct err *e) {
+int conv_next(struct conv_file *f, struct conv_row *row, struct err *e)
+{
     static const struct pq_datum null = {.kind = PQ_DATUM_NULL};
     const struct pq_datum *d, *column[N_COLUMNS];
     int code = pq_next(f->pq, &d, e);
@@ -139,7 +152,8 @@ int conv_next(struct conv_file *f, struct conv_row *row, struct err *e) {
     return code ? code : 1;
 }
 
-int conv_seek(struct conv_file *f, uint64_t row, struct err *e) {
+int conv_seek(struct conv_file *f, uint64_t row, struct err *e)
+{
     int code = pq_seek(f->pq, row, e);
     if (!code) f->index = row;
     return code;

@@ -4,13 +4,15 @@
 #include <zlib.h>
 
 /* zlib counts in 32 bits: hand it at most this much at a time. */
-static unsigned clip(size_t n) {
+static unsigned clip(size_t n)
+{
     return n > UINT_MAX ? UINT_MAX : (unsigned)n;
 }
 
 /* Inflates one member from *in to *out and moves both on. Z_STREAM_END when the member is whole. */
 static int inflate_member(z_stream *z, const unsigned char **in, size_t *in_left, unsigned char **out,
-                          size_t *out_left) {
+                          size_t *out_left)
+{
     int r;
     do {
         z->next_in = (unsigned char *)*in; /* zlib's field is not const; inflate does not write there */
@@ -26,7 +28,8 @@ static int inflate_member(z_stream *z, const unsigned char **in, size_t *in_left
     return r;
 }
 
-int gzip_decompress(void *dst, size_t expected, const void *src, size_t n, struct err *e) {
+int gzip_decompress(void *dst, size_t expected, const void *src, size_t n, struct err *e)
+{
     unsigned char none;
     const unsigned char *in = src;
     unsigned char *out = dst ? dst : &none;
@@ -54,6 +57,7 @@ int gzip_decompress(void *dst, size_t expected, const void *src, size_t n, struc
     return code;
 }
 
-uint32_t gzip_crc32(const void *data, size_t n) {
+uint32_t gzip_crc32(const void *data, size_t n)
+{
     return (uint32_t)crc32_z(0, data, n);
 }

@@ -3,7 +3,8 @@
 #include <math.h>
 
 /* Recursion is as deep as the schema, which is at most 16. */
-void row_put(struct js_out *w, const char *key, const struct pq_field *f, const struct pq_datum *d) {
+void row_put(struct js_out *w, const char *key, const struct pq_field *f, const struct pq_datum *d)
+{
     switch ((enum pq_datum_kind)d->kind) {
     case PQ_DATUM_NULL:
         js_put_null(w, key);

@@ -2,7 +2,8 @@
 
 #include <snappy-c.h>
 
-int snappy_decompress(void *dst, size_t expected, const void *src, size_t n, struct err *e) {
+int snappy_decompress(void *dst, size_t expected, const void *src, size_t n, struct err *e)
+{
     size_t length = 0;
     if (snappy_uncompressed_length(src, n, &length) != SNAPPY_OK)
         return err_set(e, ERR_SNAPPY, "snappy: %zu bytes are not a block", n);

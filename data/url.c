@@ -5,22 +5,26 @@
 #include <string.h>
 #include <strings.h>
 
-static size_t scheme_length(const char *text) {
+static size_t scheme_length(const char *text)
+{
     size_t n = 0;
     while (isalnum((unsigned char)text[n]) || (n && text[n] && strchr("+-.", text[n]))) n++;
     return n && isalpha((unsigned char)*text) && !strncmp(text + n, "://", 3) ? n : 0;
 }
 
-bool url_is(const char *text) {
+bool url_is(const char *text)
+{
     return scheme_length(text) > 0;
 }
 
 /* 64 hex digits and nothing behind them. */
-static bool is_sha256(const char *s) {
+static bool is_sha256(const char *s)
+{
     return strspn(s, "0123456789abcdefABCDEF") == 64 && !s[64];
 }
 
-int url_check(const char *url, const char *what, struct err *e) {
+int url_check(const char *url, const char *what, struct err *e)
+{
     static const char digest[] = "#sha256=";
     size_t scheme = scheme_length(url);
     const char *host = url + scheme + 3;

@@ -10,21 +10,24 @@ const enum param lora_param[LORA_TARGETS] = {
     [LORA_GATE] = P_GATE, [LORA_UP] = P_UP, [LORA_DOWN] = P_DOWN,
 };
 
-double adapter_scale(const struct adapter_config *c) {
+double adapter_scale(const struct adapter_config *c)
+{
     return c->alpha / (c->rslora ? sqrt(c->rank) : (double)c->rank);
 }
 
-void adapter_shape(const struct model_config *m, enum lora_target t, uint64_t *in, uint64_t *out) {
+void adapter_shape(const struct model_config *m, enum lora_target t, uint64_t *in, uint64_t *out)
+{
     params_shape(m, lora_param[t], out, in);
 }
 
-static int adapted(const struct adapter_config *c, enum lora_target t) {
+static int adapted(const struct adapter_config *c, enum lora_target t)
+{
     return c->targets >> t & 1;
 }
 
 /* Floats of A and B of one target. */
-static uint64_t target_count(const struct model_config *m, const struct adapter_config *c,
-                             enum lora_target t) {
+static uint64_t target_count(const struct model_config *m, const struct adapter_config *c, enum lora_target t)
+{
     uint64_t in, out;
     if (!adapted(c, t)) return 0;
     adapter_shape(m, t, &in, &out);
@@ -32,22 +35,26 @@ static uint64_t target_count(const struct model_config *m, const struct adapter_
 }
 
 /* Floats of the targets before `end` in one layer. */
-static uint64_t count_before(const struct model_config *m, const struct adapter_config *c, int end) {
+static uint64_t count_before(const struct model_config *m, const struct adapter_config *c, int end)
+{
     uint64_t n = 0;
     for (int t = 0; t < end; t++) n += target_count(m, c, (enum lora_target)t);
     return n;
 }
 
-uint64_t adapter_count(const struct model_config *m, const struct adapter_config *c) {
+uint64_t adapter_count(const struct model_config *m, const struct adapter_config *c)
+{
     return m->layers * count_before(m, c, LORA_TARGETS);
 }
 
-uint64_t adapter_offset_a(const struct adapter *a, uint32_t layer, enum lora_target t) {
+uint64_t adapter_offset_a(const struct adapter *a, uint32_t layer, enum lora_target t)
+{
     if (!adapted(&a->cfg, t)) return UINT64_MAX;
     return layer * count_before(&a->model, &a->cfg, LORA_TARGETS) + count_before(&a->model, &a->cfg, t);
 }
 
-uint64_t adapter_offset_b(const struct adapter *a, uint32_t layer, enum lora_target t) {
+uint64_t adapter_offset_b(const struct adapter *a, uint32_t layer, enum lora_target t)
+{
     uint64_t in, out, offset_a = adapter_offset_a(a, layer, t);
     if (offset_a == UINT64_MAX) return UINT64_MAX;
     adapter_shape(&a->model, t, &in, &out);
@@ -55,7 +62,8 @@ uint64_t adapter_offset_b(const struct adapter *a, uint32_t layer, enum lora_tar
 }
 
 /* A rank above min(in, out) would cost more than the matrix it adapts and add nothing. */
-static int rank_check(const struct model_config *m, const struct adapter_config *c, struct err *e) {
+static int rank_check(const struct model_config *m, const struct adapter_config *c, struct err *e)
+{
     if (c->rank < 1 || c->rank > LORA_MAX_RANK)
         return err_set(e, ERR_AD_RANK, "rank r is %u, expected 1 to %d", c->rank, LORA_MAX_RANK);
     for (int t = 0; t < LORA_TARGETS; t++) {
@@ -70,7 +78,8 @@ static int rank_check(const struct model_config *m, const struct adapter_config 
     return 0;
 }
 
-int adapter_config_check(const struct model_config *m, const struct adapter_config *c, struct err *e) {
+int adapter_config_check(const struct model_config *m, const struct adapter_config *c, struct err *e)
+{
     if (c->targets == 0 || c->targets & ~(uint32_t)LORA_ALL)
         return err_set(e, ERR_AD_TARGET, "targets are 0x%x, expected some of the seven bits 0x%x", c->targets,
                        LORA_ALL);
@@ -84,7 +93,8 @@ int adapter_config_check(const struct model_config *m, const struct adapter_conf
 }
 
 int adapter_create(struct adapter **out, const struct model_config *m, const struct adapter_config *c,
-                   struct err *e) {
+                   struct err *e)
+{
     *out = NULL;
     int r = adapter_config_check(m, c, e);
     if (r) return r;
@@ -102,7 +112,8 @@ int adapter_create(struct adapter **out, const struct model_config *m, const str
     return 0;
 }
 
-void adapter_free(struct adapter *a) {
+void adapter_free(struct adapter *a)
+{
     if (!a) return;
     free(a->weights);
     free(a);
@@ -110,7 +121,8 @@ void adapter_free(struct adapter *a) {
 
 enum { INIT_STREAM = 0x61646170 }; /* "adap": no other draw uses this stream */
 
-void adapter_init_random(struct adapter *a, uint64_t seed) {
+void adapter_init_random(struct adapter *a, uint64_t seed)
+{
     for (uint64_t i = 0; i < a->count; i++) a->weights[i] = 0;
     for (uint32_t layer = 0; layer < a->model.layers; layer++)
         for (int t = 0; t < LORA_TARGETS; t++) {

@@ -1,16 +1,19 @@
 /* Causal attention, blocked over the keys (Dao et al. 2022, online softmax): memory O(rows).
  *
- * A unit of work is one key/value head and a tile of consecutive rows of one sequence. Keys are visited page by
- * page (64 absolute positions), so a row meets the same blocks in the same order whatever pass it is in. The
- * keys of a page are a weight matrix and its values another: both products are gemm's. The page that holds a
- * row's own position is taken up to that position, token by token; earlier pages for all rows of the tile at
- * once. */
+ * A unit of work is one key/value head and a tile of consecutive rows of one sequence. Keys are visited page
+ * by page (64 absolute positions), so a row meets the same blocks in the same order whatever pass it is in.
+ * The keys of a page are a weight matrix and its values another: both products are gemm's. The page that
+ * holds a row's own position is taken up to that position, token by token; earlier pages for all rows of the
+ * tile at once. */
 #include "infer/forward.h"
 #include "kernels/math.h"
 
 enum { TILE_ROWS = 112 };
 
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
 static int64_t tile_tokens(const struct model_config *c)
 {
@@ -22,10 +25,10 @@ static int64_t tile_tokens(const struct model_config *c)
 struct tile {
     const struct model *m;
     int64_t rows, k;
-    char *q;      /* packed [rows][K] */
-    float *s;     /* [rows][64] scores */
-    char *p;      /* packed [rows][64] probabilities */
-    float *o;     /* [rows][K] */
+    char *q;          /* packed [rows][K] */
+    float *s;         /* [rows][64] scores */
+    char *p;          /* packed [rows][64] probabilities */
+    float *o;         /* [rows][K] */
     float *max, *sum; /* [rows] */
 };
 
@@ -50,7 +53,8 @@ size_t attention_scratch(const struct model *m)
 }
 
 /* Rows [row, row + rows) of the tile meet the first n keys of a page. */
-static void block_visit(struct tile *t, int64_t row, int64_t rows, int64_t n, const void *keys, const void *values)
+static void block_visit(struct tile *t, int64_t row, int64_t rows, int64_t n, const void *keys,
+                        const void *values)
 {
     const struct kernels *kn = &t->m->kern;
     enum weight_type type = t->m->type;
@@ -65,7 +69,8 @@ static void block_visit(struct tile *t, int64_t row, int64_t rows, int64_t n, co
     char *p = t->p + (size_t)(row * KV_PAGE) * act;
     kn->act_pack[type](rows, KV_PAGE, s, KV_PAGE, p, KV_PAGE);
     for (int64_t d = 0; d < t->k; d += PANEL) {
-        const char *panel = (const char *)values + (size_t)(d / PANEL * panel_elems(KV_PAGE)) * weight_bytes(type);
+        const char *panel =
+            (const char *)values + (size_t)(d / PANEL * panel_elems(KV_PAGE)) * weight_bytes(type);
         kn->gemm[type](rows, n, min64(PANEL, t->k - d), p, KV_PAGE, panel, t->o + row * t->k + d, t->k, 1);
     }
 }
@@ -78,7 +83,8 @@ struct attention_job {
     int64_t tokens; /* of a tile */
 };
 
-static void tile_load(struct tile *t, const struct attention_job *j, int64_t row, int64_t tokens, uint32_t head)
+static void tile_load(struct tile *t, const struct attention_job *j, int64_t row, int64_t tokens,
+                      uint32_t head)
 {
     const struct model_config *c = &t->m->c;
     int64_t group = c->heads / c->kv_heads, ld = (int64_t)c->heads * c->head_dim;

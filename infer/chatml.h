@@ -1,9 +1,10 @@
-/* ChatML: <|im_start|>ROLE\nCONTENT<|im_end|>\n, turn after turn. The ids are those of Qwen2.5's chat template.
+/* ChatML: <|im_start|>ROLE\nCONTENT<|im_end|>\n, turn after turn. The ids are those of Qwen2.5's chat
+ * template.
  *
  * Control tokens are put in by id; roles and contents are always encoded as plain text, so a content that
- * spells <|im_start|> stays text. (Where an assistant's content starts with white space, Hugging Face's template
- * would merge it with the header's newline when it tokenises a finished conversation; a model that generates is
- * never in that position, so here the header stands alone.) */
+ * spells <|im_start|> stays text. (Where an assistant's content starts with white space, Hugging Face's
+ * template would merge it with the header's newline when it tokenises a finished conversation; a model that
+ * generates is never in that position, so here the header stands alone.) */
 #ifndef TERSE_INFER_CHATML_H
 #define TERSE_INFER_CHATML_H
 
@@ -19,9 +20,9 @@ struct chat_turn {
 
 /* Where a turn's tokens are. */
 struct chat_span {
-    uint32_t header; /* its <|im_start|> */
+    uint32_t header;  /* its <|im_start|> */
     uint32_t content; /* assistant: first token after the header's newline; others: after <|im_start|> */
-    uint32_t end;    /* one past its <|im_end|>; the newline after it belongs to no span */
+    uint32_t end;     /* one past its <|im_end|>; the newline after it belongs to no span */
 };
 
 struct chat {
@@ -37,9 +38,9 @@ enum chat_flags {
 };
 
 /* Renders n turns. system: the default system turn's text, or NULL for the tokenizer's own
- * (tokenizer_default_system). *out is the caller's to chat_clear; empty after an error. With CHAT_OPEN the header's
- * index is out->span[n].header (out->turns is then n + 1, with content == end == out->n).
- * Errors: TOK_SPECIAL (no ChatML control tokens), ROLE_ORDER (a system turn that is not the first; no turn at all),
+ * (tokenizer_default_system). *out is the caller's to chat_clear; empty after an error. With CHAT_OPEN the
+ * header's index is out->span[n].header (out->turns is then n + 1, with content == end == out->n). Errors:
+ * TOK_SPECIAL (no ChatML control tokens), ROLE_ORDER (a system turn that is not the first; no turn at all),
  * those of tokenizer_encode. */
 int chatml_render(struct chat *out, const struct tokenizer *t, const struct chat_turn *turns, uint32_t n,
                   const char *system, unsigned flags, struct err *e);

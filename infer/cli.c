@@ -9,7 +9,8 @@
 
 /* ---- the terminal -------------------------------------------------------------------------------------- */
 
-int cli_width(FILE *f) {
+int cli_width(FILE *f)
+{
     struct winsize size = {0};
     int width = 0;
     if (ioctl(fileno(f), TIOCGWINSZ, &size) == 0) width = size.ws_col;
@@ -18,47 +19,55 @@ int cli_width(FILE *f) {
     return width < 40 ? 40 : width > 160 ? 160 : width;
 }
 
-bool cli_live(FILE *f) {
+bool cli_live(FILE *f)
+{
     const char *term = getenv("TERM");
     return isatty(fileno(f)) && term && *term && strcmp(term, "dumb");
 }
 
-bool cli_colour(FILE *f) {
+bool cli_colour(FILE *f)
+{
     const char *no = getenv("NO_COLOR");
     return cli_live(f) && !(no && *no);
 }
 
-bool cli_utf8(FILE *f) {
+bool cli_utf8(FILE *f)
+{
     static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
     const char *locale = NULL;
     for (int i = 0; i < 3 && !(locale && *locale); i++) locale = getenv(names[i]);
     return cli_live(f) && locale && (strcasestr(locale, "utf-8") || strcasestr(locale, "utf8"));
 }
 
-const char *cli_style(FILE *f, enum cli_style style) {
+const char *cli_style(FILE *f, enum cli_style style)
+{
     static const char *const codes[] = {"\033[0m", "\033[1m", "\033[2m", "\033[31m", "\033[32m", "\033[33m"};
     return cli_colour(f) ? codes[style] : "";
 }
 
 /* ---- messages ------------------------------------------------------------------------------------------ */
 
-static void print_error(const struct err *e) {
+static void print_error(const struct err *e)
+{
     fflush(stdout);
     fprintf(stderr, "%sterse:%s %s [%s]\n", cli_style(stderr, CLI_RED), cli_style(stderr, CLI_PLAIN),
             e->code ? e->msg : "no error was recorded", err_name(e->code));
 }
 
-int cli_fail(const struct err *e) {
+int cli_fail(const struct err *e)
+{
     print_error(e);
     return e->code == ERR_USAGE ? CLI_USAGE : e->code == ERR_INTERRUPTED ? CLI_INTERRUPTED : CLI_FAILED;
 }
 
-int cli_usage(const struct err *e) {
+int cli_usage(const struct err *e)
+{
     print_error(e);
     return CLI_USAGE;
 }
 
-int cli_parse(struct options *o, int argc, char **argv) {
+int cli_parse(struct options *o, int argc, char **argv)
+{
     struct err e = {0};
     int rc = options_parse_args(o, argc, argv, &e);
     if (!rc) return -1;
@@ -69,14 +78,16 @@ int cli_parse(struct options *o, int argc, char **argv) {
 
 /* ---- commands ------------------------------------------------------------------------------------------ */
 
-static int name_width(const struct program *p) {
+static int name_width(const struct program *p)
+{
     size_t widest = 0;
     for (const struct command *c = p->commands; c->name; c++)
         if (strlen(c->name) > widest) widest = strlen(c->name);
     return (int)widest;
 }
 
-static int print_overview(const struct program *p) {
+static int print_overview(const struct program *p)
+{
     const char *bold = cli_style(stdout, CLI_BOLD), *plain = cli_style(stdout, CLI_PLAIN);
     int width = name_width(p);
     printf("%s%s%s %s\n%s\n", bold, p->name, plain, TERSE_VERSION, p->about);
@@ -89,13 +100,15 @@ static int print_overview(const struct program *p) {
     return CLI_OK;
 }
 
-static const struct command *find_command(const struct program *p, const char *name) {
+static const struct command *find_command(const struct program *p, const char *name)
+{
     for (const struct command *c = p->commands; c->name; c++)
         if (!strcmp(c->name, name)) return c;
     return NULL;
 }
 
-static int unknown_command(const struct program *p, const char *name) {
+static int unknown_command(const struct program *p, const char *name)
+{
     struct err e = {0};
     const struct command *best = NULL;
     int least = 3;
@@ -111,11 +124,13 @@ static int unknown_command(const struct program *p, const char *name) {
     return cli_usage(&e);
 }
 
-static bool is_help(const char *s) {
+static bool is_help(const char *s)
+{
     return !strcmp(s, "help") || !strcmp(s, "--help") || !strcmp(s, "-h");
 }
 
-int cli_main(const struct program *p, int argc, char **argv) {
+int cli_main(const struct program *p, int argc, char **argv)
+{
     if (argc < 2 || (argc == 2 && is_help(argv[1]))) return print_overview(p);
     if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
         printf("%s %s\n", p->name, TERSE_VERSION);
@@ -134,11 +149,13 @@ int cli_main(const struct program *p, int argc, char **argv) {
 
 static volatile sig_atomic_t signal_seen;
 
-static void note_signal(int signal_number) {
+static void note_signal(int signal_number)
+{
     signal_seen = signal_number;
 }
 
-void cli_catch_signals(void) {
+void cli_catch_signals(void)
+{
     struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESTART | SA_RESETHAND};
     sigemptyset(&action.sa_mask);
     signal_seen = 0;
@@ -146,11 +163,13 @@ void cli_catch_signals(void) {
     sigaction(SIGTERM, &action, NULL);
 }
 
-void cli_release_signals(void) {
+void cli_release_signals(void)
+{
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
 }
 
-int cli_interrupted(void) {
+int cli_interrupted(void)
+{
     return signal_seen;
 }

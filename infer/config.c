@@ -31,9 +31,9 @@ static int sizes_check(const struct model_config *c, struct err *e)
         const char *key;
         uint64_t value, lo, hi;
     } rows[] = {
-        {"num_hidden_layers", c->layers, 1, 1024},     {"hidden_size", c->width, 2, 1 << 20},
-        {"num_attention_heads", c->heads, 1, 4096},    {"intermediate_size", c->ff, 1, 1 << 22},
-        {"vocab_size", c->vocab, 2, 1 << 24},          {"max_position_embeddings", c->max_positions, 1, 1 << 24},
+        {"num_hidden_layers", c->layers, 1, 1024},  {"hidden_size", c->width, 2, 1 << 20},
+        {"num_attention_heads", c->heads, 1, 4096}, {"intermediate_size", c->ff, 1, 1 << 22},
+        {"vocab_size", c->vocab, 2, 1 << 24},       {"max_position_embeddings", c->max_positions, 1, 1 << 24},
         {"head_dim", c->head_dim, 2, 1024},
     };
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -46,7 +46,8 @@ static int sizes_check(const struct model_config *c, struct err *e)
 static int heads_check(const struct model_config *c, struct err *e)
 {
     if (c->kv_heads == 0 || c->kv_heads > c->heads || c->heads % c->kv_heads)
-        return err_set(e, ERR_CFG_HEADS, "num_key_value_heads is %u, expected a divisor of num_attention_heads (%u)",
+        return err_set(e, ERR_CFG_HEADS,
+                       "num_key_value_heads is %u, expected a divisor of num_attention_heads (%u)",
                        c->kv_heads, c->heads);
     if (c->head_dim % 2)
         return err_set(e, ERR_CFG_HEADS, "head width is %u, expected an even number", c->head_dim);
@@ -88,7 +89,8 @@ int model_config_named(struct model_config *c, const char *name, struct err *e)
         return 0;
     }
     return err_set(e, ERR_KEY_UNKNOWN,
-                   "unknown shape \"%s\", expected qwen2.5-0.5b, qwen2.5-1.5b, qwen2.5-3b or qwen2.5-7b", name);
+                   "unknown shape \"%s\", expected qwen2.5-0.5b, qwen2.5-1.5b, qwen2.5-3b or qwen2.5-7b",
+                   name);
 }
 
 uint64_t model_config_params(const struct model_config *c)

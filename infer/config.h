@@ -20,9 +20,9 @@ struct model_config {
     uint32_t max_positions; /* longest context the model was made for */
     double rope_theta;      /* base of the rotary frequencies */
     double rms_eps;
-    bool tied;              /* the head is the embedding */
-    double init_std;        /* initializer_range, for random weights */
-    int32_t bos, pad;       /* -1: none */
+    bool tied;        /* the head is the embedding */
+    double init_std;  /* initializer_range, for random weights */
+    int32_t bos, pad; /* -1: none */
     int32_t eos[CONFIG_MAX_EOS];
     uint32_t n_eos;
     /* generation_config.json; what a user gets who asks for nothing */
@@ -36,7 +36,8 @@ void model_config_init(struct model_config *c);
 /* Refuses impossible shapes: CFG_HEADS, CFG_RANGE. */
 int model_config_check(const struct model_config *c, struct err *e);
 
-/* The named shapes of Qwen2.5: "qwen2.5-0.5b", "-1.5b", "-3b", "-7b". Returns 0, or KEY_UNKNOWN with the list. */
+/* The named shapes of Qwen2.5: "qwen2.5-0.5b", "-1.5b", "-3b", "-7b". Returns 0, or KEY_UNKNOWN with the
+ * list. */
 int model_config_named(struct model_config *c, const char *name, struct err *e);
 
 /* Parameters of the whole model (a tied head counts once). */

@@ -8,10 +8,9 @@ struct kind_text {
     const char *name, *text;
 };
 
-static const struct kind_text kinds[ERR_COUNT_] = {
-    {"OK", "no error"},
+static const struct kind_text kinds[ERR_COUNT_] = {{"OK", "no error"},
 #define X(kind, text) {#kind, text},
-    ERR_LIST(X)
+                                                   ERR_LIST(X)
 #undef X
 };
 
@@ -21,9 +20,15 @@ static const struct kind_text *kind_of(int code)
     return code > 0 || code <= -ERR_COUNT_ ? &unknown : &kinds[-code];
 }
 
-const char *err_name(int code) { return kind_of(code)->name; }
+const char *err_name(int code)
+{
+    return kind_of(code)->name;
+}
 
-const char *err_text(int code) { return kind_of(code)->text; }
+const char *err_text(int code)
+{
+    return kind_of(code)->text;
+}
 
 static void make_printable(char *s)
 {
@@ -46,16 +51,23 @@ int err_set(struct err *e, int code, const char *fmt, ...)
 static int code_of_errno(int errnum)
 {
     switch (errnum) {
-    case ENOENT: return ERR_FILE_MISSING;
+    case ENOENT:
+        return ERR_FILE_MISSING;
     case EACCES:
     case EPERM:
-    case EROFS: return ERR_EACCES;
+    case EROFS:
+        return ERR_EACCES;
     case ENOSPC:
-    case EDQUOT: return ERR_ENOSPC;
-    case EIO: return ERR_EIO;
-    case ENOMEM: return ERR_NOMEM;
-    case EEXIST: return ERR_EXISTS;
-    default: return ERR_IO;
+    case EDQUOT:
+        return ERR_ENOSPC;
+    case EIO:
+        return ERR_EIO;
+    case ENOMEM:
+        return ERR_NOMEM;
+    case EEXIST:
+        return ERR_EXISTS;
+    default:
+        return ERR_IO;
     }
 }
 

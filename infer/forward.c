@@ -4,10 +4,17 @@
 
 enum { ROWS_A_UNIT = 8 };
 
-static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t max64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
-/* ---- workspace --------------------------------------------------------------------------------------------- */
+/* ---- workspace
+ * --------------------------------------------------------------------------------------------- */
 
 static void carve(struct arena *a, struct workspace *w, const struct model *m, int64_t rows, uint32_t rank,
                   int with_dropout)
@@ -58,7 +65,8 @@ void workspace_free(struct workspace *w)
     memset(w, 0, sizeof *w);
 }
 
-/* ---- the tape ----------------------------------------------------------------------------------------------- */
+/* ---- the tape
+ * ----------------------------------------------------------------------------------------------- */
 
 /* One row of a [T][width] tape kept in the model's type. */
 static void keep_row(const struct pass *p, void *tape, int64_t width, int64_t row, const float *x)
@@ -83,7 +91,8 @@ static const struct layer_tape *tape_of(const struct pass *p, uint32_t layer)
     return p->tape ? &p->tape[layer] : &no_tape;
 }
 
-/* ---- row functions, a few rows a unit ---------------------------------------------------------------------- */
+/* ---- row functions, a few rows a unit
+ * ---------------------------------------------------------------------- */
 
 struct rows_job {
     const struct pass *p;
@@ -100,7 +109,7 @@ static void rows_run(const struct pass *p, void (*fn)(void *, int64_t, unsigned)
     pool_for(p->m->pool, (p->rows + ROWS_A_UNIT - 1) / ROWS_A_UNIT, fn, j);
 }
 
-#define EACH_ROW(j, unit, i)                                                                                     \
+#define EACH_ROW(j, unit, i)                                                                                 \
     for (int64_t i = (unit)*ROWS_A_UNIT, end_ = min64(i + ROWS_A_UNIT, (j)->p->rows); i < end_; i++)
 
 static void embed_unit(void *ctx, int64_t unit, unsigned thread)
@@ -236,7 +245,8 @@ static void middle_unit(void *ctx, int64_t unit, unsigned thread)
     }
 }
 
-/* ---- one layer ------------------------------------------------------------------------------------------------ */
+/* ---- one layer
+ * ------------------------------------------------------------------------------------------------ */
 
 static size_t act_offset(const struct pass *p, int64_t row, int64_t k)
 {
@@ -245,8 +255,8 @@ static size_t act_offset(const struct pass *p, int64_t row, int64_t k)
 
 /* Adds the adapter of one target to y [rows][n]: in [rows][k] is the product's input in fp32, w->act the same
  * packed. */
-static void adapt(const struct pass *p, struct workspace *w, uint32_t layer, enum lora_target t, const float *in,
-                  float *y)
+static void adapt(const struct pass *p, struct workspace *w, uint32_t layer, enum lora_target t,
+                  const float *in, float *y)
 {
     if (!p->lora || p->adapt_from >= p->rows || !(p->lora->targets & (1u << t))) return;
     const struct weight *a = lora_a(p->lora, layer, t), *b = lora_b(p->lora, layer, t);
@@ -266,8 +276,8 @@ static void adapt(const struct pass *p, struct workspace *w, uint32_t layer, enu
 }
 
 /* y = W in (+ adapter), with w->act the packed input. */
-static void project(const struct pass *p, struct workspace *w, uint32_t layer, enum lora_target t, const float *in,
-                    float *y)
+static void project(const struct pass *p, struct workspace *w, uint32_t layer, enum lora_target t,
+                    const float *in, float *y)
 {
     const struct weight *m = model_mat(p->m, lora_param[t], layer);
     matmul(p->m, m, p->rows, w->act, pad_even(m->k), y, m->n, 0);
@@ -326,7 +336,8 @@ void forward(const struct pass *p, struct workspace *w)
     kernels_fp_leave(old);
 }
 
-/* ---- logits ----------------------------------------------------------------------------------------------------- */
+/* ---- logits
+ * ----------------------------------------------------------------------------------------------------- */
 
 struct logits_job {
     const struct model *m;
@@ -341,7 +352,8 @@ static void final_norm_unit(void *ctx, int64_t unit, unsigned thread)
     const struct logits_job *j = ctx;
     int64_t d = j->m->c.width;
     for (int64_t i = unit * ROWS_A_UNIT, end = min64(i + ROWS_A_UNIT, j->rows); i < end; i++)
-        j->m->kern.rmsnorm(d, (float)j->m->c.rms_eps, j->x + i * d, model_vec(j->m, P_NORM, 0), j->xn + i * d);
+        j->m->kern.rmsnorm(d, (float)j->m->c.rms_eps, j->x + i * d, model_vec(j->m, P_NORM, 0),
+                           j->xn + i * d);
 }
 
 void forward_logits(const struct model *m, struct workspace *w, int64_t n, const float *x, float *logits)

@@ -13,42 +13,42 @@
  * (kv_stream_extend). */
 struct segment {
     const struct kv_stream *kv;
-    uint32_t pos;  /* absolute position of its first row */
-    int64_t row;   /* its first row in the pass */
-    int64_t rows;  /* >= 1 */
+    uint32_t pos; /* absolute position of its first row */
+    int64_t row;  /* its first row in the pass */
+    int64_t rows; /* >= 1 */
 };
 
-/* Random masks on the adapter's input, in training only. The mask of a row is keyed by (key of its row, layer,
- * target), so it does not depend on what else is in the pass. */
+/* Random masks on the adapter's input, in training only. The mask of a row is keyed by (key of its row,
+ * layer, target), so it does not depend on what else is in the pass. */
 struct dropout {
-    float p;              /* 0: none */
-    const uint64_t *key;  /* [rows] */
+    float p;             /* 0: none */
+    const uint64_t *key; /* [rows] */
 };
 
-/* What a pass keeps of one layer for the backward pass, rows of the whole example set first to last. Stored in
- * the model's own type (bf16 or fp32) except where fp32 is said. */
+/* What a pass keeps of one layer for the backward pass, rows of the whole example set first to last. Stored
+ * in the model's own type (bf16 or fp32) except where fp32 is said. */
 struct layer_tape {
-    float *x_in;                /* [T][D] fp32: residual before the layer */
-    void *q;                    /* [T][H][K]: after rotation, as the product took it */
-    void *o;                    /* [T][H][K]: attention's output, as the product took it */
-    float *lse;                 /* [T][H] fp32: log of the softmax's sum */
-    float *x_mid;               /* [T][D] fp32: residual before the MLP */
-    void *g, *u;                /* [T][F]: gate and up */
-    float *r1, *r2;             /* [T] fp32: what rmsnorm returned */
-    void *h[LORA_TARGETS];      /* [T][R]: scale * A x, as the product took it; NULL where not adapted */
+    float *x_in;           /* [T][D] fp32: residual before the layer */
+    void *q;               /* [T][H][K]: after rotation, as the product took it */
+    void *o;               /* [T][H][K]: attention's output, as the product took it */
+    float *lse;            /* [T][H] fp32: log of the softmax's sum */
+    float *x_mid;          /* [T][D] fp32: residual before the MLP */
+    void *g, *u;           /* [T][F]: gate and up */
+    float *r1, *r2;        /* [T] fp32: what rmsnorm returned */
+    void *h[LORA_TARGETS]; /* [T][R]: scale * A x, as the product took it; NULL where not adapted */
 };
 
 struct pass {
     const struct model *m;
-    const struct lora *lora;     /* or NULL */
-    int64_t rows;                /* T of this pass, <= the workspace's */
-    int64_t adapt_from;          /* rows from here on use the adapter */
-    const int32_t *ids;          /* [rows], each in [0, V) */
-    const struct segment *seg;   /* cover the rows in order; one gate each */
+    const struct lora *lora;   /* or NULL */
+    int64_t rows;              /* T of this pass, <= the workspace's */
+    int64_t adapt_from;        /* rows from here on use the adapter */
+    const int32_t *ids;        /* [rows], each in [0, V) */
+    const struct segment *seg; /* cover the rows in order; one gate each */
     int64_t segs;
     struct dropout dropout;
-    struct layer_tape *tape;     /* [L], or NULL */
-    int64_t tape_row;            /* the pass's first row in the tape */
+    struct layer_tape *tape; /* [L], or NULL */
+    int64_t tape_row;        /* the pass's first row in the tape */
 };
 
 /* Scratch of a pass, for up to max_rows rows. */
@@ -79,7 +79,8 @@ void workspace_free(struct workspace *w);
  * segment's keys and values are in its KV. Cannot fail: everything was checked or planned before. */
 void forward(const struct pass *p, struct workspace *w);
 
-/* One layer of it, and the second half of one (the backward pass recomputes with these): w->x in, w->x out. */
+/* One layer of it, and the second half of one (the backward pass recomputes with these): w->x in, w->x out.
+ */
 void forward_layer(const struct pass *p, struct workspace *w, uint32_t layer);
 void forward_mlp(const struct pass *p, struct workspace *w, uint32_t layer);
 
@@ -87,14 +88,15 @@ void forward_mlp(const struct pass *p, struct workspace *w, uint32_t layer);
  * n <= max_rows. */
 void forward_logits(const struct model *m, struct workspace *w, int64_t n, const float *x, float *logits);
 
-/* ---- pieces shared with the backward pass ------------------------------------------------------------------ */
+/* ---- pieces shared with the backward pass
+ * ------------------------------------------------------------------ */
 
 /* y [m][ldy] (+)= act [m][k] * w^T on all threads. */
-void matmul(const struct model *m, const struct weight *w, int64_t rows, const void *act, int64_t ldx, float *y,
-            int64_t ldy, int accumulate);
+void matmul(const struct model *m, const struct weight *w, int64_t rows, const void *act, int64_t ldx,
+            float *y, int64_t ldy, int accumulate);
 
-/* Packs fp32 rows [rows][ldx] for products with this model's weights, on all threads; row stride ldo elements.
- * In place (act == x) when both row strides are the same number of bytes. */
+/* Packs fp32 rows [rows][ldx] for products with this model's weights, on all threads; row stride ldo
+ * elements. In place (act == x) when both row strides are the same number of bytes. */
 void matmul_pack(const struct model *m, int64_t rows, int64_t k, const float *x, int64_t ldx, void *act,
                  int64_t ldo);
 

@@ -8,9 +8,9 @@ struct run {
     struct sampler *sampler;
     const int32_t *stop;
     uint32_t n_stop;
-    struct request **on;   /* [streams] the request of each stream, or NULL */
-    uint32_t *stream;      /* [streams] of a step */
-    int32_t *token;        /* [streams] of a step */
+    struct request **on; /* [streams] the request of each stream, or NULL */
+    uint32_t *stream;    /* [streams] of a step */
+    int32_t *token;      /* [streams] of a step */
     uint32_t streams;
     int cancelled;
     generate_token *on_token;
@@ -108,8 +108,8 @@ static int all(struct run *g, struct request *requests, size_t n, struct err *e)
     return 0;
 }
 
-int generate_run(struct session *s, uint32_t streams, struct sampler *sampler, const int32_t *stop, uint32_t n_stop,
-                 struct request *requests, size_t n, generate_token *on_token, void *ctx,
+int generate_run(struct session *s, uint32_t streams, struct sampler *sampler, const int32_t *stop,
+                 uint32_t n_stop, struct request *requests, size_t n, generate_token *on_token, void *ctx,
                  struct generate_stats *stats, struct err *e)
 {
     struct run g = {.s = s, .sampler = sampler, .stop = stop, .n_stop = n_stop, .streams = streams};

@@ -16,11 +16,11 @@ enum finish {
 struct request {
     const int32_t *prompt; /* [n_prompt], n_prompt >= 1 */
     uint32_t n_prompt;
-    uint32_t adapt_from;   /* first token the adapter acts on; UINT32_MAX: never */
-    uint32_t max_new;      /* tokens at most, the stop token included */
-    uint64_t stream;       /* names the draw: same seed and stream, same answer */
-    int32_t *answer;       /* [max_new] filled; the stop token is kept */
-    float *logprob;        /* [max_new] log-probability of each token, or NULL */
+    uint32_t adapt_from; /* first token the adapter acts on; UINT32_MAX: never */
+    uint32_t max_new;    /* tokens at most, the stop token included */
+    uint64_t stream;     /* names the draw: same seed and stream, same answer */
+    int32_t *answer;     /* [max_new] filled; the stop token is kept */
+    float *logprob;      /* [max_new] log-probability of each token, or NULL */
     uint32_t n_answer;
     enum finish finish;
 };
@@ -34,10 +34,10 @@ struct generate_stats {
 /* Hears every token; returning nonzero cancels all that is unfinished. */
 typedef int generate_token(void *ctx, struct request *r, int32_t token);
 
-/* Runs the requests with up to `streams` streams of the session (its streams 0..streams-1). Answers end with a
- * token of `stop` [n_stop]. on_token and stats may be NULL. Errors: those of session_sync. */
-int generate_run(struct session *s, uint32_t streams, struct sampler *sampler, const int32_t *stop, uint32_t n_stop,
-                 struct request *requests, size_t n, generate_token *on_token, void *ctx,
+/* Runs the requests with up to `streams` streams of the session (its streams 0..streams-1). Answers end with
+ * a token of `stop` [n_stop]. on_token and stats may be NULL. Errors: those of session_sync. */
+int generate_run(struct session *s, uint32_t streams, struct sampler *sampler, const int32_t *stop,
+                 uint32_t n_stop, struct request *requests, size_t n, generate_token *on_token, void *ctx,
                  struct generate_stats *stats, struct err *e);
 
 #endif

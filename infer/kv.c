@@ -68,7 +68,10 @@ void kv_pool_free(struct kv_pool *p)
     free(p);
 }
 
-uint32_t kv_pool_unused(const struct kv_pool *p) { return p->unused; }
+uint32_t kv_pool_unused(const struct kv_pool *p)
+{
+    return p->unused;
+}
 
 int kv_stream_create(struct kv_stream **out, struct kv_pool *p, uint32_t max_tokens, struct err *e)
 {
@@ -88,7 +91,10 @@ void kv_stream_free(struct kv_stream *s)
     free(s);
 }
 
-static uint32_t pages_for(uint32_t tokens) { return tokens / KV_PAGE + (tokens % KV_PAGE != 0); }
+static uint32_t pages_for(uint32_t tokens)
+{
+    return tokens / KV_PAGE + (tokens % KV_PAGE != 0);
+}
 
 int kv_stream_extend(struct kv_stream *s, uint32_t n, struct err *e)
 {
@@ -97,8 +103,8 @@ int kv_stream_extend(struct kv_stream *s, uint32_t n, struct err *e)
         return err_set(e, ERR_CTX_FULL, "%u tokens do not fit a context of %u", s->length + n,
                        s->capacity * KV_PAGE);
     if (more > s->pool->unused)
-        return err_set(e, ERR_CTX_FULL, "the KV cache is full: %u more pages of %d tokens wanted, %u left", more,
-                       KV_PAGE, s->pool->unused);
+        return err_set(e, ERR_CTX_FULL, "the KV cache is full: %u more pages of %d tokens wanted, %u left",
+                       more, KV_PAGE, s->pool->unused);
     for (; s->pages < wanted; s->pages++) {
         uint32_t page = s->pool->spare[--s->pool->unused];
         s->pool->owners[page] = 1;

@@ -9,7 +9,7 @@
 struct lora {
     uint32_t rank;
     float scale;
-    uint32_t targets;    /* bit 1 << enum lora_target */
+    uint32_t targets;     /* bit 1 << enum lora_target */
     struct weight *a, *b; /* [L][LORA_TARGETS]; panels NULL where not adapted. A [R][in], B [out][R] */
     struct arena arena;
 };

@@ -1,5 +1,5 @@
-/* A model in memory: weights repacked once into panels, the only copy; decode, prefill and the backward pass all
- * read it. Immutable during a forward pass; the trainer may rewrite weights between passes. */
+/* A model in memory: weights repacked once into panels, the only copy; decode, prefill and the backward pass
+ * all read it. Immutable during a forward pass; the trainer may rewrite weights between passes. */
 #ifndef TERSE_INFER_MODEL_H
 #define TERSE_INFER_MODEL_H
 
@@ -32,7 +32,8 @@ struct model {
 uint64_t model_plan(const struct model_config *c, enum weight_type type, uint32_t context);
 
 /* Copies the bound tensors (params_bind; F32 or BF16, in any mix) into panels of `type`. The tensors are not
- * needed afterwards. context: 0 for max_positions. cpu_flags: cpu_detect(). Errors: NOMEM, CFG_*, CTX_FULL. */
+ * needed afterwards. context: 0 for max_positions. cpu_flags: cpu_detect(). Errors: NOMEM, CFG_*, CTX_FULL.
+ */
 int model_create(struct model **out, const struct model_config *c, enum weight_type type, uint32_t context,
                  const struct tensor *const *bound, struct pool *pool, unsigned cpu_flags, struct err *e);
 void model_free(struct model *m);

@@ -10,29 +10,34 @@
 /* ---- names --------------------------------------------------------------------------------------------- */
 
 /* Letters compared without case, '-' and ' ' as '_'. */
-static char fold(char c) {
+static char fold(char c)
+{
     return c == '-' || c == ' ' ? '_' : (char)tolower((unsigned char)c);
 }
 
-static bool same_name(const char *a, size_t len, const char *b) {
+static bool same_name(const char *a, size_t len, const char *b)
+{
     if (!b || strlen(b) != len) return false;
     for (size_t i = 0; i < len; i++)
         if (fold(a[i]) != fold(b[i])) return false;
     return true;
 }
 
-static const struct option *find_plain(const struct options *o, const char *key, size_t len) {
+static const struct option *find_plain(const struct options *o, const char *key, size_t len)
+{
     for (const struct option *row = o->table; row->key; row++)
         if (same_name(key, len, row->key) || same_name(key, len, row->alias)) return row;
     return NULL;
 }
 
-static const char *group_of(const struct options *o, const struct option *row) {
+static const char *group_of(const struct options *o, const struct option *row)
+{
     while (row > o->table && !row->group) row--;
     return row->group;
 }
 
-const struct option *options_find(const struct options *o, const char *key) {
+const struct option *options_find(const struct options *o, const char *key)
+{
     const char *dot = strchr(key, '.');
     if (!dot) return find_plain(o, key, strlen(key));
     char joined[128];
@@ -43,13 +48,15 @@ const struct option *options_find(const struct options *o, const char *key) {
     return row && same_name(key, (size_t)(dot - key), group_of(o, row)) ? row : NULL;
 }
 
-static size_t index_of(const struct options *o, const struct option *row) {
+static size_t index_of(const struct options *o, const struct option *row)
+{
     return (size_t)(row - o->table);
 }
 
 enum { DISTANCE_MAX = 64, DISTANCE_FAR = 1000 };
 
-int option_distance(const char *a, const char *b) {
+int option_distance(const char *a, const char *b)
+{
     int d[3][DISTANCE_MAX + 1]; /* rows i-2, i-1 and i of the table, by turns */
     size_t na = strlen(a), nb = strlen(b);
     if (na > DISTANCE_MAX || nb > DISTANCE_MAX) return DISTANCE_FAR;
@@ -72,7 +79,8 @@ int option_distance(const char *a, const char *b) {
 }
 
 /* "lr" for learning_rate: the first letters of the words. */
-static bool are_initials(const char *short_name, const char *key) {
+static bool are_initials(const char *short_name, const char *key)
+{
     for (; *short_name; short_name++) {
         if (fold(*short_name) != fold(*key)) return false;
         key += strcspn(key, "_");
@@ -82,13 +90,15 @@ static bool are_initials(const char *short_name, const char *key) {
 }
 
 /* "rank" of lora_rank, "epochs" of num_train_epochs. */
-static bool is_part(const char *name, const char *key) {
+static bool is_part(const char *name, const char *key)
+{
     return strlen(name) >= 4 && strcasestr(key, name) != NULL;
 }
 
 /* Names of the rows a mistyped key may mean, "a", "a or b"; "" when none is near. A typing slip names one
  * row; short forms, where none slipped, up to three. */
-static const char *nearest(const struct options *o, const char *key, char *buf, size_t cap) {
+static const char *nearest(const struct options *o, const char *key, char *buf, size_t cap)
+{
     const char *dot = strrchr(key, '.');
     if (dot) key = dot + 1;
     int limit = strlen(key) > 9 ? 3 : strlen(key) > 4 ? 2 : 1, least = limit + 1, named = 0;
@@ -104,14 +114,16 @@ static const char *nearest(const struct options *o, const char *key, char *buf, 
     return buf;
 }
 
-static const struct option_foreign *find_foreign(const struct options *o, const char *key) {
+static const struct option_foreign *find_foreign(const struct options *o, const char *key)
+{
     size_t block = strcspn(key, ".");
     for (const struct option_foreign *f = o->foreign; f && f->key; f++)
         if (same_name(key, strlen(key), f->key) || same_name(key, block, f->key)) return f;
     return NULL;
 }
 
-static int unknown_key(const struct options *o, const char *key, const char *where, struct err *e) {
+static int unknown_key(const struct options *o, const char *key, const char *where, struct err *e)
+{
     struct option_quote q = option_quote(key, strlen(key));
     const struct option_foreign *f = find_foreign(o, key);
     if (f)
@@ -126,7 +138,8 @@ static int unknown_key(const struct options *o, const char *key, const char *whe
 
 /* ---- values -------------------------------------------------------------------------------------------- */
 
-static int set_preset(struct options *o, const struct option *row, struct err *e) {
+static int set_preset(struct options *o, const struct option *row, struct err *e)
+{
     struct err why = {0};
     struct option_text text = {row->preset, strlen(row->preset)};
     struct option_value v = {.key = row->key, .items = &text, .n = 1, .where = "the default"};
@@ -136,13 +149,15 @@ static int set_preset(struct options *o, const struct option *row, struct err *e
     return 0;
 }
 
-static void zero_field(struct options *o, const struct option *row) {
+static void zero_field(struct options *o, const struct option *row)
+{
     union option_field none;
     memset(&none, 0, sizeof none);
     option_write(&none, row, o->cfg);
 }
 
-int options_init(struct options *o, const struct option *table, void *cfg, struct err *e) {
+int options_init(struct options *o, const struct option *table, void *cfg, struct err *e)
+{
     *o = (struct options){.table = table, .cfg = cfg};
     while (table[o->n].key) o->n++;
     if (o->n > OPTIONS_MAX) {
@@ -157,14 +172,16 @@ int options_init(struct options *o, const struct option *table, void *cfg, struc
     return 0;
 }
 
-static void clear_row(struct options *o, const struct option *row) {
+static void clear_row(struct options *o, const struct option *row)
+{
     union option_field field;
     option_read(&field, row, o->cfg);
     option_clear(&field, row->type);
     zero_field(o, row);
 }
 
-void options_free(struct options *o) {
+void options_free(struct options *o)
+{
     for (size_t i = 0; i < o->n; i++) {
         clear_row(o, &o->table[i]);
         free(o->where[i]);
@@ -175,7 +192,8 @@ void options_free(struct options *o) {
 
 /* Puts *field in force. A list given again on the command line grows. */
 static int store(struct options *o, const struct option *row, union option_field *field, bool append,
-                 const struct option_value *v, struct err *e) {
+                 const struct option_value *v, struct err *e)
+{
     size_t i = index_of(o, row);
     char *where = strdup(v->where);
     union option_field old;
@@ -196,7 +214,8 @@ static int store(struct options *o, const struct option *row, union option_field
     return 0;
 }
 
-int options_set(struct options *o, const struct option_value *v, struct err *e) {
+int options_set(struct options *o, const struct option_value *v, struct err *e)
+{
     const struct option *row = options_find(o, v->key);
     if (!row) return unknown_key(o, v->key, v->where, e);
     size_t i = index_of(o, row);
@@ -226,7 +245,8 @@ int options_set(struct options *o, const struct option_value *v, struct err *e) 
     return store(o, row, &field, is_list && v->source == OPT_FROM_ARGS && before & bit, v, e);
 }
 
-int options_set_text(struct options *o, const char *key, const char *text, struct err *e) {
+int options_set_text(struct options *o, const char *key, const char *text, struct err *e)
+{
     struct option_text item = {text, strlen(text)};
     char where[160];
     snprintf(where, sizeof where, "%.60s=%.90s", key, text);
@@ -235,7 +255,8 @@ int options_set_text(struct options *o, const char *key, const char *text, struc
     return options_set(o, &v, e);
 }
 
-static bool has_value(const struct options *o, const struct option *row) {
+static bool has_value(const struct options *o, const struct option *row)
+{
     union option_field field;
     memset(&field, 0, sizeof field);
     option_read(&field, row, o->cfg);
@@ -251,7 +272,8 @@ static bool has_value(const struct options *o, const struct option *row) {
     }
 }
 
-int options_check_required(const struct options *o, struct err *e) {
+int options_check_required(const struct options *o, struct err *e)
+{
     for (const struct option *row = o->table; row->key; row++)
         if (row->required && !has_value(o, row))
             return err_set(e, ERR_FIELD_MISSING,
@@ -260,24 +282,28 @@ int options_check_required(const struct options *o, struct err *e) {
     return 0;
 }
 
-bool options_given(const struct options *o, const char *key) {
+bool options_given(const struct options *o, const char *key)
+{
     const struct option *row = options_find(o, key);
     return row && o->seen[index_of(o, row)];
 }
 
-enum option_source options_source(const struct options *o, const char *key) {
+enum option_source options_source(const struct options *o, const char *key)
+{
     const struct option *row = options_find(o, key);
     unsigned seen = row ? o->seen[index_of(o, row)] : 0;
     return seen & 1u << OPT_FROM_ARGS ? OPT_FROM_ARGS : seen ? OPT_FROM_FILE : OPT_FROM_DEFAULT;
 }
 
-const char *options_where(const struct options *o, const char *key) {
+const char *options_where(const struct options *o, const char *key)
+{
     const struct option *row = options_find(o, key);
     const char *where = row ? o->where[index_of(o, row)] : NULL;
     return where ? where : "the default";
 }
 
-void options_unset(struct options *o, const char *key) {
+void options_unset(struct options *o, const char *key)
+{
     const struct option *row = options_find(o, key);
     if (!row) return;
     size_t i = index_of(o, row);

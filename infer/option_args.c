@@ -12,30 +12,35 @@ struct args {
     char **v;
 };
 
-static bool asks_for_help(int argc, char **argv) {
+static bool asks_for_help(int argc, char **argv)
+{
     for (int i = 1; i < argc && strcmp(argv[i], "--"); i++)
         if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) return true;
     return false;
 }
 
-static int set_from(struct options *o, const char *key, const char *text, const char *where, struct err *e) {
+static int set_from(struct options *o, const char *key, const char *text, const char *where, struct err *e)
+{
     struct option_text item = {text, strlen(text)};
     struct option_value v = {.key = key, .items = &item, .n = 1, .source = OPT_FROM_ARGS, .where = where};
     v.is_null = option_is_null(text, item.len);
     return options_set(o, &v, e);
 }
 
-static bool is_truth(const char *s) {
+static bool is_truth(const char *s)
+{
     return !strcasecmp(s, "true") || !strcasecmp(s, "false");
 }
 
-static bool is_flag(const struct option *row) {
+static bool is_flag(const struct option *row)
+{
     return row && row->type == OPT_BOOL;
 }
 
 /* A flag with its value in the next argument, or a boolean alone. `name` is how the user wrote it. */
 static int take_value(struct options *o, const struct option *row, const char *name, struct args rest,
-                      struct err *e) {
+                      struct err *e)
+{
     const char *next = rest.n > 1 ? rest.v[1] : NULL;
     int rc;
     if (is_flag(row)) {
@@ -51,7 +56,8 @@ static int take_value(struct options *o, const struct option *row, const char *n
     return rc ? rc : 2;
 }
 
-static int take_long(struct options *o, struct args rest, struct err *e) {
+static int take_long(struct options *o, struct args rest, struct err *e)
+{
     const char *name = rest.v[0] + 2;
     char key[128];
     size_t len = strcspn(name, "=");
@@ -73,7 +79,8 @@ static int take_long(struct options *o, struct args rest, struct err *e) {
     return take_value(o, row, where, rest, e);
 }
 
-static int take_short(struct options *o, struct args rest, struct err *e) {
+static int take_short(struct options *o, struct args rest, struct err *e)
+{
     const char *arg = rest.v[0];
     for (const struct option *row = o->table; row->key; row++)
         if (row->short_flag == arg[1]) {
@@ -88,13 +95,15 @@ static int take_short(struct options *o, struct args rest, struct err *e) {
 }
 
 /* Length of the key of a "key=value" word, 0 when the word is something else. */
-static size_t key_length(const char *word) {
+static size_t key_length(const char *word)
+{
     size_t n = 0;
     while (isalnum((unsigned char)word[n]) || (n && strchr("_-.", word[n]) && word[n])) n++;
     return word[n] == '=' && isalpha((unsigned char)word[0]) ? n : 0;
 }
 
-static int take_word(struct options *o, const char *word, bool may_be_key, struct err *e) {
+static int take_word(struct options *o, const char *word, bool may_be_key, struct err *e)
+{
     char key[128], where[160];
     size_t len = may_be_key ? key_length(word) : 0;
     snprintf(key, sizeof key, "%.*s", (int)(len < sizeof key ? len : 0), word);
@@ -111,7 +120,8 @@ static int take_word(struct options *o, const char *word, bool may_be_key, struc
     return 1;
 }
 
-int options_parse_args(struct options *o, int argc, char **argv, struct err *e) {
+int options_parse_args(struct options *o, int argc, char **argv, struct err *e)
+{
     if (asks_for_help(argc, argv)) return OPTIONS_HELP;
     bool only_words = false;
     for (int i = 1, used = 1; i < argc; i += used) {

@@ -9,7 +9,8 @@
 
 /* ---- help ---------------------------------------------------------------------------------------------- */
 
-static const char *placeholder(const struct option *row) {
+static const char *placeholder(const struct option *row)
+{
     switch (row->type) {
     case OPT_BOOL:
         return "";
@@ -35,7 +36,8 @@ static const char *placeholder(const struct option *row) {
 }
 
 /* "  -m, --model-name-or-path PATH" */
-static void flag_text(const struct option *row, char *buf, size_t cap) {
+static void flag_text(const struct option *row, char *buf, size_t cap)
+{
     bool on = row->type == OPT_BOOL && row->preset && !strcmp(row->preset, "true");
     char short_text[5] = "    ";
     if (row->short_flag) snprintf(short_text, sizeof short_text, "-%c, ", row->short_flag);
@@ -45,7 +47,8 @@ static void flag_text(const struct option *row, char *buf, size_t cap) {
 }
 
 /* The phrase, then choices, default, unit or "required". */
-static void note_text(const struct option *row, char *buf, size_t cap) {
+static void note_text(const struct option *row, char *buf, size_t cap)
+{
     const char *value = row->preset ? row->preset : row->unset;
     bool is_off = row->type == OPT_BOOL && (!row->preset || !strcmp(row->preset, "false"));
     int n = snprintf(buf, cap, "%s", row->help);
@@ -62,7 +65,8 @@ static void note_text(const struct option *row, char *buf, size_t cap) {
 }
 
 /* Prints words from column `column` on (the cursor stands at `at`), broken before `width`. */
-static void print_wrapped(FILE *f, const char *text, int at, int column, int width) {
+static void print_wrapped(FILE *f, const char *text, int at, int column, int width)
+{
     bool line_start = true;
     for (; at < column; at++) fputc(' ', f);
     while (*text) {
@@ -80,7 +84,8 @@ static void print_wrapped(FILE *f, const char *text, int at, int column, int wid
     fputc('\n', f);
 }
 
-static int flag_column(const struct options *o, int width) {
+static int flag_column(const struct options *o, int width)
+{
     char flag[160];
     int widest = 0, limit = width / 2 < 38 ? width / 2 : 38;
     for (const struct option *row = o->table; row->key; row++) {
@@ -91,7 +96,8 @@ static int flag_column(const struct options *o, int width) {
     return widest > 12 ? widest : 12;
 }
 
-void options_print_help(const struct options *o, FILE *f, int width) {
+void options_print_help(const struct options *o, FILE *f, int width)
+{
     char flag[160], note[1024];
     int column = flag_column(o, width);
     if (o->about) print_wrapped(f, o->about, 0, 0, width);
@@ -113,14 +119,16 @@ void options_print_help(const struct options *o, FILE *f, int width) {
 /* ---- the run record ------------------------------------------------------------------------------------ */
 
 /* Characters that YAML takes for a line break or does not print: NEL, C1, LS, PS, the byte order mark. */
-static bool needs_escape(unsigned c) {
+static bool needs_escape(unsigned c)
+{
     return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 || c == 0xfeff || c == 0xfffe ||
            c == 0xffff;
 }
 
 /* Double quotes always: nothing in there can be taken for a number, a boolean or null. Texts in a config are
  * valid UTF-8 (option_parse), so every step takes a character. */
-static void dump_text(const char *s, FILE *f) {
+static void dump_text(const char *s, FILE *f)
+{
     fputc('"', f);
     for (size_t n, left = strlen(s); left; s += n, left -= n) {
         n = utf8_char(s, left);
@@ -138,7 +146,8 @@ static void dump_text(const char *s, FILE *f) {
 }
 
 /* The shortest text that reads back as the same double. */
-static void dump_float(double x, FILE *f) {
+static void dump_float(double x, FILE *f)
+{
     char text[40];
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, x);
@@ -147,7 +156,8 @@ static void dump_float(double x, FILE *f) {
     fputs(text, f);
 }
 
-static void dump_list(const struct string_list *list, FILE *f) {
+static void dump_list(const struct string_list *list, FILE *f)
+{
     fputc('[', f);
     for (size_t i = 0; i < list->n; i++) {
         if (i) fputs(", ", f);
@@ -156,7 +166,8 @@ static void dump_list(const struct string_list *list, FILE *f) {
     fputc(']', f);
 }
 
-static void dump_value(const struct option *row, const union option_field *field, FILE *f) {
+static void dump_value(const struct option *row, const union option_field *field, FILE *f)
+{
     char choice[64];
     switch (row->type) {
     case OPT_BOOL:
@@ -187,7 +198,8 @@ static void dump_value(const struct option *row, const union option_field *field
 }
 
 /* False when there is no value to write: an unset pointer, or a zero that nobody gave and no default says. */
-static bool has_text(const struct options *o, const struct option *row, const union option_field *field) {
+static bool has_text(const struct options *o, const struct option *row, const union option_field *field)
+{
     switch (row->type) {
     case OPT_STRING:
     case OPT_PATH:
@@ -202,7 +214,8 @@ static bool has_text(const struct options *o, const struct option *row, const un
     }
 }
 
-void options_dump_value(const struct options *o, const struct option *row, FILE *f) {
+void options_dump_value(const struct options *o, const struct option *row, FILE *f)
+{
     union option_field field;
     memset(&field, 0, sizeof field);
     option_read(&field, row, o->cfg);
@@ -212,7 +225,8 @@ void options_dump_value(const struct options *o, const struct option *row, FILE 
         fputs("null", f);
 }
 
-void options_dump_yaml(const struct options *o, FILE *f) {
+void options_dump_yaml(const struct options *o, FILE *f)
+{
     for (const struct option *row = o->table; row->key; row++) {
         if (row->group) fprintf(f, "%s# %s\n", row == o->table ? "" : "\n", row->group);
         if (row->args_only) continue;

@@ -13,7 +13,8 @@ enum { PATH_BYTES_MAX = 4095, STRING_BYTES_MAX = 65536, LIST_ITEMS_MAX = 4096 };
 
 /* ---- words for messages ----------------------------------------------------------------------------- */
 
-struct option_quote option_quote(const char *s, size_t len) {
+struct option_quote option_quote(const char *s, size_t len)
+{
     enum { SHOWN = 60 };
     struct option_quote q;
     size_t shown = len;
@@ -31,7 +32,8 @@ struct option_quote option_quote(const char *s, size_t len) {
     return q;
 }
 
-static const char *noun_of(const struct option *row) {
+static const char *noun_of(const struct option *row)
+{
     switch (row->type) {
     case OPT_BOOL:
         return "true or false";
@@ -56,11 +58,13 @@ static const char *noun_of(const struct option *row) {
     return "a value";
 }
 
-static bool has_range(const struct option *row) {
+static bool has_range(const struct option *row)
+{
     return row->min < row->max;
 }
 
-const char *option_expects(const struct option *row, char *buf, size_t cap) {
+const char *option_expects(const struct option *row, char *buf, size_t cap)
+{
     char lo[64] = "", hi[64] = "";
     if (has_range(row) && isfinite(row->min))
         snprintf(lo, sizeof lo, row->open & OPT_OPEN_MIN ? " above %.15g" : " from %.15g", row->min);
@@ -73,7 +77,8 @@ const char *option_expects(const struct option *row, char *buf, size_t cap) {
     return buf;
 }
 
-const char *option_choice(const struct option *row, int index, char *buf, size_t cap) {
+const char *option_choice(const struct option *row, int index, char *buf, size_t cap)
+{
     const char *p = row->choices ? row->choices : "";
     for (; index > 0; index--) {
         const char *bar = strchr(p, '|');
@@ -92,7 +97,8 @@ struct reading {
     struct err *e;
 };
 
-static int refuse(const struct reading *r, int code, const char *problem) {
+static int refuse(const struct reading *r, int code, const char *problem)
+{
     char want[256];
     return err_set(r->e, code, "%s: %s %s; expected %s (%s)", r->row->key, option_quote(r->s, r->len).s,
                    problem, option_expects(r->row, want, sizeof want), r->where);
@@ -100,12 +106,14 @@ static int refuse(const struct reading *r, int code, const char *problem) {
 
 /* ---- one text ------------------------------------------------------------------------------------------ */
 
-bool option_is_null(const char *s, size_t len) {
+bool option_is_null(const char *s, size_t len)
+{
     if (len == 1) return *s == '~';
     return len == 4 && (!memcmp(s, "null", 4) || !memcmp(s, "Null", 4) || !memcmp(s, "NULL", 4));
 }
 
-static int read_bool(const struct reading *r, bool *out) {
+static int read_bool(const struct reading *r, bool *out)
+{
     static const char *const words[] = {"false", "true", "no", "yes", "off", "on"};
     for (int i = 0; i < 6; i++)
         if (strlen(words[i]) == r->len && !strncasecmp(words[i], r->s, r->len)) {
@@ -115,19 +123,22 @@ static int read_bool(const struct reading *r, bool *out) {
     return refuse(r, ERR_FIELD_TYPE, "is neither true nor false");
 }
 
-static size_t count_digits(const char *s, size_t len) {
+static size_t count_digits(const char *s, size_t len)
+{
     size_t n = 0;
     while (n < len && isdigit((unsigned char)s[n])) n++;
     return n;
 }
 
-static int check_leading_zero(const struct reading *r) {
+static int check_leading_zero(const struct reading *r)
+{
     size_t sign = r->len && (*r->s == '-' || *r->s == '+');
     if (count_digits(r->s + sign, r->len - sign) < 2 || r->s[sign] != '0') return 0;
     return refuse(r, ERR_YAML_OCTAL, "starts with a zero, which some readers take for octal");
 }
 
-static int check_range(const struct reading *r, double x) {
+static int check_range(const struct reading *r, double x)
+{
     const struct option *row = r->row;
     if (!has_range(row)) return 0;
     bool low = row->open & OPT_OPEN_MIN ? x <= row->min : x < row->min;
@@ -137,14 +148,16 @@ static int check_range(const struct reading *r, double x) {
 }
 
 /* Only digits after an optional minus; 3.0, 1e3, 0x10 and 12:30 are other things. */
-static int check_integer(const struct reading *r) {
+static int check_integer(const struct reading *r)
+{
     size_t sign = r->len && *r->s == '-';
     if (r->len == sign || count_digits(r->s + sign, r->len - sign) != r->len - sign)
         return refuse(r, ERR_FIELD_TYPE, "is not a whole number");
     return check_leading_zero(r);
 }
 
-static int read_int(const struct reading *r, int64_t *out) {
+static int read_int(const struct reading *r, int64_t *out)
+{
     int rc = check_integer(r);
     if (rc) return rc;
     errno = 0;
@@ -154,7 +167,8 @@ static int read_int(const struct reading *r, int64_t *out) {
     return check_range(r, (double)x);
 }
 
-static int read_uint64(const struct reading *r, uint64_t *out) {
+static int read_uint64(const struct reading *r, uint64_t *out)
+{
     int rc = check_integer(r);
     if (rc) return rc;
     if (*r->s == '-') return refuse(r, ERR_FIELD_RANGE, "is negative");
@@ -166,7 +180,8 @@ static int read_uint64(const struct reading *r, uint64_t *out) {
 }
 
 /* digits [. digits] [e [sign] digits], with a digit on at least one side of the point. */
-static bool is_decimal(const char *s, size_t len) {
+static bool is_decimal(const char *s, size_t len)
+{
     size_t i = len && (*s == '-' || *s == '+');
     size_t whole = count_digits(s + i, len - i), fraction = 0;
     i += whole;
@@ -186,13 +201,15 @@ static bool is_decimal(const char *s, size_t len) {
     return i == len;
 }
 
-static bool is_nonfinite_word(const char *s, size_t len) {
+static bool is_nonfinite_word(const char *s, size_t len)
+{
     if (len && (*s == '-' || *s == '+')) s++, len--;
     if (len && *s == '.') s++, len--;
     return len == 3 && (!strncasecmp(s, "nan", 3) || !strncasecmp(s, "inf", 3));
 }
 
-static int read_float(const struct reading *r, double *out) {
+static int read_float(const struct reading *r, double *out)
+{
     if (is_nonfinite_word(r->s, r->len)) return refuse(r, ERR_FIELD_RANGE, "is not finite");
     if (r->len > 400 || !is_decimal(r->s, r->len)) return refuse(r, ERR_FIELD_TYPE, "is not a number");
     int rc = check_leading_zero(r);
@@ -204,7 +221,8 @@ static int read_float(const struct reading *r, double *out) {
 }
 
 /* The factor of "", "B", "K", "KB", "KiB", "M" ...: powers of 1000 with "B", of 1024 without or with "iB". */
-static double factor_of(const char *s, size_t len) {
+static double factor_of(const char *s, size_t len)
+{
     static const char letters[] = "KMGT";
     if (!len || (len == 1 && (*s | 0x20) == 'b')) return 1;
     const char *letter = strchr(letters, toupper((unsigned char)*s));
@@ -214,7 +232,8 @@ static double factor_of(const char *s, size_t len) {
     return len == 2 && (s[1] | 0x20) == 'b' ? pow(1000, power) : 0;
 }
 
-static int read_bytes(const struct reading *r, uint64_t *out) {
+static int read_bytes(const struct reading *r, uint64_t *out)
+{
     size_t n = 0;
     while (n < r->len && (isdigit((unsigned char)r->s[n]) || strchr(".-", r->s[n]))) n++;
     size_t unit = n + (n < r->len && r->s[n] == ' ');
@@ -229,7 +248,8 @@ static int read_bytes(const struct reading *r, uint64_t *out) {
     return check_range(r, x);
 }
 
-static int read_choice(const struct reading *r, int *out) {
+static int read_choice(const struct reading *r, int *out)
+{
     char choice[64];
     for (int i = 0; *option_choice(r->row, i, choice, sizeof choice); i++)
         if (strlen(choice) == r->len && !strncasecmp(choice, r->s, r->len)) {
@@ -239,7 +259,8 @@ static int read_choice(const struct reading *r, int *out) {
     return refuse(r, ERR_FIELD_RANGE, "is not a choice");
 }
 
-static int check_path(const struct reading *r) {
+static int check_path(const struct reading *r)
+{
     if (!r->len) return refuse(r, ERR_PATH, "is empty");
     if (r->len > PATH_BYTES_MAX) return refuse(r, ERR_PATH, "is longer than any path");
     for (size_t i = 0; i < r->len; i++)
@@ -249,7 +270,8 @@ static int check_path(const struct reading *r) {
 }
 
 /* A text may hold line breaks and tabs (a system prompt does), nothing else below a space. */
-static int check_string(const struct reading *r) {
+static int check_string(const struct reading *r)
+{
     if (r->len > STRING_BYTES_MAX) return refuse(r, ERR_TOO_LARGE, "is longer than 64 KiB");
     for (size_t i = 0; i < r->len; i++)
         if (((unsigned char)r->s[i] < 0x20 && !strchr("\t\n\r", r->s[i])) || r->s[i] == 0 || r->s[i] == 0x7f)
@@ -257,7 +279,8 @@ static int check_string(const struct reading *r) {
     return utf8_valid(r->s, r->len) ? 0 : refuse(r, ERR_UTF8, "is not valid UTF-8");
 }
 
-static int read_string(const struct reading *r, char **out) {
+static int read_string(const struct reading *r, char **out)
+{
     bool is_path = r->row->type == OPT_PATH || r->row->type == OPT_PATHS;
     int rc = is_path ? check_path(r) : check_string(r);
     if (rc) return rc;
@@ -267,13 +290,15 @@ static int read_string(const struct reading *r, char **out) {
 
 /* ---- lists --------------------------------------------------------------------------------------------- */
 
-static void list_clear(struct string_list *list) {
+static void list_clear(struct string_list *list)
+{
     for (size_t i = 0; i < list->n; i++) free(list->items[i]);
     free(list->items);
     *list = (struct string_list){0};
 }
 
-int string_list_append(struct string_list *head, struct string_list *tail) {
+int string_list_append(struct string_list *head, struct string_list *tail)
+{
     if (!tail->n) return 0;
     char **items = realloc(head->items, (head->n + tail->n) * sizeof *items);
     if (!items) return ERR_NOMEM;
@@ -284,7 +309,8 @@ int string_list_append(struct string_list *head, struct string_list *tail) {
     return 0;
 }
 
-static int list_add(struct string_list *list, const struct reading *r) {
+static int list_add(struct string_list *list, const struct reading *r)
+{
     if (list->n >= LIST_ITEMS_MAX) return refuse(r, ERR_TOO_MANY, "is item 4097 of a list");
     if (!r->len) return refuse(r, r->row->type == OPT_PATHS ? ERR_PATH : ERR_FIELD_TYPE, "is an empty item");
     char *item = NULL;
@@ -299,7 +325,8 @@ static int list_add(struct string_list *list, const struct reading *r) {
 }
 
 /* Items of a list as they are; one plain text is split at commas, spaces around the parts dropped. */
-static int read_list(const struct reading *whole, const struct option_value *v, struct string_list *out) {
+static int read_list(const struct reading *whole, const struct option_value *v, struct string_list *out)
+{
     int rc = 0;
     for (size_t i = 0; v->is_list && i < v->n && !rc; i++) {
         struct reading r = *whole;
@@ -322,15 +349,18 @@ static int read_list(const struct reading *whole, const struct option_value *v, 
 
 /* ---- fields -------------------------------------------------------------------------------------------- */
 
-static bool is_list_type(enum option_type t) {
+static bool is_list_type(enum option_type t)
+{
     return t == OPT_STRINGS || t == OPT_PATHS;
 }
-static bool is_text_type(enum option_type t) {
+static bool is_text_type(enum option_type t)
+{
     return t == OPT_STRING || t == OPT_PATH || is_list_type(t);
 }
 
 int option_parse(union option_field *out, const struct option *row, const struct option_value *v,
-                 struct err *e) {
+                 struct err *e)
+{
     struct option_text text = v->n ? v->items[0] : (struct option_text){"", 0};
     struct reading r = {row, text.s, text.len, v->where, e};
     memset(out, 0, sizeof *out);
@@ -360,7 +390,8 @@ int option_parse(union option_field *out, const struct option *row, const struct
     return err_set(e, ERR_INTERNAL, "%s: its row of the option table has no type", row->key);
 }
 
-static size_t field_size(enum option_type type) {
+static size_t field_size(enum option_type type)
+{
     switch (type) {
     case OPT_BOOL:
         return sizeof(bool);
@@ -374,15 +405,18 @@ static size_t field_size(enum option_type type) {
     }
 }
 
-void option_read(union option_field *field, const struct option *row, const void *cfg) {
+void option_read(union option_field *field, const struct option *row, const void *cfg)
+{
     memcpy(field, (const char *)cfg + row->at, field_size(row->type));
 }
 
-void option_write(const union option_field *field, const struct option *row, void *cfg) {
+void option_write(const union option_field *field, const struct option *row, void *cfg)
+{
     memcpy((char *)cfg + row->at, field, field_size(row->type));
 }
 
-void option_clear(union option_field *field, enum option_type type) {
+void option_clear(union option_field *field, enum option_type type)
+{
     if (is_list_type(type))
         list_clear(&field->list);
     else if (is_text_type(type))

@@ -24,7 +24,10 @@ const struct param_spec params[P_COUNT] = {
     [P_HEAD] = {"lm_head.weight", "output.weight", PARAM_MATRIX, 'V', 'D', NULL},
 };
 
-uint32_t params_slots(const struct model_config *c) { return c->layers * P_LAYER_COUNT + P_COUNT - P_LAYER_COUNT; }
+uint32_t params_slots(const struct model_config *c)
+{
+    return c->layers * P_LAYER_COUNT + P_COUNT - P_LAYER_COUNT;
+}
 
 uint32_t params_slot(const struct model_config *c, enum param p, uint32_t layer)
 {
@@ -39,17 +42,26 @@ enum param params_of_slot(const struct model_config *c, uint32_t slot, uint32_t 
     return (enum param)(slot - c->layers * P_LAYER_COUNT + P_LAYER_COUNT);
 }
 
-int params_has(const struct model_config *c, enum param p) { return p != P_HEAD || !c->tied; }
+int params_has(const struct model_config *c, enum param p)
+{
+    return p != P_HEAD || !c->tied;
+}
 
 static uint64_t size_of_letter(const struct model_config *c, char letter)
 {
     switch (letter) {
-    case 'V': return c->vocab;
-    case 'D': return c->width;
-    case 'F': return c->ff;
-    case 'Q': return (uint64_t)c->heads * c->head_dim;
-    case 'G': return (uint64_t)c->kv_heads * c->head_dim;
-    default: return 1;
+    case 'V':
+        return c->vocab;
+    case 'D':
+        return c->width;
+    case 'F':
+        return c->ff;
+    case 'Q':
+        return (uint64_t)c->heads * c->head_dim;
+    case 'G':
+        return (uint64_t)c->kv_heads * c->head_dim;
+    default:
+        return 1;
     }
 }
 
@@ -70,9 +82,11 @@ void params_name(const struct model_config *c, uint32_t slot, char *name, size_t
         snprintf(name, size, "%s", spec);
 }
 
-/* ---- from names to slots -------------------------------------------------------------------------------- */
+/* ---- from names to slots --------------------------------------------------------------------------------
+ */
 
-/* Reads a layer number as we write it: no sign, no leading zero. Moves *s past it; false when there is none. */
+/* Reads a layer number as we write it: no sign, no leading zero. Moves *s past it; false when there is none.
+ */
 static bool read_layer(const char **s, uint64_t *layer)
 {
     const char *p = *s;
@@ -98,7 +112,8 @@ int64_t params_find(const struct model_config *c, const char *name)
     return -1;
 }
 
-/* ---- binding -------------------------------------------------------------------------------------------- */
+/* ---- binding --------------------------------------------------------------------------------------------
+ */
 
 /* "151936, 896"; four sizes at most. */
 static void shape_text(char *out, size_t size, const uint64_t *shape, int rank)
@@ -122,28 +137,33 @@ static int shape_check(const struct model_config *c, enum param p, const struct 
     return err_set(e, ERR_MODEL_SHAPE, "tensor %s is [%s], the config says [%s]", t->name, found, due);
 }
 
-static int dtype_check(enum param p, const struct tensor *t, const struct tensor **first_matrix, struct err *e)
+static int dtype_check(enum param p, const struct tensor *t, const struct tensor **first_matrix,
+                       struct err *e)
 {
     if (t->dtype != DTYPE_F32 && t->dtype != DTYPE_BF16)
         return err_set(e, ERR_DTYPE, "tensor %s is %s, expected F32 or BF16", t->name, dtype_name(t->dtype));
     if (!params[p].cols) return 0;
     if (!*first_matrix) *first_matrix = t;
     if ((*first_matrix)->dtype != t->dtype)
-        return err_set(e, ERR_DTYPE, "tensor %s is %s but %s is %s, expected one type for all matrices", t->name,
-                       dtype_name(t->dtype), (*first_matrix)->name, dtype_name((*first_matrix)->dtype));
+        return err_set(e, ERR_DTYPE, "tensor %s is %s but %s is %s, expected one type for all matrices",
+                       t->name, dtype_name(t->dtype), (*first_matrix)->name,
+                       dtype_name((*first_matrix)->dtype));
     return 0;
 }
 
 /* Puts the head of a tied model aside again, after a look. */
 static int tie_check(const struct model_config *c, const struct tensor **bound, struct err *e)
 {
-    const struct tensor *embed = bound[params_slot(c, P_EMBED, 0)], **head = &bound[params_slot(c, P_HEAD, 0)];
+    const struct tensor *embed = bound[params_slot(c, P_EMBED, 0)],
+                        **head = &bound[params_slot(c, P_HEAD, 0)];
     if (!c->tied || !*head) return 0;
     const struct tensor *h = *head;
     *head = NULL;
-    if (h->dtype == embed->dtype && h->bytes == embed->bytes && !memcmp(h->data, embed->data, h->bytes)) return 0;
+    if (h->dtype == embed->dtype && h->bytes == embed->bytes && !memcmp(h->data, embed->data, h->bytes))
+        return 0;
     return err_set(e, ERR_MODEL_TIE,
-                   "tensor %s differs from %s, but the config says tie_word_embeddings: true", h->name, embed->name);
+                   "tensor %s differs from %s, but the config says tie_word_embeddings: true", h->name,
+                   embed->name);
 }
 
 static int missing_check(const struct model_config *c, const struct tensor **bound, struct err *e)
@@ -155,11 +175,12 @@ static int missing_check(const struct model_config *c, const struct tensor **bou
         if (!missing++) params_name(c, s, first, sizeof first);
     }
     if (!missing) return 0;
-    return err_set(e, ERR_MODEL_MISSING, "no tensor %s (%u of the model's tensors are missing)", first, missing);
+    return err_set(e, ERR_MODEL_MISSING, "no tensor %s (%u of the model's tensors are missing)", first,
+                   missing);
 }
 
-int params_bind(const struct model_config *c, const struct tensor *tensors, size_t n, const struct tensor **bound,
-                struct err *e)
+int params_bind(const struct model_config *c, const struct tensor *tensors, size_t n,
+                const struct tensor **bound, struct err *e)
 {
     const struct tensor *extra = NULL, *matrix = NULL;
     uint32_t layer;
@@ -182,5 +203,6 @@ int params_bind(const struct model_config *c, const struct tensor *tensors, size
     if (!r) r = missing_check(c, bound, e);
     if (!r) r = tie_check(c, bound, e);
     if (r || !extra) return r;
-    return err_set(e, ERR_MODEL_EXTRA, "tensor %s is not one of a model with %u layers", extra->name, c->layers);
+    return err_set(e, ERR_MODEL_EXTRA, "tensor %s is not one of a model with %u layers", extra->name,
+                   c->layers);
 }

@@ -14,9 +14,22 @@ enum param_kind {
 };
 
 enum param {
-    P_NORM1, P_Q, P_QB, P_K, P_KB, P_V, P_VB, P_O, P_NORM2, P_GATE, P_UP, P_DOWN, /* one each a layer */
+    P_NORM1,
+    P_Q,
+    P_QB,
+    P_K,
+    P_KB,
+    P_V,
+    P_VB,
+    P_O,
+    P_NORM2,
+    P_GATE,
+    P_UP,
+    P_DOWN, /* one each a layer */
     P_LAYER_COUNT,
-    P_EMBED = P_LAYER_COUNT, P_NORM, P_HEAD, /* one each a model; P_HEAD absent when tied */
+    P_EMBED = P_LAYER_COUNT,
+    P_NORM,
+    P_HEAD, /* one each a model; P_HEAD absent when tied */
     P_COUNT
 };
 
@@ -24,8 +37,8 @@ struct param_spec {
     const char *hf;   /* Hugging Face name; %u is the layer */
     const char *gguf; /* GGUF name; %u is the layer */
     enum param_kind kind;
-    char rows, cols;     /* V D F, Q = H*K, G = G*K; cols 0 for vectors */
-    const char *target;  /* PEFT's target_modules name, or NULL when no adapter can sit here */
+    char rows, cols;    /* V D F, Q = H*K, G = G*K; cols 0 for vectors */
+    const char *target; /* PEFT's target_modules name, or NULL when no adapter can sit here */
 };
 
 extern const struct param_spec params[P_COUNT];
@@ -42,18 +55,20 @@ int params_has(const struct model_config *c, enum param p);
 void params_shape(const struct model_config *c, enum param p, uint64_t *rows, uint64_t *cols);
 /* Writes the Hugging Face name of a slot to `name` (at least 96 bytes). */
 void params_name(const struct model_config *c, uint32_t slot, char *name, size_t size);
-/* The slot of a Hugging Face name, -1 if the model has no such tensor. lm_head.weight has one even when tied. */
+/* The slot of a Hugging Face name, -1 if the model has no such tensor. lm_head.weight has one even when tied.
+ */
 int64_t params_find(const struct model_config *c, const char *name);
 
-/* Binds tensors to slots by name, type and shape: bound[slot] is set to the tensor or NULL (only an absent head
- * of a tied model). Accepted types: F32 and BF16, one for all matrices. A tied model may carry lm_head.weight
- * if it is byte-equal to the embedding. Errors: MODEL_MISSING, MODEL_SHAPE, MODEL_EXTRA, MODEL_TIE, DTYPE,
- * DUP_TENSOR, each naming the tensor. `bound` has params_slots(c) entries. */
-int params_bind(const struct model_config *c, const struct tensor *tensors, size_t n, const struct tensor **bound,
-                struct err *e);
+/* Binds tensors to slots by name, type and shape: bound[slot] is set to the tensor or NULL (only an absent
+ * head of a tied model). Accepted types: F32 and BF16, one for all matrices. A tied model may carry
+ * lm_head.weight if it is byte-equal to the embedding. Errors: MODEL_MISSING, MODEL_SHAPE, MODEL_EXTRA,
+ * MODEL_TIE, DTYPE, DUP_TENSOR, each naming the tensor. `bound` has params_slots(c) entries. */
+int params_bind(const struct model_config *c, const struct tensor *tensors, size_t n,
+                const struct tensor **bound, struct err *e);
 
-/* Random initial values of a slot, elements [first, first + n) in row-major order: norms 1, biases 0, matrices
- * normal with deviation c->init_std. Each is a function of (seed, slot, its place) alone. */
-void params_random(const struct model_config *c, uint32_t slot, uint64_t seed, uint64_t first, float *out, size_t n);
+/* Random initial values of a slot, elements [first, first + n) in row-major order: norms 1, biases 0,
+ * matrices normal with deviation c->init_std. Each is a function of (seed, slot, its place) alone. */
+void params_random(const struct model_config *c, uint32_t slot, uint64_t seed, uint64_t first, float *out,
+                   size_t n);
 
 #endif

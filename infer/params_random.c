@@ -1,7 +1,8 @@
 #include "infer/params.h"
 #include "infer/rng.h"
 
-void params_random(const struct model_config *c, uint32_t slot, uint64_t seed, uint64_t first, float *out, size_t n)
+void params_random(const struct model_config *c, uint32_t slot, uint64_t seed, uint64_t first, float *out,
+                   size_t n)
 {
     uint32_t layer;
     enum param_kind kind = params[params_of_slot(c, slot, &layer)].kind;

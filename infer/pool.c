@@ -27,10 +27,10 @@ struct pool {
     unsigned threads;
     int spin; /* turns to wait before sleeping; 0 when there are more threads than processors */
     struct job job;
-    atomic_llong next;          /* next unit to hand out */
-    atomic_uint generation;     /* bumped for each job; workers wait for it */
-    atomic_uint running;        /* workers still busy with the job */
-    atomic_uint sleepers;       /* workers asleep on `wake` */
+    atomic_llong next;      /* next unit to hand out */
+    atomic_uint generation; /* bumped for each job; workers wait for it */
+    atomic_uint running;    /* workers still busy with the job */
+    atomic_uint sleepers;   /* workers asleep on `wake` */
     atomic_bool stop;
     pthread_mutex_t lock;
     pthread_cond_t wake, done;
@@ -174,4 +174,7 @@ void pool_free(struct pool *p)
     free(p);
 }
 
-unsigned pool_threads(const struct pool *p) { return p->threads; }
+unsigned pool_threads(const struct pool *p)
+{
+    return p->threads;
+}

@@ -1,5 +1,5 @@
-/* The one thread pool. Work is split into units whose results do not depend on who computes them, so the number
- * of threads never changes a bit. */
+/* The one thread pool. Work is split into units whose results do not depend on who computes them, so the
+ * number of threads never changes a bit. */
 #ifndef TERSE_INFER_POOL_H
 #define TERSE_INFER_POOL_H
 

@@ -9,13 +9,15 @@
 
 enum { LINE_MAX_BYTES = 512, BAR_MAX = 30, BAR_MIN = 6 };
 
-double progress_clock(void) {
+double progress_clock(void)
+{
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-const char *progress_time(double seconds, char *buf, size_t cap) {
+const char *progress_time(double seconds, char *buf, size_t cap)
+{
     long long s = seconds < 0 ? 0 : seconds > 3.6e8 ? 360000000 : llround(seconds);
     if (s >= 3600)
         snprintf(buf, cap, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
@@ -25,7 +27,8 @@ const char *progress_time(double seconds, char *buf, size_t cap) {
 }
 
 void progress_start(struct progress *p, FILE *f, const char *label, const char *unit, uint64_t first,
-                    uint64_t total) {
+                    uint64_t total)
+{
     bool live = cli_live(f);
     *p = (struct progress){.f = f,
                            .label = label,
@@ -40,7 +43,8 @@ void progress_start(struct progress *p, FILE *f, const char *label, const char *
 }
 
 /* "12.3 steps/s", or "4.2 s/step" when slow; "" while nothing is known. */
-static void rate_text(double rate, const char *unit, char *buf, size_t cap) {
+static void rate_text(double rate, const char *unit, char *buf, size_t cap)
+{
     if (rate <= 0)
         *buf = 0;
     else if (rate < 0.5)
@@ -52,7 +56,8 @@ static void rate_text(double rate, const char *unit, char *buf, size_t cap) {
 }
 
 /* `cells` columns, filled from the left in eighths of a column. */
-static void bar_text(double share, int cells, bool utf8, char *buf) {
+static void bar_text(double share, int cells, bool utf8, char *buf)
+{
     int eighths = (int)(share * cells * 8);
     for (int i = 0; i < cells; i++, eighths -= 8) {
         int fill = eighths >= 8 ? 8 : eighths > 0 ? eighths : 0;
@@ -69,7 +74,8 @@ static void bar_text(double share, int cells, bool utf8, char *buf) {
 }
 
 /* Cuts valid UTF-8 to `columns` characters. */
-static void cut(char *s, int columns) {
+static void cut(char *s, int columns)
+{
     size_t at = 0, len = strlen(s);
     for (; columns > 0 && at < len; columns--) {
         size_t n = utf8_char(s + at, len - at);
@@ -79,7 +85,8 @@ static void cut(char *s, int columns) {
 }
 
 const char *progress_line(const struct progress *p, uint64_t done, double seconds, const char *note,
-                          int width, char *buf, size_t cap) {
+                          int width, char *buf, size_t cap)
+{
     char rate_buf[64], left[32] = "", tail[320], bar[BAR_MAX * 3 + 1] = "";
     uint64_t fresh = done > p->first ? done - p->first : 0;
     double share = p->total ? (double)(done < p->total ? done : p->total) / (double)p->total : 0;
@@ -99,7 +106,8 @@ const char *progress_line(const struct progress *p, uint64_t done, double second
     return buf;
 }
 
-static void draw(struct progress *p, uint64_t done, const char *note, double now) {
+static void draw(struct progress *p, uint64_t done, const char *note, double now)
+{
     char line[LINE_MAX_BYTES];
     /* One column stays free: a full line would wrap on some terminals. */
     progress_line(p, done, now - p->started, note, p->live ? cli_width(p->f) - 1 : 0, line, sizeof line);
@@ -109,18 +117,21 @@ static void draw(struct progress *p, uint64_t done, const char *note, double now
     p->drawn_at = now;
 }
 
-void progress_update(struct progress *p, uint64_t done, const char *note) {
+void progress_update(struct progress *p, uint64_t done, const char *note)
+{
     double now = progress_clock();
     if (now - p->drawn_at >= p->every) draw(p, done, note, now);
 }
 
-void progress_finish(struct progress *p, uint64_t done, const char *note) {
+void progress_finish(struct progress *p, uint64_t done, const char *note)
+{
     draw(p, done, note, progress_clock());
     if (p->live) fputc('\n', p->f);
     p->drawn = false;
 }
 
-void progress_clear(struct progress *p) {
+void progress_clear(struct progress *p)
+{
     if (p->drawn) fputs("\r\033[K", p->f);
     fflush(p->f);
     p->drawn = false;

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-static inline void philox(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t out[4]) {
+static inline void philox(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t out[4])
+{
     uint32_t x0 = (uint32_t)counter, x1 = (uint32_t)(counter >> 32);
     uint32_t x2 = (uint32_t)stream, x3 = (uint32_t)(stream >> 32);
     uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
@@ -19,17 +20,20 @@ static inline void philox(uint64_t seed, uint64_t stream, uint64_t counter, uint
     out[0] = x0, out[1] = x1, out[2] = x2, out[3] = x3;
 }
 
-void rng_block(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t out[4]) {
+void rng_block(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t out[4])
+{
     philox(seed, stream, counter, out);
 }
 
-uint32_t rng_u32(uint64_t seed, uint64_t stream, uint64_t counter) {
+uint32_t rng_u32(uint64_t seed, uint64_t stream, uint64_t counter)
+{
     uint32_t w[4];
     philox(seed, stream, counter / 4, w);
     return w[counter % 4];
 }
 
-double rng_uniform(uint64_t seed, uint64_t stream, uint64_t counter) {
+double rng_uniform(uint64_t seed, uint64_t stream, uint64_t counter)
+{
     uint32_t w[4];
     philox(seed, stream, counter / 2, w);
     const uint32_t *half = w + 2 * (counter % 2);
@@ -40,7 +44,8 @@ double rng_uniform(uint64_t seed, uint64_t stream, uint64_t counter) {
  */
 
 /* sqrt(-2 log u), u = (w + 1/2) / 2^32. The logarithm is Cephes' logf: u = m 2^e, m in [sqrt 1/2, sqrt 2). */
-static inline float radius(uint32_t w) {
+static inline float radius(uint32_t w)
+{
     uint32_t u = f32_bits(((float)w + 0.5f) * 0x1p-32f);
     int32_t e = (int32_t)(u - 0x3f3504f3) >> 23;
     float x = f32_from_bits(u - (uint32_t)e * 0x800000u) - 1, z = x * x, n = (float)e;
@@ -59,7 +64,8 @@ static inline float radius(uint32_t w) {
 
 /* Cosine and sine of 2 pi w / 2^32: the two top bits, rounded, are the quadrant; the rest lies within pi/4.
  */
-static inline void direction(uint32_t w, float *cosine, float *sine) {
+static inline void direction(uint32_t w, float *cosine, float *sine)
+{
     uint32_t turned = w + 0x20000000u, quadrant = turned >> 30;
     float r = (float)((int32_t)(turned & 0x3fffffff) - 0x20000000) * 1.46291807926715968e-9f; /* pi / 2^31 */
     float z = r * r;
@@ -72,7 +78,8 @@ static inline void direction(uint32_t w, float *cosine, float *sine) {
     *sine = f32_from_bits(to_sin ^ quadrant >> 1 << 31);
 }
 
-float rng_normal(uint64_t seed, uint64_t stream, uint64_t counter) {
+float rng_normal(uint64_t seed, uint64_t stream, uint64_t counter)
+{
     uint32_t w[4];
     float c, s;
     philox(seed, stream, counter / 4, w);
@@ -83,7 +90,8 @@ float rng_normal(uint64_t seed, uint64_t stream, uint64_t counter) {
 
 enum { BATCH = 64 }; /* blocks: what the compiler turns into vector loops */
 
-static void normal_batch(uint64_t seed, uint64_t stream, uint64_t block, float out[4 * BATCH]) {
+static void normal_batch(uint64_t seed, uint64_t stream, uint64_t block, float out[4 * BATCH])
+{
     uint32_t size[2 * BATCH], angle[2 * BATCH];
     float r[2 * BATCH], c[2 * BATCH], s[2 * BATCH];
     for (int i = 0; i < BATCH; i++) {
@@ -97,7 +105,8 @@ static void normal_batch(uint64_t seed, uint64_t stream, uint64_t block, float o
     for (int i = 0; i < 2 * BATCH; i++) out[2 * i] = r[i] * c[i], out[2 * i + 1] = r[i] * s[i];
 }
 
-void rng_fill_normal(uint64_t seed, uint64_t stream, uint64_t first, float *out, size_t n) {
+void rng_fill_normal(uint64_t seed, uint64_t stream, uint64_t first, float *out, size_t n)
+{
     size_t i = 0;
     for (; i < n && (first + i) % 4; i++) out[i] = rng_normal(seed, stream, first + i);
     for (; n - i >= 4 * BATCH; i += 4 * BATCH) normal_batch(seed, stream, (first + i) / 4, out + i);

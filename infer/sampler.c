@@ -102,8 +102,8 @@ static int32_t draw(const struct sampler *s, uint32_t n, double u)
     return s->candidate[n - 1].id;
 }
 
-int32_t sampler_pick(struct sampler *s, const float *logits, const int32_t *history, uint32_t n, uint64_t stream,
-                     uint32_t position)
+int32_t sampler_pick(struct sampler *s, const float *logits, const int32_t *history, uint32_t n,
+                     uint64_t stream, uint32_t position)
 {
     for (uint32_t i = 0; i < s->vocab; i++) s->candidate[i] = (struct candidate){logits[i], (int32_t)i};
     if (s->c.repetition_penalty != 1) penalise(s, logits, history, n);

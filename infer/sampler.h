@@ -20,20 +20,20 @@ int sampler_config_check(const struct sampler_config *c, struct err *e);
 
 struct sampler {
     struct sampler_config c;
-    uint32_t vocab;        /* tokens that may be chosen: ids below; the embedding's padding is not */
+    uint32_t vocab; /* tokens that may be chosen: ids below; the embedding's padding is not */
     struct candidate {
         float logit;
         int32_t id;
-    } *candidate;          /* [vocab] scratch */
+    } * candidate; /* [vocab] scratch */
 };
 
 /* vocab: the tokenizer's, <= the model's V. Errors: NOMEM. */
 int sampler_create(struct sampler **out, const struct sampler_config *c, uint32_t vocab, struct err *e);
 void sampler_free(struct sampler *s);
 
-/* Picks from logits [V]. The draw is a function of (seed, stream, position) alone. history [n]: the sequence so
- * far, for the penalty. Ties go to the lower id. Logits are not changed. */
-int32_t sampler_pick(struct sampler *s, const float *logits, const int32_t *history, uint32_t n, uint64_t stream,
-                     uint32_t position);
+/* Picks from logits [V]. The draw is a function of (seed, stream, position) alone. history [n]: the sequence
+ * so far, for the penalty. Ties go to the lower id. Logits are not changed. */
+int32_t sampler_pick(struct sampler *s, const float *logits, const int32_t *history, uint32_t n,
+                     uint64_t stream, uint32_t position);
 
 #endif

@@ -1,5 +1,5 @@
-/* The numerics contract on this machine: a prompt's logits do not depend on how it was cut, on the threads, or on the
- * instruction set. */
+/* The numerics contract on this machine: a prompt's logits do not depend on how it was cut, on the threads,
+ * or on the instruction set. */
 #include "infer/selfcheck.h"
 #include "infer/session.h"
 

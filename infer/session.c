@@ -17,12 +17,12 @@ struct session {
     struct kv_pool *kv;
     struct workspace w;
     struct stream *stream;
-    float *logits;        /* [streams][V] */
-    float *x;             /* [streams][D] residuals whose logits are wanted */
-    struct segment *seg;  /* [streams] of a step */
-    int32_t *ids;         /* [streams] of a step */
-    uint32_t *order;      /* [streams] of a step: base streams first */
-    float *step_logits;   /* [streams][V] in the step's order */
+    float *logits;       /* [streams][V] */
+    float *x;            /* [streams][D] residuals whose logits are wanted */
+    struct segment *seg; /* [streams] of a step */
+    int32_t *ids;        /* [streams] of a step */
+    uint32_t *order;     /* [streams] of a step: base streams first */
+    float *step_logits;  /* [streams][V] in the step's order */
     struct arena arena;
 };
 
@@ -108,7 +108,8 @@ static int ids_check(const struct session *s, const int32_t *ids, uint32_t n, st
 {
     for (uint32_t i = 0; i < n; i++)
         if ((uint32_t)ids[i] >= s->m->c.vocab)
-            return err_set(e, ERR_TOKEN_RANGE, "token %d at %u, expected 0 to %u", ids[i], i, s->m->c.vocab - 1);
+            return err_set(e, ERR_TOKEN_RANGE, "token %d at %u, expected 0 to %u", ids[i], i,
+                           s->m->c.vocab - 1);
     return 0;
 }
 
@@ -134,8 +135,8 @@ static void run(struct session *s, const struct stream *t, uint32_t from, uint32
     }
 }
 
-int session_sync(struct session *s, uint32_t i, const int32_t *ids, uint32_t n, uint32_t adapt_from, uint32_t *ran,
-                 struct err *e)
+int session_sync(struct session *s, uint32_t i, const int32_t *ids, uint32_t n, uint32_t adapt_from,
+                 uint32_t *ran, struct err *e)
 {
     struct stream *t = &s->stream[i];
     int r = ids_check(s, ids, n, e);
@@ -171,9 +172,9 @@ static int step_extend(struct session *s, const uint32_t *stream, uint32_t n, st
 {
     for (uint32_t k = 0; k < n; k++) {
         const struct stream *t = &s->stream[stream[k]];
-        int r = t->n < s->c.max_tokens ? kv_stream_extend(t->kv, 1, e)
-                                       : err_set(e, ERR_CTX_FULL, "stream %u holds %u tokens, the most it can",
-                                                 stream[k], t->n);
+        int r = t->n < s->c.max_tokens
+                    ? kv_stream_extend(t->kv, 1, e)
+                    : err_set(e, ERR_CTX_FULL, "stream %u holds %u tokens, the most it can", stream[k], t->n);
         if (!r) continue;
         while (k-- > 0) kv_stream_cut(s->stream[stream[k]].kv, s->stream[stream[k]].n);
         return r;
@@ -200,7 +201,10 @@ int session_step(struct session *s, const uint32_t *stream, const int32_t *token
     return 0;
 }
 
-const float *session_logits(const struct session *s, uint32_t i) { return s->logits + (size_t)i * s->m->c.vocab; }
+const float *session_logits(const struct session *s, uint32_t i)
+{
+    return s->logits + (size_t)i * s->m->c.vocab;
+}
 
 const int32_t *session_tokens(const struct session *s, uint32_t i, uint32_t *n)
 {
@@ -208,7 +212,10 @@ const int32_t *session_tokens(const struct session *s, uint32_t i, uint32_t *n)
     return s->stream[i].ids;
 }
 
-uint32_t session_max_tokens(const struct session *s) { return s->c.max_tokens; }
+uint32_t session_max_tokens(const struct session *s)
+{
+    return s->c.max_tokens;
+}
 
 float session_logprob(const struct session *s, uint32_t i, int32_t token)
 {

@@ -21,16 +21,16 @@ int session_create(struct session **out, const struct model *m, const struct lor
                    const struct session_config *c, struct err *e);
 void session_free(struct session *s);
 
-/* Makes stream `i` hold exactly ids [n], n >= 1, with the adapter acting from token `adapt_from` on (n or more:
- * not at all). What the stream already holds of that, under the same gate, is kept; only the rest is run.
- * Afterwards session_logits(s, i) are those after the last token. *ran (may be NULL): tokens that were run.
- * Errors: CTX_FULL, TOKEN_RANGE; the stream is then what it was, or empty. */
-int session_sync(struct session *s, uint32_t i, const int32_t *ids, uint32_t n, uint32_t adapt_from, uint32_t *ran,
-                 struct err *e);
+/* Makes stream `i` hold exactly ids [n], n >= 1, with the adapter acting from token `adapt_from` on (n or
+ * more: not at all). What the stream already holds of that, under the same gate, is kept; only the rest is
+ * run. Afterwards session_logits(s, i) are those after the last token. *ran (may be NULL): tokens that were
+ * run. Errors: CTX_FULL, TOKEN_RANGE; the stream is then what it was, or empty. */
+int session_sync(struct session *s, uint32_t i, const int32_t *ids, uint32_t n, uint32_t adapt_from,
+                 uint32_t *ran, struct err *e);
 
-/* One more token for each of n different streams, in one pass. token[k] goes to stream[k]; the adapter acts where
- * adapt_from says. Errors: as session_sync (CTX_FULL too when one of the streams holds
- * max_tokens); then nothing changed. */
+/* One more token for each of n different streams, in one pass. token[k] goes to stream[k]; the adapter acts
+ * where adapt_from says. Errors: as session_sync (CTX_FULL too when one of the streams holds max_tokens);
+ * then nothing changed. */
 int session_step(struct session *s, const uint32_t *stream, const int32_t *token, uint32_t n, struct err *e);
 
 /* Logits [V] after the last token of stream i: owned by the session, until its next sync or step. */

@@ -25,6 +25,9 @@ static inline int ckd_mul(uint64_t *out, uint64_t a, uint64_t b)
 }
 
 /* `n` rounded up to a multiple of `to` (a power of two). */
-static inline size_t round_up(size_t n, size_t to) { return (n + to - 1) & ~(to - 1); }
+static inline size_t round_up(size_t n, size_t to)
+{
+    return (n + to - 1) & ~(to - 1);
+}
 
 #endif

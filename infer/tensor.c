@@ -9,6 +9,12 @@ static const struct {
 #undef X
 };
 
-const char *dtype_name(enum dtype t) { return (unsigned)t < DTYPE_COUNT ? dtypes[t].name : "?"; }
+const char *dtype_name(enum dtype t)
+{
+    return (unsigned)t < DTYPE_COUNT ? dtypes[t].name : "?";
+}
 
-unsigned dtype_bits(enum dtype t) { return (unsigned)t < DTYPE_COUNT ? dtypes[t].bits : 0; }
+unsigned dtype_bits(enum dtype t)
+{
+    return (unsigned)t < DTYPE_COUNT ? dtypes[t].bits : 0;
+}

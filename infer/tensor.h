@@ -10,8 +10,9 @@ enum { TENSOR_MAX_RANK = 64 };
 
 /* X(name as safetensors spells it, bits an element) */
 #define DTYPE_LIST(X)                                                                                        \
-    X(F32, 32) X(BF16, 16) X(F16, 16) X(F64, 64) X(I64, 64) X(U64, 64) X(I32, 32) X(U32, 32) X(I16, 16)      \
-    X(U16, 16) X(I8, 8) X(U8, 8) X(BOOL, 8) X(F8_E4M3, 8) X(F8_E5M2, 8) X(F8_E8M0, 8) X(C64, 64) X(F4, 4)
+    X(F32, 32)                                                                                               \
+    X(BF16, 16) X(F16, 16) X(F64, 64) X(I64, 64) X(U64, 64) X(I32, 32) X(U32, 32) X(I16, 16) X(U16, 16)      \
+        X(I8, 8) X(U8, 8) X(BOOL, 8) X(F8_E4M3, 8) X(F8_E5M2, 8) X(F8_E8M0, 8) X(C64, 64) X(F4, 4)
 
 enum dtype {
 #define X(name, bits) DTYPE_##name,
@@ -21,7 +22,7 @@ enum dtype {
 };
 
 struct tensor {
-    const char *name;  /* NUL-terminated UTF-8; owned by whoever made the tensor */
+    const char *name; /* NUL-terminated UTF-8; owned by whoever made the tensor */
     enum dtype dtype;
     int rank;          /* 0..TENSOR_MAX_RANK; only the first 8 sizes are kept, the rest must be 1 */
     uint64_t shape[8]; /* outermost first */

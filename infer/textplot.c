@@ -17,7 +17,8 @@ struct canvas {
     double low, high;
 };
 
-static int set_range(struct canvas *c, const struct textplot *p, struct err *e) {
+static int set_range(struct canvas *c, const struct textplot *p, struct err *e)
+{
     c->low = INFINITY, c->high = -INFINITY;
     for (size_t i = 0; i < p->n; i++)
         if (isfinite(p->y[i])) {
@@ -30,7 +31,8 @@ static int set_range(struct canvas *c, const struct textplot *p, struct err *e) 
     return 0;
 }
 
-static void average_columns(struct canvas *c, const struct textplot *p) {
+static void average_columns(struct canvas *c, const struct textplot *p)
+{
     int n = c->columns * c->per_x;
     for (int x = 0; x < n; x++) {
         size_t from = (size_t)((double)x / n * (double)p->n),
@@ -43,19 +45,22 @@ static void average_columns(struct canvas *c, const struct textplot *p) {
     }
 }
 
-static void set_dot(struct canvas *c, int x, int y) {
+static void set_dot(struct canvas *c, int x, int y)
+{
     /* Bits of U+2800: the left column is 1 2 3 7, the right one 4 5 6 8. */
     static const unsigned char bits[4][2] = {{0x01, 0x08}, {0x02, 0x10}, {0x04, 0x20}, {0x40, 0x80}};
     c->dots[y / c->per_y * c->columns + x / c->per_x] |= c->per_x == 1 ? 1 : bits[y % 4][x % 2];
 }
 
-static int row_of(const struct canvas *c, double y) {
+static int row_of(const struct canvas *c, double y)
+{
     int last = c->rows * c->per_y - 1;
     return (int)lround((c->high - y) / (c->high - c->low) * last);
 }
 
 /* A dot in each column, and dots from the height of the column before it, so that the curve has no holes. */
-static void trace(struct canvas *c) {
+static void trace(struct canvas *c)
+{
     int before = -1;
     for (int x = 0; x < c->columns * c->per_x; x++) {
         if (isnan(c->column[x])) {
@@ -70,15 +75,18 @@ static void trace(struct canvas *c) {
     }
 }
 
-static double label_at(const struct canvas *c, int row) {
+static double label_at(const struct canvas *c, int row)
+{
     return c->high - (c->high - c->low) * row / (c->rows - 1);
 }
 
-static bool is_labelled(const struct canvas *c, int row) {
+static bool is_labelled(const struct canvas *c, int row)
+{
     return row == 0 || row == c->rows - 1 || (c->rows >= 7 && row == c->rows / 2);
 }
 
-static void set_margin(struct canvas *c, int width) {
+static void set_margin(struct canvas *c, int width)
+{
     for (int row = 0; row < c->rows; row++)
         if (is_labelled(c, row)) {
             int n = snprintf(NULL, 0, "%.4g", label_at(c, row));
@@ -87,7 +95,8 @@ static void set_margin(struct canvas *c, int width) {
     c->columns = width - c->margin;
 }
 
-static void print_row(const struct canvas *c, int row, bool unicode, FILE *f) {
+static void print_row(const struct canvas *c, int row, bool unicode, FILE *f)
+{
     if (is_labelled(c, row))
         fprintf(f, "%*.4g %s", c->margin - 2, label_at(c, row), unicode ? "\u2524" : "+");
     else
@@ -104,7 +113,8 @@ static void print_row(const struct canvas *c, int row, bool unicode, FILE *f) {
     fputc('\n', f);
 }
 
-static void print_axis(const struct canvas *c, const struct textplot *p, FILE *f) {
+static void print_axis(const struct canvas *c, const struct textplot *p, FILE *f)
+{
     char first[32], last[64];
     snprintf(first, sizeof first, "%.6g", p->x_first);
     snprintf(last, sizeof last, "%.24s%s%.6g", p->x_label ? p->x_label : "", p->x_label ? " " : "",
@@ -118,7 +128,8 @@ static void print_axis(const struct canvas *c, const struct textplot *p, FILE *f
         fprintf(f, "\n%*s%s\n", c->margin, "", first);
 }
 
-static int canvas_init(struct canvas *c, const struct textplot *p, struct err *e) {
+static int canvas_init(struct canvas *c, const struct textplot *p, struct err *e)
+{
     *c = (struct canvas){
         .rows = p->height - 2 - (p->title != NULL), .per_x = p->unicode ? 2 : 1, .per_y = p->unicode ? 4 : 1};
     int rc = set_range(c, p, e);
@@ -129,7 +140,8 @@ static int canvas_init(struct canvas *c, const struct textplot *p, struct err *e
     return c->dots && c->column ? 0 : err_set(e, ERR_NOMEM, "no memory for a plot");
 }
 
-int textplot_draw(const struct textplot *p, FILE *f, struct err *e) {
+int textplot_draw(const struct textplot *p, FILE *f, struct err *e)
+{
     struct canvas c = {0};
     if (p->width < MIN_WIDTH || p->height < MIN_HEIGHT || p->width > MAX_SIZE || p->height > MAX_SIZE)
         return err_set(e, ERR_FIELD_RANGE, "a plot of %d x %d characters; expected %d x %d up to %d x %d",

@@ -15,7 +15,10 @@ unsigned cpu_detect(void)
     return f;
 }
 #else
-unsigned cpu_detect(void) { return 0; }
+unsigned cpu_detect(void)
+{
+    return 0;
+}
 #endif
 
 unsigned cpu_limit(unsigned flags, const char *isa)

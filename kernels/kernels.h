@@ -1,17 +1,18 @@
 /* The dispatch table: pure functions on memory. No allocation, no I/O, no threads, no globals, no failure.
  *
- * ref/ is the specification; x86/ (and arm/) overlay it slot by slot. Every implementation of a slot gives the
- * same bits as ref/ when the calling thread runs in kernels_fp_enter()'s mode (denormals flushed):
+ * ref/ is the specification; x86/ (and arm/) overlay it slot by slot. Every implementation of a slot gives
+ * the same bits as ref/ when the calling thread runs in kernels_fp_enter()'s mode (denormals flushed):
  *
- * The product's chain. Each output of a product is one fp32 chain: acc starts at 0, or at y where `accumulate`
- * is set (so a product may be split along k at even places, or continued by an adapter's, without changing a
- * bit), and takes the k-pairs in ascending order, in each pair the ODD element first:
- *     acc = fma(x[2j+1], w[2j+1], acc);  acc = fma(x[2j], w[2j], acc)
- * which is what the bf16 dot instruction of AVX-512-BF16 does. Odd k is padded by zeros. fp32 products take k
- * in the same order. A chain depends on its own row of x and its own row of w, on nothing else.
+ * The product's chain. Each output of a product is one fp32 chain: acc starts at 0, or at y where
+ * `accumulate` is set (so a product may be split along k at even places, or continued by an adapter's,
+ * without changing a bit), and takes the k-pairs in ascending order, in each pair the ODD element first: acc
+ * = fma(x[2j+1], w[2j+1], acc);  acc = fma(x[2j], w[2j], acc) which is what the bf16 dot instruction of
+ * AVX-512-BF16 does. Odd k is padded by zeros. fp32 products take k in the same order. A chain depends on its
+ * own row of x and its own row of w, on nothing else.
  *
- * Sums along a row (norms, softmax) use 16 lanes: lane l takes elements l, l+16, l+32 ... in order; then lanes
- * i and i+8 are added, i and i+4, i and i+2, 0 and 1. Maxima likewise (it shows in the sign of a zero). */
+ * Sums along a row (norms, softmax) use 16 lanes: lane l takes elements l, l+16, l+32 ... in order; then
+ * lanes i and i+8 are added, i and i+4, i and i+2, 0 and 1. Maxima likewise (it shows in the sign of a zero).
+ */
 #ifndef TERSE_KERNELS_KERNELS_H
 #define TERSE_KERNELS_KERNELS_H
 
@@ -24,8 +25,9 @@
 enum weight_type { WT_F32, WT_BF16, WT_COUNT };
 
 /* A panel holds 32 output rows of a weight matrix, interleaved so that one vector lane is one output row:
- * element (n, k) of panel p is at [k/2][n - 32 p][k % 2] for bf16, where a k-pair is one 32-bit operand, and at
- * [k][n - 32 p] for fp32. Missing rows and an odd last k are zero. A matrix [N][K] is ceil(N/32) panels of panel_elems(K) elements, one after the other. */
+ * element (n, k) of panel p is at [k/2][n - 32 p][k % 2] for bf16, where a k-pair is one 32-bit operand, and
+ * at [k][n - 32 p] for fp32. Missing rows and an odd last k are zero. A matrix [N][K] is ceil(N/32) panels of
+ * panel_elems(K) elements, one after the other. */
 enum { PANEL = 32 };
 
 /* Index in its panel of column k of row `lane` (0..31). */
@@ -34,10 +36,22 @@ static inline int64_t panel_index(enum weight_type t, int64_t lane, int64_t k)
     return t == WT_F32 ? k * PANEL + lane : (k / 2 * PANEL + lane) * 2 + k % 2;
 }
 
-static inline int64_t pad_even(int64_t k) { return (k + 1) & ~(int64_t)1; }
-static inline int64_t panel_elems(int64_t k) { return pad_even(k) * PANEL; }
-static inline int64_t panel_count(int64_t n) { return (n + PANEL - 1) / PANEL; }
-static inline size_t weight_bytes(enum weight_type t) { return t == WT_F32 ? 4 : 2; }
+static inline int64_t pad_even(int64_t k)
+{
+    return (k + 1) & ~(int64_t)1;
+}
+static inline int64_t panel_elems(int64_t k)
+{
+    return pad_even(k) * PANEL;
+}
+static inline int64_t panel_count(int64_t n)
+{
+    return (n + PANEL - 1) / PANEL;
+}
+static inline size_t weight_bytes(enum weight_type t)
+{
+    return t == WT_F32 ? 4 : 2;
+}
 
 struct adamw_step {
     float lr, beta1, beta2, eps;
@@ -49,20 +63,21 @@ struct adamw_step {
 struct kernels {
     const char *name; /* "ref", "avx2", "avx512", "avx512bf16" */
 
-    /* Bytes of one activation as gemm wants it; for a bf16 product it is rounded to bf16 and stored as bf16 or,
-     * where the machine has no bf16 dot, as the same value in fp32. */
+    /* Bytes of one activation as gemm wants it; for a bf16 product it is rounded to bf16 and stored as bf16
+     * or, where the machine has no bf16 dot, as the same value in fp32. */
     size_t act_bytes[WT_COUNT];
 
-    /* x [rows][ldx] fp32 -> act [rows][ldo] for products with weights of type t; k elements a row, then zeros up
-     * to pad_even(k). act may be x itself when ldo * act_bytes <= ldx * 4. */
+    /* x [rows][ldx] fp32 -> act [rows][ldo] for products with weights of type t; k elements a row, then zeros
+     * up to pad_even(k). act may be x itself when ldo * act_bytes <= ldx * 4. */
     void (*act_pack[WT_COUNT])(int64_t rows, int64_t k, const float *x, int64_t ldx, void *act, int64_t ldo);
 
     /* y [m][ldy] (+)= x [m][k] * w^T for `cols` outputs of consecutive panels w. x: packed activations, row
      * stride ldx elements. k, cols >= 1; the last panel may be partial; y beyond cols is not touched. */
-    void (*gemm[WT_COUNT])(int64_t m, int64_t k, int64_t cols, const void *x, int64_t ldx, const void *w, float *y,
-                           int64_t ldy, int accumulate);
+    void (*gemm[WT_COUNT])(int64_t m, int64_t k, int64_t cols, const void *x, int64_t ldx, const void *w,
+                           float *y, int64_t ldy, int accumulate);
 
-    /* One panel from n <= 32 rows of a row-major fp32 matrix w [n][ldw], k columns (rounded to bf16 for BF16). */
+    /* One panel from n <= 32 rows of a row-major fp32 matrix w [n][ldw], k columns (rounded to bf16 for
+     * BF16). */
     void (*panel_pack[WT_COUNT])(int64_t n, int64_t k, const float *w, int64_t ldw, void *panel);
     /* The same from bf16 rows (as a file has them). */
     void (*panel_pack_bf16[WT_COUNT])(int64_t n, int64_t k, const uint16_t *w, int64_t ldw, void *panel);
@@ -81,23 +96,25 @@ struct kernels {
     /* y = x * r * w with r = 1 / sqrt(mean(x^2) + eps); returns r. d elements. y may be x. */
     float (*rmsnorm)(int64_t d, float eps, const float *x, const float *w, float *y);
     /* dx += d(rmsnorm)/dx * dy;  dw += dy * x * r (dw may be NULL). r: what rmsnorm returned. */
-    void (*rmsnorm_back)(int64_t d, const float *x, const float *w, float r, const float *dy, float *dx, float *dw);
+    void (*rmsnorm_back)(int64_t d, const float *x, const float *w, float r, const float *dy, float *dx,
+                         float *dw);
 
     /* h = g / (1 + exp(-g)) * u. h may be g or u. */
     void (*silu_mul)(int64_t n, const float *g, const float *u, float *h);
     /* dg, du from dh; dg may be dh. */
     void (*silu_mul_back)(int64_t n, const float *g, const float *u, const float *dh, float *dg, float *du);
 
-    /* Half-split rotary embedding in place: (x[i], x[i+k/2]) by angle i. cos, sin: [k/2]. Its backward pass is
-     * itself with `sin` negated. */
+    /* Half-split rotary embedding in place: (x[i], x[i+k/2]) by angle i. cos, sin: [k/2]. Its backward pass
+     * is itself with `sin` negated. */
     void (*rope)(int64_t k, const float *cos, const float *sin, float *x);
 
     /* One block of online softmax. s [n]: scores of the block's first n keys, 1 <= n <= width. p [width] gets
-     * exp(s * scale - m'), as bf16 values when `round` is set, and zeros from n to width. *m, *l: running maximum
-     * of s * scale and running sum, updated (start: -INFINITY, 0); the sum takes what p holds. Returns
-     * exp(m - m'), by which earlier outputs are to be multiplied. p may be s. width: a multiple of 16. */
-    float (*softmax_block)(int64_t n, int64_t width, float scale, int round, const float *s, float *p, float *m,
-                           float *l);
+     * exp(s * scale - m'), as bf16 values when `round` is set, and zeros from n to width. *m, *l: running
+     * maximum of s * scale and running sum, updated (start: -INFINITY, 0); the sum takes what p holds.
+     * Returns exp(m - m'), by which earlier outputs are to be multiplied. p may be s. width: a multiple
+     * of 16. */
+    float (*softmax_block)(int64_t n, int64_t width, float scale, int round, const float *s, float *p,
+                           float *m, float *l);
 
     /* log(sum(exp(x))) of n logits. */
     float (*logsumexp)(int64_t n, const float *x);
@@ -113,7 +130,8 @@ struct kernels {
      * y may be x. The same call with the same key repeats the mask: the backward pass is this function. */
     void (*dropout)(int64_t n, uint64_t key, uint32_t threshold, float inv_keep, const float *x, float *y);
 
-    /* One AdamW step on n weights; w, m, v are updated. (Loshchilov and Hutter 2019, algorithm 2, as torch.) */
+    /* One AdamW step on n weights; w, m, v are updated. (Loshchilov and Hutter 2019, algorithm 2, as torch.)
+     */
     void (*adamw)(int64_t n, const struct adamw_step *s, const float *g, float *w, float *m, float *v);
 };
 
@@ -124,8 +142,8 @@ void kernels_init(struct kernels *k, unsigned cpu_flags);
 void kernels_init_ref(struct kernels *k);
 void kernels_init_x86(struct kernels *k, unsigned cpu_flags);
 
-/* Sets the calling thread's floating-point mode to flush denormals (inputs and results) and returns the old mode
- * for kernels_fp_leave. Every thread that calls a slot must have entered. */
+/* Sets the calling thread's floating-point mode to flush denormals (inputs and results) and returns the old
+ * mode for kernels_fp_leave. Every thread that calls a slot must have entered. */
 unsigned kernels_fp_enter(void);
 void kernels_fp_leave(unsigned old);
 

@@ -21,7 +21,10 @@ static inline float f32_from_bits(uint32_t u)
     return x;
 }
 
-static inline float bf16_to_f32(uint16_t b) { return f32_from_bits((uint32_t)b << 16); }
+static inline float bf16_to_f32(uint16_t b)
+{
+    return f32_from_bits((uint32_t)b << 16);
+}
 
 /* IEEE half precision, exactly; subnormals, infinities and NaN included. */
 static inline float f16_to_f32(uint16_t h)
@@ -98,16 +101,24 @@ static inline double exp_f64(double x)
 static inline void sincos_f64(double x, double *sine, double *cosine)
 {
     double n = floor(x * 0.63661977236758134308 + 0.5);
-    double r = ((x - n * 1.57079632673412561417) - n * 6.07710050630396597660e-11) - n * 2.02226624879595063154e-21;
+    double r =
+        ((x - n * 1.57079632673412561417) - n * 6.07710050630396597660e-11) - n * 2.02226624879595063154e-21;
     double q = r * r, s = 1, c = 1;
     for (int k = 19; k >= 3; k -= 2) s = 1 - s * q / (k * (k - 1));
     for (int k = 20; k >= 2; k -= 2) c = 1 - c * q / (k * (k - 1));
     s *= r;
     switch ((int64_t)n & 3) {
-    case 0: *sine = s, *cosine = c; break;
-    case 1: *sine = c, *cosine = -s; break;
-    case 2: *sine = -s, *cosine = -c; break;
-    default: *sine = -c, *cosine = s;
+    case 0:
+        *sine = s, *cosine = c;
+        break;
+    case 1:
+        *sine = c, *cosine = -s;
+        break;
+    case 2:
+        *sine = -s, *cosine = -c;
+        break;
+    default:
+        *sine = -c, *cosine = s;
     }
 }
 

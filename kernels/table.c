@@ -46,9 +46,18 @@ unsigned kernels_fp_enter(void)
     return old;
 }
 
-void kernels_fp_leave(unsigned old) { _mm_setcsr(old); }
+void kernels_fp_leave(unsigned old)
+{
+    _mm_setcsr(old);
+}
 #else
-unsigned kernels_fp_enter(void) { return 0; }
+unsigned kernels_fp_enter(void)
+{
+    return 0;
+}
 
-void kernels_fp_leave(unsigned old) { (void)old; }
+void kernels_fp_leave(unsigned old)
+{
+    (void)old;
+}
 #endif

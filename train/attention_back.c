@@ -1,25 +1,28 @@
-/* Attention backwards, blocked (Dao et al. 2022, algorithm 4): scores are made again tile by tile from the taped
- * queries and the log of the softmax's sum, so memory stays O(T).
+/* Attention backwards, blocked (Dao et al. 2022, algorithm 4): scores are made again tile by tile from the
+ * taped queries and the log of the softmax's sum, so memory stays O(T).
  *
  * With p = exp(s - lse), s = scale q.k:
  *     dv = p^T do;   dp = do v^T;   ds = p (dp - do.o) scale;   dq = ds k;   dk = ds^T q.
- * A unit is one segment and one key/value head, so that dk and dv have one owner. Keys before the segment's first
- * row (the base-only prompt) get no gradient. */
+ * A unit is one segment and one key/value head, so that dk and dv have one owner. Keys before the segment's
+ * first row (the base-only prompt) get no gradient. */
+#include "kernels/math.h"
 #include "train/backward.h"
 #include "train/blas.h"
-#include "kernels/math.h"
 
 enum { TILE_TOKENS = 32, TILE_KEYS = 256 };
 
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
 struct tile {
     const struct model *m;
     int64_t group, k;
-    float *key, *value;      /* [tokens][K] of the sequence so far */
+    float *key, *value;       /* [tokens][K] of the sequence so far */
     float *q, *o, *dout, *dq; /* [rows][K], rows = (token, query head) */
-    float *s, *dp;           /* [rows][TILE_KEYS] */
-    float *lse, *delta;      /* [rows] */
+    float *s, *dp;            /* [rows][TILE_KEYS] */
+    float *lse, *delta;       /* [rows] */
 };
 
 static void carve(struct arena *a, struct tile *t, const struct model *m, uint32_t max_tokens)
@@ -112,8 +115,8 @@ static void tile_visit(struct tile *t, int64_t tokens, int64_t pos, int64_t key0
     blas_gemm(BLAS_T, BLAS_N, keys - skip, k, rows, 1, t->s + skip, TILE_KEYS, t->dout, k, 1, dvi, ld);
 }
 
-static void segment_back(struct tile *t, const struct job *j, const struct segment *s, int64_t row, uint32_t head,
-                         int64_t first, float *dk, float *dv)
+static void segment_back(struct tile *t, const struct job *j, const struct segment *s, int64_t row,
+                         uint32_t head, int64_t first, float *dk, float *dv)
 {
     int64_t ld = (int64_t)t->m->c.kv_heads * t->k, width = t->group * t->k;
     for (int64_t i = 0; i < s->rows; i += TILE_TOKENS) {
@@ -127,8 +130,8 @@ static void segment_back(struct tile *t, const struct job *j, const struct segme
     }
 }
 
-/* Segments of one sequence lie in consecutive passes when a sequence was cut into chunks; its first taped segment
- * owns the whole sequence. */
+/* Segments of one sequence lie in consecutive passes when a sequence was cut into chunks; its first taped
+ * segment owns the whole sequence. */
 static const struct segment *next_piece(const struct back_pass *p, const struct segment *s, int64_t *pass)
 {
     if (s + 1 < p->pass[*pass].seg + p->pass[*pass].segs || *pass + 1 >= p->passes) return NULL;
@@ -161,7 +164,8 @@ static void unit(void *ctx, int64_t index, unsigned thread)
     for (uint32_t i = 0; i < s->kv->length; i++)
         kv_get(s->kv, i, j->layer, head, t.key + i * t.k, t.value + i * t.k);
     int64_t row = p->pass[pass].tape_row + s->row, first = s->pos;
-    float *dk = j->b->dk + (row * m->c.kv_heads + head) * t.k, *dv = j->b->dv + (row * m->c.kv_heads + head) * t.k;
+    float *dk = j->b->dk + (row * m->c.kv_heads + head) * t.k,
+          *dv = j->b->dv + (row * m->c.kv_heads + head) * t.k;
     for (; s; s = next_piece(p, s, &pass))
         segment_back(&t, j, s, p->pass[pass].tape_row + s->row, head, first, dk, dv);
 }

@@ -4,10 +4,17 @@
 
 enum { ROWS_A_UNIT = 8 };
 
-static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t max64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
-/* ---- scratch ------------------------------------------------------------------------------------------------ */
+/* ---- scratch
+ * ------------------------------------------------------------------------------------------------ */
 
 enum { TRANSPOSED_DEPTH = 2048 }; /* rows a transposed panel holds at most (matmul_back.c) */
 
@@ -15,7 +22,8 @@ static void carve(struct arena *a, struct back *b, const struct model *m, uint32
 {
     const struct model_config *c = &m->c;
     size_t f = sizeof(float), t = (size_t)b->rows, n = (size_t)b->max_rows, act = m->kern.act_bytes[m->type];
-    size_t q = (size_t)c->heads * c->head_dim, kv = (size_t)c->kv_heads * c->head_dim, r = (size_t)pad_even(rank);
+    size_t q = (size_t)c->heads * c->head_dim, kv = (size_t)c->kv_heads * c->head_dim,
+           r = (size_t)pad_even(rank);
     size_t widest = (size_t)pad_even(max64(max64(c->width, c->ff), (int64_t)q));
     b->dx = arena_take(a, t * c->width, f);
     b->dq = arena_take(a, t * q, f);
@@ -62,7 +70,8 @@ void back_free(struct back *b)
     memset(b, 0, sizeof *b);
 }
 
-/* ---- row functions ------------------------------------------------------------------------------------------ */
+/* ---- row functions
+ * ------------------------------------------------------------------------------------------ */
 
 /* A chunk: the rows of one taped pass. */
 struct chunk {
@@ -84,7 +93,7 @@ static void rows_run(struct chunk *c, void (*fn)(void *, int64_t, unsigned))
     pool_for(c->pass->m->pool, (c->rows + ROWS_A_UNIT - 1) / ROWS_A_UNIT, fn, c);
 }
 
-#define EACH_ROW(c, unit, i)                                                                                     \
+#define EACH_ROW(c, unit, i)                                                                                 \
     for (int64_t i = (unit)*ROWS_A_UNIT, end_ = min64(i + ROWS_A_UNIT, (c)->rows); i < end_; i++)
 
 static void load_unit(void *ctx, int64_t unit, unsigned thread)
@@ -191,8 +200,8 @@ static void dropout_unit(void *ctx, int64_t unit, unsigned thread)
     EACH_ROW(c, unit, i)
     {
         float *y = c->out + i * c->width;
-        m->kern.dropout(c->width, dropout_key(d->key[i], c->layer, c->target), threshold, 1.0f / (1.0f - d->p),
-                        c->x + i * c->width, y);
+        m->kern.dropout(c->width, dropout_key(d->key[i], c->layer, c->target), threshold,
+                        1.0f / (1.0f - d->p), c->x + i * c->width, y);
     }
 }
 
@@ -233,7 +242,8 @@ static void norm_back(struct chunk *c, enum param p, const float *x, const float
     rows_run(c, norm_back_unit);
 }
 
-/* ---- one product ------------------------------------------------------------------------------------------------ */
+/* ---- one product
+ * ------------------------------------------------------------------------------------------------ */
 
 /* dmid, dA, dB and the adapter's part of din. b->act holds dy packed. */
 static void adapter_back(struct chunk *c, enum lora_target t, const float *in, const float *dy, float *din)
@@ -279,7 +289,8 @@ static void project_back(struct chunk *c, enum lora_target t, const float *in, c
     if (c->p->grads->adapter && p->lora && p->lora->targets & (1u << t)) adapter_back(c, t, in, dy, din);
 }
 
-/* ---- one layer ---------------------------------------------------------------------------------------------------- */
+/* ---- one layer
+ * ---------------------------------------------------------------------------------------------------- */
 
 static void mlp_back(struct chunk *c)
 {

@@ -13,18 +13,18 @@ struct grads {
 
 /* Scratch of the backward pass for chunks of up to max_rows rows and sequences of up to max_tokens. */
 struct back {
-    int64_t max_rows;  /* rows of a chunk */
-    int64_t rows;      /* T: taped rows */
-    float *dx;         /* [T][D]: gradient of the residual, in place from layer to layer */
-    float *dq, *dout;  /* [T][H][K]: of the queries; of attention's output */
-    float *dk, *dv;    /* [T][G][K] */
-    float *in;         /* [chunk][max k]: a product's input, as the product took it */
-    float *dn;         /* [chunk][D]: of a norm's output */
+    int64_t max_rows;       /* rows of a chunk */
+    int64_t rows;           /* T: taped rows */
+    float *dx;              /* [T][D]: gradient of the residual, in place from layer to layer */
+    float *dq, *dout;       /* [T][H][K]: of the queries; of attention's output */
+    float *dk, *dv;         /* [T][G][K] */
+    float *in;              /* [chunk][max k]: a product's input, as the product took it */
+    float *dn;              /* [chunk][D]: of a norm's output */
     float *g, *u, *dg, *du; /* [chunk][F] */
-    float *mid, *dmid; /* [chunk][R]: the adapter's middle and its gradient */
-    float *drop;       /* [chunk][max k]: dropped-out input; gradient before the mask */
-    void *act, *act_mid; /* packed gradients */
-    char *thread;      /* [threads][thread_bytes] private scratch */
+    float *mid, *dmid;      /* [chunk][R]: the adapter's middle and its gradient */
+    float *drop;            /* [chunk][max k]: dropped-out input; gradient before the mask */
+    void *act, *act_mid;    /* packed gradients */
+    char *thread;           /* [threads][thread_bytes] private scratch */
     size_t thread_bytes;
     struct arena arena;
 };
@@ -40,22 +40,23 @@ struct back_pass {
     const struct pass *pass;       /* [passes]: the taped forward passes, in order */
     int64_t passes;
     struct tape *tape;
-    struct workspace *w;           /* for recompute */
+    struct workspace *w; /* for recompute */
     const struct grads *grads;
 };
 
-/* b->dx [T][D] in: gradient of tape->x_final. Out: gradient of the embedded tokens. Gradients of all layers are
- * added to *grads (and, when dense, the embedding's rows). */
+/* b->dx [T][D] in: gradient of tape->x_final. Out: gradient of the embedded tokens. Gradients of all layers
+ * are added to *grads (and, when dense, the embedding's rows). */
 void backward(const struct back_pass *p, struct back *b);
 
-/* ---- pieces ------------------------------------------------------------------------------------------------- */
+/* ---- pieces
+ * ------------------------------------------------------------------------------------------------- */
 
 /* out [rows][ldo] (+)= act [rows][ldx] (packed, n elements a row) * w, for w [n][k]. */
 void matmul_back(const struct model *m, struct back *b, const struct weight *w, int64_t rows, const void *act,
                  int64_t ldx, float *out, int64_t ldo, int accumulate);
 /* c [m][n] += a [k][m]^T * b [k][n], on all threads in fixed tiles. */
-void outer_add(struct pool *pool, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-               int64_t ldb, float *c);
+void outer_add(struct pool *pool, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
+               const float *b, int64_t ldb, float *c);
 /* From b->dout and the tape to b->dq, dk, dv, for all segments of all passes. */
 void attention_back(const struct back_pass *p, struct back *b, uint32_t layer);
 size_t attention_back_scratch(const struct model *m, uint32_t max_tokens);

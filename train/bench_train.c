@@ -50,7 +50,8 @@ static int weights_make(struct rig *g, const struct model_config *c, struct err 
     if (!g->tensors || !g->bound || !g->values) return err_set(e, ERR_NOMEM, "no memory for random weights");
     for (uint64_t i = 0; i < most; i++) {
         x = x * 1664525 + 1013904223;
-        g->values[i] = (uint16_t)((x >> 16 & 0x8000) | 0x3c00 | (x >> 20 & 0x00ff)); /* 0.008 to 0.03, either sign */
+        g->values[i] =
+            (uint16_t)((x >> 16 & 0x8000) | 0x3c00 | (x >> 20 & 0x00ff)); /* 0.008 to 0.03, either sign */
     }
     for (uint32_t i = 0; i < c->width; i++) g->values[most + i] = 0x3f80;
     for (uint32_t s = 0; s < slots; s++) {
@@ -78,8 +79,10 @@ static int adapter_make(struct rig *g, const struct bench_train_config *c, struc
 
 static int rig_init(struct rig *g, const struct bench_train_config *c, struct err *e)
 {
-    struct micro_config u = {.max_tokens = c->tokens, .max_docs = 1, .recompute = c->recompute, .gate = GATE_ALL};
-    struct optim_config o = {.learning_rate = 1e-4, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .max_grad_norm = 1};
+    struct micro_config u = {
+        .max_tokens = c->tokens, .max_docs = 1, .recompute = c->recompute, .gate = GATE_ALL};
+    struct optim_config o = {
+        .learning_rate = 1e-4, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .max_grad_norm = 1};
     o.schedule = SCHEDULE_CONSTANT;
     memset(g, 0, sizeof *g);
     blas_init();

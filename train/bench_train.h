@@ -9,10 +9,10 @@
 struct bench_train_config {
     struct model_config model;
     enum weight_type type;
-    uint32_t rank;        /* of an adapter on all seven targets; 0: dense */
-    uint32_t tokens;      /* of one example, all of them learned */
-    uint32_t steps;       /* measured, after one that is not */
-    unsigned threads;     /* 0: one a processor */
+    uint32_t rank;    /* of an adapter on all seven targets; 0: dense */
+    uint32_t tokens;  /* of one example, all of them learned */
+    uint32_t steps;   /* measured, after one that is not */
+    unsigned threads; /* 0: one a processor */
     enum recompute recompute;
 };
 

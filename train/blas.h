@@ -1,5 +1,6 @@
 /* The fp32 products of the backward pass (weight gradients, attention), by OpenBLAS on the calling thread.
- * Row-major. Threads are ours: the library is told to use one, so the number of threads never changes a bit. */
+ * Row-major. Threads are ours: the library is told to use one, so the number of threads never changes a bit.
+ */
 #ifndef TERSE_TRAIN_BLAS_H
 #define TERSE_TRAIN_BLAS_H
 

@@ -38,8 +38,19 @@ static const struct option table[] = {
      .short_flag = 'n',
      .unit = "tokens",
      .help = "length of the one example of a step, all of it learned"},
-    {.key = "steps", .type = OPT_INT, AT(steps), .preset = "5", .min = 1, .max = 10000, .help = "steps to time"},
-    {.key = "dtype", .type = OPT_ENUM, AT(dtype), .choices = "f32|bf16", .preset = "bf16", .help = "of the model"},
+    {.key = "steps",
+     .type = OPT_INT,
+     AT(steps),
+     .preset = "5",
+     .min = 1,
+     .max = 10000,
+     .help = "steps to time"},
+    {.key = "dtype",
+     .type = OPT_ENUM,
+     AT(dtype),
+     .choices = "f32|bf16",
+     .preset = "bf16",
+     .help = "of the model"},
     {.key = "recompute",
      .type = OPT_ENUM,
      AT(recompute),
@@ -118,7 +129,8 @@ int cmd_bench_train(int argc, char **argv)
     struct err e = {0};
     int status = options_init(&o, table, &f, &e) ? cli_fail(&e) : -1;
     o.usage = "terse bench train [--shape SHAPE] [-r RANK] [--tokens N]";
-    o.about = "Times whole optimiser steps (forward, backward, AdamW) of a model with random weights and prints tokens a "
+    o.about = "Times whole optimiser steps (forward, backward, AdamW) of a model with random weights and "
+              "prints tokens a "
               "second, the share of the arithmetic limit measured right after, and the most memory held.";
     if (status < 0) status = cli_parse(&o, argc, argv);
     if (status < 0) status = run(&f, &e) ? cli_fail(&e) : CLI_OK;

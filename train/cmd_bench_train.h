@@ -4,6 +4,10 @@
 
 int cmd_bench_train(int argc, char **argv);
 
-#define BENCHES_TRAIN {.name = "train", .summary = "a fine-tuning step of a model of random weights", .run = cmd_bench_train}
+#define BENCHES_TRAIN                                                                                        \
+    {                                                                                                        \
+        .name = "train", .summary = "a fine-tuning step of a model of random weights",                       \
+        .run = cmd_bench_train                                                                               \
+    }
 
 #endif

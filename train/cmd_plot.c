@@ -54,7 +54,8 @@ static int push(struct curve *c, double step, double y, struct err *e)
 }
 
 /* One line: a JSON object with "step" and perhaps the key. */
-static int line_read(struct curve *c, const char *what, const char *key, const char *line, size_t n, struct err *e)
+static int line_read(struct curve *c, const char *what, const char *key, const char *line, size_t n,
+                     struct err *e)
 {
     struct js *row;
     double y, step;
@@ -78,7 +79,8 @@ static int curve_read(struct curve *c, const char *path, const char *key, struct
     }
     free(text);
     if (!r && c->n == 0)
-        r = err_set(e, ERR_DATA_EMPTY, "%s has no \"%s\"; see its first line for the keys there are", path, key);
+        r = err_set(e, ERR_DATA_EMPTY, "%s has no \"%s\"; see its first line for the keys there are", path,
+                    key);
     return r;
 }
 

@@ -37,7 +37,8 @@ static void on_step(void *ctx, const struct sft_step *s)
     struct screen *sc = ctx;
     char note[160];
     if (!isnan(s->eval_loss)) sc->eval_loss = s->eval_loss;
-    int n = snprintf(note, sizeof note, "loss %.4f  %.0f tok/s  %.2f GiB", s->loss, s->tokens_per_second, resident_gib());
+    int n = snprintf(note, sizeof note, "loss %.4f  %.0f tok/s  %.2f GiB", s->loss, s->tokens_per_second,
+                     resident_gib());
     if (!isnan(sc->eval_loss)) snprintf(note + n, sizeof note - (size_t)n, "  held out %.4f", sc->eval_loss);
     progress_update(&sc->bar, s->step, note);
     if (s->step == s->total) progress_finish(&sc->bar, s->step, note);
@@ -62,11 +63,12 @@ static void plan_print(const struct sft *s)
     const struct sft_memory *m = sft_memory(s);
     const double gib = 1 << 30;
     fprintf(stderr,
-            "%llu conversations in %llu rows, %llu steps; memory %.2f GiB: weights %.2f, %s %.2f, optimiser %.2f, "
+            "%llu conversations in %llu rows, %llu steps; memory %.2f GiB: weights %.2f, %s %.2f, optimiser "
+            "%.2f, "
             "activations %.2f\n",
-            (unsigned long long)sft_docs(s), (unsigned long long)sft_rows(s), (unsigned long long)sft_total_steps(s),
-            (double)m->total / gib, (double)m->weights / gib, "trained", (double)m->adapter / gib,
-            (double)m->optimiser / gib, (double)m->activations / gib);
+            (unsigned long long)sft_docs(s), (unsigned long long)sft_rows(s),
+            (unsigned long long)sft_total_steps(s), (double)m->total / gib, (double)m->weights / gib,
+            "trained", (double)m->adapter / gib, (double)m->optimiser / gib, (double)m->activations / gib);
 }
 
 static int train(struct sft *s, struct screen *sc, struct err *e)

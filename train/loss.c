@@ -2,7 +2,10 @@
 
 #include <string.h>
 
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
 static void carve(struct arena *a, struct loss_scratch *s, const struct model *m)
 {

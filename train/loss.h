@@ -33,8 +33,8 @@ void loss_free(struct loss_scratch *s);
 double loss_forward(const struct model *m, struct loss_scratch *s, const float *x, const struct label *labels,
                     int64_t n, float *nats_out);
 
-/* The same, and scale times its gradient: added to dx [..][D], and to the final norm's and the head's gradient
- * in *grads when those are wanted. Labels' rows must differ. b: for its transposing scratch. */
+/* The same, and scale times its gradient: added to dx [..][D], and to the final norm's and the head's
+ * gradient in *grads when those are wanted. Labels' rows must differ. b: for its transposing scratch. */
 double loss_backward(const struct model *m, struct loss_scratch *s, struct back *b, const float *x,
                      const struct label *labels, int64_t n, float scale, const struct grads *grads, float *dx,
                      float *nats_out);

@@ -1,11 +1,14 @@
-/* Products of the backward pass. The gradient of a product's input reads the forward's panels, transposed on the
- * fly into private scratch; the gradient of a weight is an fp32 product by OpenBLAS on fixed tiles. */
+/* Products of the backward pass. The gradient of a product's input reads the forward's panels, transposed on
+ * the fly into private scratch; the gradient of a weight is an fp32 product by OpenBLAS on fixed tiles. */
 #include "train/backward.h"
 #include "train/blas.h"
 
 enum { DEPTH_BLOCK = 2048, TILE = 512 };
 
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
 struct back_job {
     const struct model *m;
@@ -52,12 +55,12 @@ static void outer_unit(void *ctx, int64_t unit, unsigned thread)
     (void)thread;
     const struct outer_job *j = ctx;
     int64_t r = unit / j->tiles_n * TILE, c = unit % j->tiles_n * TILE;
-    blas_gemm(BLAS_T, BLAS_N, min64(TILE, j->m - r), min64(TILE, j->n - c), j->k, 1, j->a + r, j->lda, j->b + c,
-              j->ldb, 1, j->c + r * j->n + c, j->n);
+    blas_gemm(BLAS_T, BLAS_N, min64(TILE, j->m - r), min64(TILE, j->n - c), j->k, 1, j->a + r, j->lda,
+              j->b + c, j->ldb, 1, j->c + r * j->n + c, j->n);
 }
 
-void outer_add(struct pool *pool, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-               int64_t ldb, float *c)
+void outer_add(struct pool *pool, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
+               const float *b, int64_t ldb, float *c)
 {
     struct outer_job j = {m, n, k, lda, ldb, (n + TILE - 1) / TILE, a, b, c};
     if (k > 0) pool_for(pool, (m + TILE - 1) / TILE * j.tiles_n, outer_unit, &j);

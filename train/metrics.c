@@ -18,14 +18,16 @@
 
 enum { LINE_BYTES_MAX = 1 << 16 };
 
-static double wall_clock(void) {
+static double wall_clock(void)
+{
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
 /* Opens a log to append to; O_NONBLOCK so that a FIFO is refused instead of waited for. */
-static int open_log(const char *path, int *fd, struct err *e) {
+static int open_log(const char *path, int *fd, struct err *e)
+{
     struct stat st;
     *fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0666);
     if (*fd < 0) return err_errno(e, errno, "cannot open %.400s", path);
@@ -47,7 +49,8 @@ struct extent {
 };
 
 /* {"step": N, ... : the step of a line, or -1. */
-static int64_t step_of_line(const char *line, size_t len) {
+static int64_t step_of_line(const char *line, size_t len)
+{
     static const char head[] = "{\"step\": ";
     size_t at = sizeof head - 1;
     if (len < at + 2 || memcmp(line, head, at) || line[len - 1] != '}') return -1;
@@ -58,7 +61,8 @@ static int64_t step_of_line(const char *line, size_t len) {
     return digits && (line[at] == ',' || line[at] == '}') ? (int64_t)step : -1;
 }
 
-static int refuse_line(const char *path, uint64_t number, struct err *e) {
+static int refuse_line(const char *path, uint64_t number, struct err *e)
+{
     return err_set(e, ERR_JSON_SYNTAX,
                    "%.300s:%" PRIu64 ": not a line of ours ({\"step\": N, ...}); move the file away", path,
                    number);
@@ -66,7 +70,8 @@ static int refuse_line(const char *path, uint64_t number, struct err *e) {
 
 /* Takes one line into account. `len` leaves the line break out; ended: there was one. */
 static int take_line(struct extent *x, const char *line, size_t len, bool ended, uint64_t number,
-                     uint64_t step, const char *path, struct err *e) {
+                     uint64_t step, const char *path, struct err *e)
+{
     int64_t at = ended ? step_of_line(line, len) : -1;
     if (!ended) {
         x->torn = true;
@@ -82,7 +87,8 @@ static int take_line(struct extent *x, const char *line, size_t len, bool ended,
     return 0;
 }
 
-static int scan_jsonl(int fd, uint64_t step, struct extent *x, const char *path, struct err *e) {
+static int scan_jsonl(int fd, uint64_t step, struct extent *x, const char *path, struct err *e)
+{
     int copy = dup(fd);
     FILE *f = copy < 0 ? NULL : fdopen(copy, "r");
     char *line = malloc(LINE_BYTES_MAX);
@@ -105,7 +111,8 @@ static int scan_jsonl(int fd, uint64_t step, struct extent *x, const char *path,
     return rc;
 }
 
-static void say(struct metrics *m, const struct extent *x, uint64_t step, const char *path) {
+static void say(struct metrics *m, const struct extent *x, uint64_t step, const char *path)
+{
     size_t n = 0;
     if (x->lines)
         n = (size_t)snprintf(m->said, sizeof m->said,
@@ -119,7 +126,8 @@ static void say(struct metrics *m, const struct extent *x, uint64_t step, const 
                  n ? 0 : 300, n ? "" : path, x->last, step);
 }
 
-static int open_jsonl(struct metrics *m, const char *dir, uint64_t step, struct err *e) {
+static int open_jsonl(struct metrics *m, const char *dir, uint64_t step, struct err *e)
+{
     char path[FILE_PATH];
     struct extent x;
     int rc = file_path(path, e, "%s/metrics.jsonl", dir);
@@ -135,13 +143,15 @@ static int open_jsonl(struct metrics *m, const char *dir, uint64_t step, struct 
 /* ---- TensorBoard
  * ------------------------------------------------------------------------------------------- */
 
-static bool is_ours(const char *name) {
+static bool is_ours(const char *name)
+{
     size_t len = strlen(name);
     return !strncmp(name, "events.out.tfevents.", 20) && !strcmp(name + len - 6, ".terse");
 }
 
 /* Our newest event file in the folder (names sort by time), or the name of a new one. */
-static int find_events(const char *dir, char path[FILE_PATH], struct err *e) {
+static int find_events(const char *dir, char path[FILE_PATH], struct err *e)
+{
     char best[256] = "", host[64] = "host";
     DIR *d = opendir(dir);
     if (!d) return err_errno(e, errno, "cannot read folder %.400s", dir);
@@ -156,7 +166,8 @@ static int find_events(const char *dir, char path[FILE_PATH], struct err *e) {
     return file_path(path, e, "%s/events.out.tfevents.%lld.%s.terse", dir, (long long)time(NULL), host);
 }
 
-static int open_events(struct metrics *m, const char *dir, uint64_t step, struct err *e) {
+static int open_events(struct metrics *m, const char *dir, uint64_t step, struct err *e)
+{
     char path[FILE_PATH];
     uint64_t keep, last;
     uint8_t record[TFEVENTS_RECORD_MAX];
@@ -171,14 +182,16 @@ static int open_events(struct metrics *m, const char *dir, uint64_t step, struct
 }
 
 /* loss -> train/loss, eval_loss -> eval/loss, policy/entropy as it is. */
-static void tag_of(const char *key, char tag[128]) {
+static void tag_of(const char *key, char tag[128])
+{
     bool is_eval = !strncmp(key, "eval_", 5);
     const char *prefix = strchr(key, '/') ? "" : is_eval ? "eval/" : "train/";
     snprintf(tag, 128, "%s%.100s", prefix, is_eval ? key + 5 : key);
 }
 
 static int write_events(struct metrics *m, uint64_t step, const struct metric *values, size_t n,
-                        struct err *e) {
+                        struct err *e)
+{
     struct tfevents_value out[METRICS_MAX];
     char tags[METRICS_MAX][128];
     uint8_t record[TFEVENTS_RECORD_MAX];
@@ -197,7 +210,8 @@ static int write_events(struct metrics *m, uint64_t step, const struct metric *v
  * --------------------------------------------------------------------------------------------- */
 
 /* The shortest text that reads back as the same double; JSON has no NaN. */
-static int put_number(char *p, size_t cap, double x) {
+static int put_number(char *p, size_t cap, double x)
+{
     if (!isfinite(x)) return snprintf(p, cap, "null");
     char text[40];
     for (int digits = 6; digits <= 17; digits++) {
@@ -207,8 +221,8 @@ static int put_number(char *p, size_t cap, double x) {
     return snprintf(p, cap, "%s", text);
 }
 
-static int write_jsonl(struct metrics *m, uint64_t step, const struct metric *values, size_t n,
-                       struct err *e) {
+static int write_jsonl(struct metrics *m, uint64_t step, const struct metric *values, size_t n, struct err *e)
+{
     char line[METRICS_MAX * 160 + 64];
     int at = snprintf(line, sizeof line, "{\"step\": %" PRIu64, step);
     for (size_t i = 0; i < n; i++) {
@@ -220,7 +234,8 @@ static int write_jsonl(struct metrics *m, uint64_t step, const struct metric *va
 }
 
 int metrics_open(struct metrics *m, const char *dir, uint64_t step, bool jsonl, bool tensorboard,
-                 struct err *e) {
+                 struct err *e)
+{
     *m = (struct metrics){.jsonl = -1, .events = -1};
     int rc = jsonl ? open_jsonl(m, dir, step, e) : 0;
     if (!rc && tensorboard) rc = open_events(m, dir, step, e);
@@ -228,19 +243,22 @@ int metrics_open(struct metrics *m, const char *dir, uint64_t step, bool jsonl, 
     return rc;
 }
 
-int metrics_write(struct metrics *m, uint64_t step, const struct metric *values, size_t n, struct err *e) {
+int metrics_write(struct metrics *m, uint64_t step, const struct metric *values, size_t n, struct err *e)
+{
     if (n > METRICS_MAX)
         return err_set(e, ERR_INTERNAL, "%zu metrics in a step; expected %d", n, METRICS_MAX);
     int rc = m->jsonl >= 0 ? write_jsonl(m, step, values, n, e) : 0;
     return !rc && m->events >= 0 ? write_events(m, step, values, n, e) : rc;
 }
 
-int metrics_sync(struct metrics *m, struct err *e) {
+int metrics_sync(struct metrics *m, struct err *e)
+{
     bool failed = (m->jsonl >= 0 && fsync(m->jsonl)) || (m->events >= 0 && fsync(m->events));
     return failed ? err_errno(e, errno, "cannot flush the metrics to disk") : 0;
 }
 
-void metrics_close(struct metrics *m) {
+void metrics_close(struct metrics *m)
+{
     if (m->jsonl >= 0) close(m->jsonl);
     if (m->events >= 0) close(m->events);
     m->jsonl = m->events = -1;

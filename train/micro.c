@@ -15,18 +15,21 @@ struct micro {
     struct tape tape;
     struct back back;
     struct loss_scratch loss;
-    int32_t *ids;           /* [max_tokens] taped rows' tokens, in tape order */
-    uint64_t *keys;         /* [max_tokens] dropout keys of the taped rows */
-    struct label *labels;   /* [max_tokens] of taped rows */
-    struct segment *seg;    /* [max_docs + passes] */
-    struct pass *pass;      /* [passes] */
-    float *edge;            /* [max_docs][D] residual of a base-only row that predicts a label */
+    int32_t *ids;             /* [max_tokens] taped rows' tokens, in tape order */
+    uint64_t *keys;           /* [max_tokens] dropout keys of the taped rows */
+    struct label *labels;     /* [max_tokens] of taped rows */
+    struct segment *seg;      /* [max_docs + passes] */
+    struct pass *pass;        /* [passes] */
+    float *edge;              /* [max_docs][D] residual of a base-only row that predicts a label */
     struct label *edge_label; /* [max_docs] */
     int64_t passes, edges, taped, n_labels;
     struct arena arena;
 };
 
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
 static int64_t chunk_of(const struct micro_config *c)
 {
@@ -34,9 +37,15 @@ static int64_t chunk_of(const struct micro_config *c)
     return min64(chunk, c->max_tokens);
 }
 
-static int64_t max_passes(const struct micro_config *c) { return c->max_tokens / chunk_of(c) + 2; }
+static int64_t max_passes(const struct micro_config *c)
+{
+    return c->max_tokens / chunk_of(c) + 2;
+}
 
-static uint32_t kv_pages(const struct micro_config *c) { return c->max_tokens / KV_PAGE + c->max_docs + 1; }
+static uint32_t kv_pages(const struct micro_config *c)
+{
+    return c->max_tokens / KV_PAGE + c->max_docs + 1;
+}
 
 static void carve(struct arena *a, struct micro *u)
 {
@@ -82,8 +91,8 @@ static int parts_create(struct micro *u, struct err *e)
     return 0;
 }
 
-int micro_create(struct micro **out, const struct model *m, const struct adapter *adapter, const struct lora *lora,
-                 const struct micro_config *c, struct err *e)
+int micro_create(struct micro **out, const struct model *m, const struct adapter *adapter,
+                 const struct lora *lora, const struct micro_config *c, struct err *e)
 {
     *out = NULL;
     struct micro *u = calloc(1, sizeof *u);
@@ -123,8 +132,8 @@ static int streams_start(struct micro *u, const struct shard_doc *docs, uint32_t
     uint64_t tokens = 0;
     for (uint32_t i = 0; i < n_docs; i++) tokens += docs[i].n;
     if (n_docs > u->c.max_docs || tokens > u->c.max_tokens)
-        return err_set(e, ERR_FIELD_RANGE, "a row of %u documents and %llu tokens, planned for %u and %u", n_docs,
-                       (unsigned long long)tokens, u->c.max_docs, u->c.max_tokens);
+        return err_set(e, ERR_FIELD_RANGE, "a row of %u documents and %llu tokens, planned for %u and %u",
+                       n_docs, (unsigned long long)tokens, u->c.max_docs, u->c.max_tokens);
     for (uint32_t i = 0; i < u->c.max_docs; i++) kv_stream_cut(u->stream[i], 0);
     for (uint32_t i = 0; i < n_docs; i++) {
         int r = kv_stream_extend(u->stream[i], docs[i].n, e);
@@ -146,7 +155,8 @@ static int64_t passes_plan(struct micro *u, const struct shard_doc *docs, uint32
         for (uint32_t t = taped ? from : 0; t < end;) {
             if (!p || p->rows == u->w.max_rows) {
                 p = &u->pass[u->passes++];
-                *p = (struct pass){.m = u->m, .lora = taped ? u->lora : NULL, .ids = u->ids + row, .seg = seg};
+                *p =
+                    (struct pass){.m = u->m, .lora = taped ? u->lora : NULL, .ids = u->ids + row, .seg = seg};
                 p->tape = taped ? u->tape.layer : NULL, p->tape_row = row;
                 p->dropout = (struct dropout){u->c.dropout, u->keys + row};
             }
@@ -159,7 +169,8 @@ static int64_t passes_plan(struct micro *u, const struct shard_doc *docs, uint32
     return row;
 }
 
-/* ---- the base-only part ------------------------------------------------------------------------------------ */
+/* ---- the base-only part
+ * ------------------------------------------------------------------------------------ */
 
 /* Keeps the residual of a document's last base-only row when the token after it is learned: its loss counts,
  * though no gradient flows. */
@@ -183,12 +194,14 @@ static void prompts_run(struct micro *u, const struct shard_doc *docs, uint32_t 
         for (const struct segment *s = u->pass[i].seg; s < u->pass[i].seg + u->pass[i].segs; s++) {
             while (u->stream[doc] != s->kv) doc++;
             if (s->pos + s->rows == tape_from(u, &docs[doc]))
-                edge_keep(u, &docs[doc], (uint32_t)(s->pos + s->rows), u->w.x + (s->row + s->rows - 1) * u->m->c.width);
+                edge_keep(u, &docs[doc], (uint32_t)(s->pos + s->rows),
+                          u->w.x + (s->row + s->rows - 1) * u->m->c.width);
         }
     }
 }
 
-/* ---- the taped part ------------------------------------------------------------------------------------------ */
+/* ---- the taped part
+ * ------------------------------------------------------------------------------------------ */
 
 uint64_t micro_dropout_key(uint64_t key, const struct shard_doc *d, uint32_t t)
 {
@@ -206,7 +219,8 @@ static void labels_plan(struct micro *u, const struct shard_doc *docs, uint32_t 
         uint32_t from = tape_from(u, d);
         for (uint32_t s = 0; s < d->n_spans; s++)
             for (uint32_t t = d->spans[s].from; t < d->spans[s].to; t++)
-                if (t > from) u->labels[u->n_labels++] = (struct label){row + t - 1 - from, (int32_t)d->ids[t]};
+                if (t > from)
+                    u->labels[u->n_labels++] = (struct label){row + t - 1 - from, (int32_t)d->ids[t]};
         for (uint32_t t = from; t < d->n; t++) u->keys[row++] = micro_dropout_key(key, d, t);
     }
 }
@@ -246,8 +260,8 @@ int micro_run(struct micro *u, const struct shard_doc *docs, uint32_t n_docs, fl
         return loss_check(out->nats, out->labels, e);
     }
     memset(u->back.dx, 0, (size_t)u->taped * u->m->c.width * sizeof(float));
-    out->nats = nats + loss_backward(u->m, &u->loss, &u->back, x, u->labels, u->n_labels, scale, grads, u->back.dx,
-                                     nats_out);
+    out->nats = nats + loss_backward(u->m, &u->loss, &u->back, x, u->labels, u->n_labels, scale, grads,
+                                     u->back.dx, nats_out);
     r = loss_check(out->nats, out->labels, e);
     if (r || !u->taped) return r;
     struct back_pass back = {u->adapter, u->pass, u->passes, &u->tape, &u->w, grads};

@@ -1,7 +1,8 @@
 /* One packed row of training documents, forward and backward.
  *
- * Documents never see each other: each is a sequence with its own keys and values. What stands before a document's
- * first adapted token is run by the base alone, without a tape; the rest is taped and run backwards. */
+ * Documents never see each other: each is a sequence with its own keys and values. What stands before a
+ * document's first adapted token is run by the base alone, without a tape; the rest is taped and run
+ * backwards. */
 #ifndef TERSE_TRAIN_MICRO_H
 #define TERSE_TRAIN_MICRO_H
 
@@ -9,11 +10,11 @@
 #include "train/loss.h"
 
 struct micro_config {
-    uint32_t max_tokens;      /* tokens a row holds at most (cutoff_len) */
-    uint32_t max_docs;        /* documents a row holds at most */
-    int64_t chunk;            /* rows a pass takes at most; 0: MICRO_CHUNK */
+    uint32_t max_tokens; /* tokens a row holds at most (cutoff_len) */
+    uint32_t max_docs;   /* documents a row holds at most */
+    int64_t chunk;       /* rows a pass takes at most; 0: MICRO_CHUNK */
     enum recompute recompute;
-    enum lora_gate gate;      /* ignored without an adapter */
+    enum lora_gate gate; /* ignored without an adapter */
     float dropout;
 };
 
@@ -22,26 +23,29 @@ enum { MICRO_CHUNK = 1024 };
 struct micro;
 
 /* Bytes micro_create takes. adapter: NULL for dense. */
-uint64_t micro_plan(const struct model *m, const struct adapter_config *adapter, const struct micro_config *c);
+uint64_t micro_plan(const struct model *m, const struct adapter_config *adapter,
+                    const struct micro_config *c);
 /* m, adapter and lora are borrowed; adapter and lora NULL for dense. Errors: NOMEM. */
-int micro_create(struct micro **out, const struct model *m, const struct adapter *adapter, const struct lora *lora,
-                 const struct micro_config *c, struct err *e);
+int micro_create(struct micro **out, const struct model *m, const struct adapter *adapter,
+                 const struct lora *lora, const struct micro_config *c, struct err *e);
 void micro_free(struct micro *u);
 
 struct micro_result {
-    double nats;      /* sum of the labels' losses */
-    int64_t labels;   /* tokens learned from */
-    int64_t tokens;   /* tokens of the row */
-    int64_t taped;    /* of which with a tape */
+    double nats;    /* sum of the labels' losses */
+    int64_t labels; /* tokens learned from */
+    int64_t tokens; /* tokens of the row */
+    int64_t taped;  /* of which with a tape */
 };
 
-/* Runs the row. When grads is not NULL, scale times the gradient of `nats` is added to it. key: of the dropout
- * masks, different for each row and epoch. nats_out [labels]: each label's loss, or NULL.
- * Errors: NONFINITE (the loss; what *grads holds is then worthless), CTX_FULL, FIELD_RANGE (row over the configured sizes). */
+/* Runs the row. When grads is not NULL, scale times the gradient of `nats` is added to it. key: of the
+ * dropout masks, different for each row and epoch. nats_out [labels]: each label's loss, or NULL. Errors:
+ * NONFINITE (the loss; what *grads holds is then worthless), CTX_FULL, FIELD_RANGE (row over the configured
+ * sizes). */
 int micro_run(struct micro *u, const struct shard_doc *docs, uint32_t n_docs, float scale, uint64_t key,
               const struct grads *grads, struct micro_result *out, float *nats_out, struct err *e);
 
-/* Key of the dropout masks at token t of a document: the same wherever the document stands. key: micro_run's. */
+/* Key of the dropout masks at token t of a document: the same wherever the document stands. key: micro_run's.
+ */
 uint64_t micro_dropout_key(uint64_t key, const struct shard_doc *d, uint32_t t);
 
 #endif

@@ -6,7 +6,10 @@
 
 enum { BLOCK = 1 << 16 };
 
-static uint64_t min_u64(uint64_t a, uint64_t b) { return a < b ? a : b; }
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
 
 double schedule_rate(const struct optim_config *c, uint64_t step)
 {
@@ -48,7 +51,8 @@ uint64_t optim_plan(uint64_t count, uint32_t rows)
     return a.used;
 }
 
-int optim_create(struct optim *o, const struct optim_config *c, struct trainee *t, uint32_t rows, struct err *e)
+int optim_create(struct optim *o, const struct optim_config *c, struct trainee *t, uint32_t rows,
+                 struct err *e)
 {
     *o = (struct optim){.c = *c, .t = t, .levels = levels_for(rows)};
     int r = arena_create(&o->arena, optim_plan(t->count, rows), "gradients and the optimiser", e);
@@ -62,7 +66,8 @@ void optim_free(struct optim *o)
     memset(o, 0, sizeof *o);
 }
 
-/* ---- the tree of sums ------------------------------------------------------------------------------------------ */
+/* ---- the tree of sums
+ * ------------------------------------------------------------------------------------------ */
 
 struct vec_job {
     struct optim *o;
@@ -87,7 +92,10 @@ static void add_unit(void *ctx, int64_t unit, unsigned thread)
     j->o->t->m->kern.add((int64_t)n, j->from + at, j->to + at);
 }
 
-static int64_t blocks(const struct optim *o) { return (int64_t)((o->t->count + BLOCK - 1) / BLOCK); }
+static int64_t blocks(const struct optim *o)
+{
+    return (int64_t)((o->t->count + BLOCK - 1) / BLOCK);
+}
 
 static void vec_add(struct optim *o, const float *from, float *to)
 {
@@ -132,7 +140,8 @@ float *optim_sum(struct optim *o)
     return o->leaf;
 }
 
-/* ---- the step ----------------------------------------------------------------------------------------------------- */
+/* ---- the step
+ * ----------------------------------------------------------------------------------------------------- */
 
 static void norm_unit(void *ctx, int64_t unit, unsigned thread)
 {
@@ -158,8 +167,9 @@ static int nonfinite(const struct optim *o, double norm, struct err *e)
         for (uint64_t j = 0; j < t->part[i].count; j++) {
             float g = o->leaf[t->part[i].at + j];
             if (g - g != 0)
-                return err_set(e, ERR_NONFINITE, "the gradient of %s is %g at %llu in step %llu; the step is not taken",
-                               t->part[i].name, (double)g, (unsigned long long)j, (unsigned long long)o->step + 1);
+                return err_set(
+                    e, ERR_NONFINITE, "the gradient of %s is %g at %llu in step %llu; the step is not taken",
+                    t->part[i].name, (double)g, (unsigned long long)j, (unsigned long long)o->step + 1);
         }
     return err_set(e, ERR_NONFINITE, "the gradient's norm is %g in step %llu; the step is not taken", norm,
                    (unsigned long long)o->step + 1);

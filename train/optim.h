@@ -14,25 +14,27 @@ struct optim_config {
     uint64_t warmup_steps, total_steps;
 };
 
-/* Learning rate of step s (from 0), as transformers' get_*_schedule_with_warmup: step 0 of a warm-up has 0. */
+/* Learning rate of step s (from 0), as transformers' get_*_schedule_with_warmup: step 0 of a warm-up has 0.
+ */
 double schedule_rate(const struct optim_config *c, uint64_t step);
 
 struct optim {
     struct optim_config c;
-    struct trainee *t;   /* borrowed */
-    uint64_t step;       /* steps taken */
-    float *m, *v;        /* [count] */
-    float *leaf;         /* [count] gradient of the row being run; after optim_sum, of the whole step */
-    float **level;       /* [levels] partial sums of 2^i rows each */
+    struct trainee *t; /* borrowed */
+    uint64_t step;     /* steps taken */
+    float *m, *v;      /* [count] */
+    float *leaf;       /* [count] gradient of the row being run; after optim_sum, of the whole step */
+    float **level;     /* [levels] partial sums of 2^i rows each */
     uint32_t levels;
-    uint64_t rows;       /* summed so far in this step */
-    double *partial;     /* scratch of optim_norm: sums of squares, block by block */
+    uint64_t rows;   /* summed so far in this step */
+    double *partial; /* scratch of optim_norm: sums of squares, block by block */
     struct arena arena;
 };
 
 /* Bytes of state and gradients for steps of up to `rows` rows. */
 uint64_t optim_plan(uint64_t count, uint32_t rows);
-int optim_create(struct optim *o, const struct optim_config *c, struct trainee *t, uint32_t rows, struct err *e);
+int optim_create(struct optim *o, const struct optim_config *c, struct trainee *t, uint32_t rows,
+                 struct err *e);
 void optim_free(struct optim *o);
 
 /* Before a row: the leaf, zeroed. */

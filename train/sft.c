@@ -18,7 +18,8 @@ void sft_note(const struct sft *s, const char *fmt, ...)
     s->ev->note(s->ev->ctx, text);
 }
 
-/* ---- the model -------------------------------------------------------------------------------------------------- */
+/* ---- the model
+ * -------------------------------------------------------------------------------------------------- */
 
 static int model_open(struct sft *s, struct err *e)
 {
@@ -66,7 +67,8 @@ static int adapter_open(struct sft *s, struct err *e)
     return r ? r : trainee_init_adapter(&s->trainee, s->l.m, s->l.adapter, s->l.lora, e);
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------------------ */
+/* ---- memory
+ * ------------------------------------------------------------------------------------------------------ */
 
 static const char *const recompute_names[] = {"none", "mlp", "layer"};
 
@@ -145,7 +147,8 @@ static int machinery_create(struct sft *s, struct err *e)
     return sft_rows_alloc(s, e);
 }
 
-/* ---- the run's folder ------------------------------------------------------------------------------------------------ */
+/* ---- the run's folder
+ * ------------------------------------------------------------------------------------------------ */
 
 static int folder_open(struct sft *s, struct err *e)
 {
@@ -179,8 +182,9 @@ static int open_all(struct sft *s, struct err *e)
     blas_init();
     int r = folder_open(s, e);
     if (!r) r = model_open(s, e);
-    if (!r) r = s->c->tuning == TUNING_LORA ? adapter_open(s, e)
-                                            : trainee_init_dense(&s->trainee, s->l.m, s->l.hf->bound, e);
+    if (!r)
+        r = s->c->tuning == TUNING_LORA ? adapter_open(s, e)
+                                        : trainee_init_dense(&s->trainee, s->l.m, s->l.hf->bound, e);
     if (!r) r = sft_data_open(s, e);
     if (!r) r = machinery_create(s, e);
     if (!r) r = sft_config_digest(s->o, s->digest_config, e);
@@ -188,7 +192,8 @@ static int open_all(struct sft *s, struct err *e)
     return r ? r : sft_state_prepare(s, e);
 }
 
-int sft_open(struct sft **out, struct sft_config *c, struct options *o, const struct sft_events *ev, struct err *e)
+int sft_open(struct sft **out, struct sft_config *c, struct options *o, const struct sft_events *ev,
+             struct err *e)
 {
     *out = NULL;
     struct sft *s = calloc(1, sizeof *s);
@@ -216,10 +221,22 @@ void sft_close(struct sft *s)
     free(s);
 }
 
-const struct sft_memory *sft_memory(const struct sft *s) { return &s->memory; }
+const struct sft_memory *sft_memory(const struct sft *s)
+{
+    return &s->memory;
+}
 
-uint64_t sft_total_steps(const struct sft *s) { return s->total_steps; }
+uint64_t sft_total_steps(const struct sft *s)
+{
+    return s->total_steps;
+}
 
-uint64_t sft_rows(const struct sft *s) { return s->rows_an_epoch; }
+uint64_t sft_rows(const struct sft *s)
+{
+    return s->rows_an_epoch;
+}
 
-uint64_t sft_docs(const struct sft *s) { return loader_docs(s->loader); }
+uint64_t sft_docs(const struct sft *s)
+{
+    return loader_docs(s->loader);
+}

@@ -42,7 +42,8 @@ struct sft;
 
 /* c and o (checked by sft_config_check) and ev are borrowed. Errors: those of the model, the data and the
  * tokenizer, PREFLIGHT_MEM, PREFLIGHT_DISK, LOCKED (another trainer in output_dir), NOMEM. */
-int sft_open(struct sft **out, struct sft_config *c, struct options *o, const struct sft_events *ev, struct err *e);
+int sft_open(struct sft **out, struct sft_config *c, struct options *o, const struct sft_events *ev,
+             struct err *e);
 void sft_close(struct sft *s);
 
 const struct sft_memory *sft_memory(const struct sft *s);
@@ -58,7 +59,8 @@ int sft_resume(struct sft *s, uint64_t *step, struct err *e);
  * those of reading data and saving. */
 int sft_train(struct sft *s, struct err *e);
 
-/* Writes output_dir/adapter (PEFT) or output_dir/model (Hugging Face). path (FILE_PATH bytes) gets the folder. */
+/* Writes output_dir/adapter (PEFT) or output_dir/model (Hugging Face). path (FILE_PATH bytes) gets the
+ * folder. */
 int sft_save(struct sft *s, char *path, struct err *e);
 
 /* Mean loss of the held-out rows; NaN when there are none. */

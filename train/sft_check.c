@@ -18,7 +18,8 @@
 
 /* `a` and `b` say the same thing in two ways; `b` has a default. The stronger source wins, equals conflict.
  */
-static int settle_pair(struct options *o, const char *a, const char *b, struct err *e) {
+static int settle_pair(struct options *o, const char *a, const char *b, struct err *e)
+{
     enum option_source from_a = options_source(o, a), from_b = options_source(o, b);
     if (from_a == OPT_FROM_DEFAULT) return 0;
     if (from_a == from_b)
@@ -28,7 +29,8 @@ static int settle_pair(struct options *o, const char *a, const char *b, struct e
     return 0;
 }
 
-static int settle_batch(struct sft_config *c, struct options *o, struct err *e) {
+static int settle_batch(struct sft_config *c, struct options *o, struct err *e)
+{
     static const char total_key[] = "train_batch_size", row_key[] = "per_device_train_batch_size";
     enum option_source from_total = options_source(o, total_key), from_rows = options_source(o, row_key);
     if (from_total > OPT_FROM_DEFAULT && from_total >= from_rows) {
@@ -52,7 +54,8 @@ static int settle_batch(struct sft_config *c, struct options *o, struct err *e) 
     return 0;
 }
 
-static int settle(struct sft_config *c, struct options *o, struct err *e) {
+static int settle(struct sft_config *c, struct options *o, struct err *e)
+{
     int rc = settle_pair(o, "max_steps", "num_train_epochs", e);
     if (!rc) rc = settle_pair(o, "warmup_steps", "warmup_ratio", e);
     /* An empty list and a size of 0 are what a run record says of a run without evaluation. */
@@ -63,13 +66,15 @@ static int settle(struct sft_config *c, struct options *o, struct err *e) {
 /* ---- lists of words --------------------------------------------------------------------------------------
  */
 
-static int find_word(const char *const *words, int n, const char *word) {
+static int find_word(const char *const *words, int n, const char *word)
+{
     for (int i = 0; i < n; i++)
         if (!strcasecmp(words[i], word)) return i;
     return -1;
 }
 
-static int read_targets(struct sft_config *c, const struct options *o, struct err *e) {
+static int read_targets(struct sft_config *c, const struct options *o, struct err *e)
+{
     static const char *const names[LORA_TARGETS] = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
                                                     "gate_proj", "up_proj", "down_proj"};
     c->lora_targets = 0;
@@ -91,7 +96,8 @@ static int read_targets(struct sft_config *c, const struct options *o, struct er
     return 0;
 }
 
-static int read_reports(struct sft_config *c, const struct options *o, struct err *e) {
+static int read_reports(struct sft_config *c, const struct options *o, struct err *e)
+{
     static const char *const names[] = {"none", "jsonl", "tensorboard"};
     c->report_jsonl = c->report_tensorboard = false;
     for (size_t i = 0; i < c->report_to.n; i++) {
@@ -109,8 +115,8 @@ static int read_reports(struct sft_config *c, const struct options *o, struct er
     return 0;
 }
 
-static int check_urls(const struct options *o, const char *key, const struct string_list *list,
-                      struct err *e) {
+static int check_urls(const struct options *o, const char *key, const struct string_list *list, struct err *e)
+{
     char what[256];
     snprintf(what, sizeof what, "%s (%s)", key, options_where(o, key));
     for (size_t i = 0; i < list->n; i++) {
@@ -127,7 +133,8 @@ static int check_urls(const struct options *o, const char *key, const struct str
 /* ---- the disk --------------------------------------------------------------------------------------------
  */
 
-static int check_folder(const struct options *o, const char *key, const char *path, struct err *e) {
+static int check_folder(const struct options *o, const char *key, const char *path, struct err *e)
+{
     struct stat st;
     if (stat(path, &st))
         return err_errno(e, errno, "%s: %.200s (%s); expected a folder", key, path, options_where(o, key));
@@ -137,7 +144,8 @@ static int check_folder(const struct options *o, const char *key, const char *pa
 }
 
 /* The path itself, or the nearest folder above it that exists. */
-static void nearest_existing(char out[FILE_PATH], const char *path) {
+static void nearest_existing(char out[FILE_PATH], const char *path)
+{
     snprintf(out, FILE_PATH, "%s", path);
     while (access(out, F_OK) && errno == ENOENT) {
         char *slash = strrchr(out, '/');
@@ -149,7 +157,8 @@ static void nearest_existing(char out[FILE_PATH], const char *path) {
     }
 }
 
-static int check_output(const struct sft_config *c, const struct options *o, struct err *e) {
+static int check_output(const struct sft_config *c, const struct options *o, struct err *e)
+{
     char existing[FILE_PATH];
     struct stat model, out;
     nearest_existing(existing, c->output_dir);
@@ -170,7 +179,8 @@ static int check_output(const struct sft_config *c, const struct options *o, str
     return 0;
 }
 
-static int check_inputs(const struct sft_config *c, const struct options *o, struct err *e) {
+static int check_inputs(const struct sft_config *c, const struct options *o, struct err *e)
+{
     const char *resume = c->resume_from_checkpoint;
     int rc = check_folder(o, "model_name_or_path", c->model_name_or_path, e);
     if (!rc && c->adapter_name_or_path)
@@ -183,7 +193,8 @@ static int check_inputs(const struct sft_config *c, const struct options *o, str
 /* ---- the whole -------------------------------------------------------------------------------------------
  */
 
-int sft_config_settle(struct sft_config *c, struct options *o, struct err *e) {
+int sft_config_settle(struct sft_config *c, struct options *o, struct err *e)
+{
     int rc = options_check_required(o, e);
     if (!rc) rc = settle(c, o, e);
     if (!rc) rc = read_targets(c, o, e);
@@ -195,13 +206,15 @@ int sft_config_settle(struct sft_config *c, struct options *o, struct err *e) {
                      "tuning: dense trains no adapter, but adapter_name_or_path is given (%s)",
                      options_where(o, "adapter_name_or_path"));
     if (!rc && c->train_on_prompt && c->tuning == TUNING_LORA && c->lora_gate != GATE_ALL)
-        rc = err_set(e, ERR_CFG_CONFLICT,
-                     "train_on_prompt (%s) needs tuning: dense or lora_gate: all; elsewhere the prompt is the base's",
-                     options_where(o, "train_on_prompt"));
+        rc = err_set(
+            e, ERR_CFG_CONFLICT,
+            "train_on_prompt (%s) needs tuning: dense or lora_gate: all; elsewhere the prompt is the base's",
+            options_where(o, "train_on_prompt"));
     return rc;
 }
 
-int sft_config_check(struct sft_config *c, struct options *o, struct err *e) {
+int sft_config_check(struct sft_config *c, struct options *o, struct err *e)
+{
     int rc = sft_config_settle(c, o, e);
     if (!rc) rc = check_urls(o, "dataset", &c->dataset, e);
     if (!rc) rc = check_urls(o, "eval_dataset", &c->eval_dataset, e);
@@ -211,7 +224,8 @@ int sft_config_check(struct sft_config *c, struct options *o, struct err *e) {
 }
 
 int sft_config_check_model(const struct sft_config *c, const struct options *o, const struct model_config *m,
-                           struct err *e) {
+                           struct err *e)
+{
     if (c->cutoff_len > m->max_positions)
         return err_set(e, ERR_FIELD_RANGE,
                        "cutoff_len: %lld tokens, but the model was made for at most %u (%s)",
@@ -223,7 +237,8 @@ int sft_config_check_model(const struct sft_config *c, const struct options *o, 
 }
 
 int sft_config_check_steps(const struct sft_config *c, const struct options *o, int64_t total,
-                           int64_t *warmup, struct err *e) {
+                           int64_t *warmup, struct err *e)
+{
     if (c->warmup_steps > total)
         return err_set(e, ERR_FIELD_RANGE,
                        "warmup_steps: %lld of a run of %lld steps (%s); expected at most as many",
@@ -235,7 +250,8 @@ int sft_config_check_steps(const struct sft_config *c, const struct options *o, 
 }
 
 /* Bytes the kernel could give us without swapping; 0 when it does not say. */
-static uint64_t available_memory(void) {
+static uint64_t available_memory(void)
+{
     FILE *f = fopen("/proc/meminfo", "r");
     unsigned long long kib = 0;
     char line[256];
@@ -245,7 +261,8 @@ static uint64_t available_memory(void) {
 }
 
 int sft_config_check_resources(const struct sft_config *c, uint64_t disk_bytes, uint64_t memory_bytes,
-                               struct err *e) {
+                               struct err *e)
+{
     char existing[FILE_PATH];
     nearest_existing(existing, c->output_dir);
     int rc = file_need_space(existing, disk_bytes, e);

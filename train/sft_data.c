@@ -48,7 +48,8 @@ int sft_rows_alloc(struct sft *s, struct err *e)
     for (int64_t i = 0; s->rows && i < n; i++) {
         s->rows[i].docs = calloc(s->row_docs, sizeof *s->rows[i].docs);
         s->rows[i].ids = calloc((size_t)s->c->cutoff_len, sizeof *s->rows[i].ids);
-        if (!s->rows[i].docs || !s->rows[i].ids) return err_set(e, ERR_NOMEM, "no memory for the rows of a step");
+        if (!s->rows[i].docs || !s->rows[i].ids)
+            return err_set(e, ERR_NOMEM, "no memory for the rows of a step");
     }
     return s->rows && s->slots ? 0 : err_set(e, ERR_NOMEM, "no memory for the rows of a step");
 }
@@ -57,7 +58,8 @@ int sft_row_copy(struct sft *s, const struct packed_row *from, struct row_copy *
 {
     uint32_t *ids = to->ids;
     if (from->n_docs > s->row_docs || from->tokens > s->c->cutoff_len)
-        return err_set(e, ERR_INTERNAL, "a packed row of %u documents and %u tokens", from->n_docs, from->tokens);
+        return err_set(e, ERR_INTERNAL, "a packed row of %u documents and %u tokens", from->n_docs,
+                       from->tokens);
     to->n_docs = from->n_docs, to->tokens = from->tokens, to->labels = from->labels;
     for (uint32_t i = 0; i < from->n_docs; ids += from->docs[i].n, i++) {
         to->docs[i] = from->docs[i];
@@ -82,7 +84,8 @@ int sft_rows_next(struct sft *s, int64_t *labels, struct err *e)
 int sft_data_open(struct sft *s, struct err *e)
 {
     int r = sft_shards_build(s, &s->c->dataset, "tokens", &s->shards, e);
-    if (!r && s->c->eval_dataset.n) r = sft_shards_build(s, &s->c->eval_dataset, "tokens-eval", &s->eval_shards, e);
+    if (!r && s->c->eval_dataset.n)
+        r = sft_shards_build(s, &s->c->eval_dataset, "tokens-eval", &s->eval_shards, e);
     if (!r) r = loaders_open(s, e);
     if (!r) steps_count(s);
     return r;

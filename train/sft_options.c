@@ -73,7 +73,8 @@ static const struct option table[] = {
     {.key = "train_on_prompt",
      .type = OPT_BOOL,
      AT(train_on_prompt),
-     .help = "learn every token, the user's turns too: for a base from scratch (needs tuning dense or lora_gate all)"},
+     .help = "learn every token, the user's turns too: for a base from scratch (needs tuning dense or "
+             "lora_gate all)"},
     {.key = "max_samples",
      .type = OPT_INT,
      AT(max_samples),
@@ -337,7 +338,8 @@ static const struct option_foreign foreign[] = {
     {0},
 };
 
-int sft_options_init(struct options *o, struct sft_config *c, struct err *e) {
+int sft_options_init(struct options *o, struct sft_config *c, struct err *e)
+{
     *c = (struct sft_config){0};
     int rc = options_init(o, table, c, e);
     o->foreign = foreign;

@@ -13,14 +13,16 @@ static const char *const free_keys[] = {
     "threads",       "recompute",  "memory_limit", "tokenized_path",       "eval_dataset",
 };
 
-static bool is_free(const char *key) {
+static bool is_free(const char *key)
+{
     for (size_t i = 0; i < sizeof free_keys / sizeof *free_keys; i++)
         if (!strcmp(free_keys[i], key)) return true;
     return false;
 }
 
 /* The value of a row as text; the caller's to free, NULL when memory is short. */
-static char *value_text(const struct options *o, const struct option *row) {
+static char *value_text(const struct options *o, const struct option *row)
+{
     char *text = NULL;
     size_t n = 0;
     FILE *f = open_memstream(&text, &n);
@@ -30,7 +32,8 @@ static char *value_text(const struct options *o, const struct option *row) {
     return text;
 }
 
-static int compare(const struct options *now, const struct options *then, const char *path, struct err *e) {
+static int compare(const struct options *now, const struct options *then, const char *path, struct err *e)
+{
     int rc = 0;
     for (const struct option *row = now->table; row->key && !rc; row++) {
         if (is_free(row->key)) continue;
@@ -49,7 +52,8 @@ static int compare(const struct options *now, const struct options *then, const 
     return rc;
 }
 
-int sft_config_check_run(const struct sft_config *c, const struct options *o, struct err *e) {
+int sft_config_check_run(const struct sft_config *c, const struct options *o, struct err *e)
+{
     char path[FILE_PATH];
     struct sft_config then_config;
     struct options then;

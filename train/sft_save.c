@@ -14,7 +14,8 @@ static int invocation_fill(const struct sft *s, struct peft_info *info, struct e
     static const char header[] = "<|im_start|>assistant\n";
     size_t n = 0;
     if (s->l.adapter->cfg.gate != GATE_ASSISTANT) return 0;
-    int r = tokenizer_encode(s->l.tokenizer, header, sizeof header - 1, 1, info->invocation, PEFT_MAX_INVOCATION, &n, e);
+    int r = tokenizer_encode(s->l.tokenizer, header, sizeof header - 1, 1, info->invocation,
+                             PEFT_MAX_INVOCATION, &n, e);
     info->n_invocation = (uint32_t)n;
     return r;
 }

@@ -57,7 +57,10 @@ int sft_state_save(struct sft *s, struct err *e)
     return r ? r : state_save(dir, &id, f, FIELDS, (unsigned)s->c->save_total_limit, e);
 }
 
-static void note_line(void *ctx, const char *text) { sft_note(ctx, "%s", text); }
+static void note_line(void *ctx, const char *text)
+{
+    sft_note(ctx, "%s", text);
+}
 
 /* Puts the loaded fields to work. */
 static int resume_at(struct sft *s, struct err *e)

@@ -6,12 +6,13 @@
 
 static struct micro_result add(struct micro_result a, struct micro_result b)
 {
-    return (struct micro_result){a.nats + b.nats, a.labels + b.labels, a.tokens + b.tokens, a.taped + b.taped};
+    return (struct micro_result){a.nats + b.nats, a.labels + b.labels, a.tokens + b.tokens,
+                                 a.taped + b.taped};
 }
 
 /* A row forward (and backward, with grads), a few documents at a time when it holds many. */
-static int row_run(struct sft *s, const struct row_copy *row, float scale, uint64_t key, const struct grads *grads,
-                   struct micro_result *sum, struct err *e)
+static int row_run(struct sft *s, const struct row_copy *row, float scale, uint64_t key,
+                   const struct grads *grads, struct micro_result *sum, struct err *e)
 {
     for (uint32_t i = 0; i < row->n_docs; i += s->micro_docs) {
         uint32_t n = row->n_docs - i < s->micro_docs ? row->n_docs - i : s->micro_docs;
@@ -125,8 +126,10 @@ int sft_train(struct sft *s, struct err *e)
         if (!r && s->ev->interrupted) stopping = s->ev->interrupted(s->ev->ctx);
         if (!r) r = save_if_due(s, stopping, e);
         if (!r && stopping && (uint64_t)s->step < s->total_steps)
-            r = err_set(e, ERR_INTERRUPTED, "stopped after step %lld of %llu; the state is saved: run the same "
-                        "command to go on", (long long)s->step, (unsigned long long)s->total_steps);
+            r = err_set(e, ERR_INTERRUPTED,
+                        "stopped after step %lld of %llu; the state is saved: run the same "
+                        "command to go on",
+                        (long long)s->step, (unsigned long long)s->total_steps);
     }
     metrics_close(&s->metrics);
     return r;

@@ -48,11 +48,12 @@ uint64_t tape_plan(const struct model *m, const struct lora *lora, int64_t rows,
     return count.used;
 }
 
-int tape_create(struct tape *t, const struct model *m, const struct lora *lora, int64_t rows, enum recompute r,
-                struct err *e)
+int tape_create(struct tape *t, const struct model *m, const struct lora *lora, int64_t rows,
+                enum recompute r, struct err *e)
 {
     *t = (struct tape){.rows = rows, .recompute = r};
-    int code = arena_create(&t->arena, tape_plan(m, lora, rows, r), "the activations kept for the backward pass", e);
+    int code =
+        arena_create(&t->arena, tape_plan(m, lora, rows, r), "the activations kept for the backward pass", e);
     if (!code) carve(&t->arena, t, m, lora);
     return code;
 }

@@ -1,5 +1,6 @@
-/* Memory for what a forward pass keeps. Selective recompute trades it for time: what is not kept for every layer
- * lies in one slot that the backward pass fills again, by running the same forward code, layer by layer. */
+/* Memory for what a forward pass keeps. Selective recompute trades it for time: what is not kept for every
+ * layer lies in one slot that the backward pass fills again, by running the same forward code, layer by
+ * layer. */
 #ifndef TERSE_TRAIN_TAPE_H
 #define TERSE_TRAIN_TAPE_H
 
@@ -21,8 +22,8 @@ struct tape {
 
 uint64_t tape_plan(const struct model *m, const struct lora *lora, int64_t rows, enum recompute r);
 /* lora may be NULL (dense). Errors: NOMEM. */
-int tape_create(struct tape *t, const struct model *m, const struct lora *lora, int64_t rows, enum recompute r,
-                struct err *e);
+int tape_create(struct tape *t, const struct model *m, const struct lora *lora, int64_t rows,
+                enum recompute r, struct err *e);
 void tape_free(struct tape *t);
 
 #endif

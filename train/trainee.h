@@ -27,7 +27,8 @@ struct trainee {
 };
 
 /* The adapter's weights; `lora` is its packed form, repacked by trainee_refresh. Errors: NOMEM. */
-int trainee_init_adapter(struct trainee *t, struct model *m, struct adapter *a, struct lora *l, struct err *e);
+int trainee_init_adapter(struct trainee *t, struct model *m, struct adapter *a, struct lora *l,
+                         struct err *e);
 /* All weights of the model, starting from the bound tensors (F32 or BF16). Errors: NOMEM. */
 int trainee_init_dense(struct trainee *t, struct model *m, const struct tensor *const *bound, struct err *e);
 void trainee_clear(struct trainee *t);
@@ -38,8 +39,8 @@ uint64_t trainee_dense_count(const struct model_config *c);
 /* Puts the weights into the panels that the forward pass reads. */
 void trainee_refresh(struct trainee *t);
 
-/* The view of a flat gradient vector that the backward pass writes through. dense_slots: [params_slots] scratch
- * owned by the caller, used when dense. */
+/* The view of a flat gradient vector that the backward pass writes through. dense_slots: [params_slots]
+ * scratch owned by the caller, used when dense. */
 struct grads trainee_grads(const struct trainee *t, float *flat, float **dense_slots);
 
 #endif

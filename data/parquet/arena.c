@@ -11,7 +11,8 @@ struct arena_block {
     _Alignas(16) unsigned char bytes[];
 };
 
-static struct arena_block *block_create(struct pq_arena *a, size_t size, struct err *e) {
+static struct arena_block *block_create(struct pq_arena *a, size_t size, struct err *e)
+{
     struct arena_block *b = malloc(sizeof *b + size);
     if (!b) {
         err_set(e, ERR_NOMEM, "no memory for %zu bytes", size);
@@ -29,7 +30,8 @@ static struct arena_block *block_create(struct pq_arena *a, size_t size, struct 
     return b;
 }
 
-void *pq_arena_alloc(struct pq_arena *a, uint64_t count, size_t size, struct err *e) {
+void *pq_arena_alloc(struct pq_arena *a, uint64_t count, size_t size, struct err *e)
+{
     uint64_t bytes, total;
     if (ckd_mul(&bytes, count, size) || ckd_add(&total, a->total, bytes) || total > a->limit) {
         err_set(e, ERR_BOMB, "%llu x %zu bytes wanted after %llu, the limit for a file of this size is %llu",
@@ -46,7 +48,8 @@ void *pq_arena_alloc(struct pq_arena *a, uint64_t count, size_t size, struct err
     return p;
 }
 
-static void free_chain(struct arena_block *b) {
+static void free_chain(struct arena_block *b)
+{
     while (b) {
         struct arena_block *next = b->next;
         free(b);
@@ -54,7 +57,8 @@ static void free_chain(struct arena_block *b) {
     }
 }
 
-void pq_arena_reset(struct pq_arena *a) {
+void pq_arena_reset(struct pq_arena *a)
+{
     struct arena_block *keep = a->blocks;
     if (keep && keep->size > BLOCK) {
         pq_arena_free(a);
@@ -68,7 +72,8 @@ void pq_arena_reset(struct pq_arena *a) {
     a->total = 0;
 }
 
-void pq_arena_free(struct pq_arena *a) {
+void pq_arena_free(struct pq_arena *a)
+{
     free_chain(a->blocks);
     a->blocks = NULL;
     a->total = 0;

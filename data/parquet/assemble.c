@@ -4,15 +4,18 @@
 #include <stdbool.h>
 
 /* The levels of the entry that the column gives next. */
-static uint8_t rep_of(const struct pq_column *c) {
+static uint8_t rep_of(const struct pq_column *c)
+{
     return c->rep ? c->rep[c->at] : 0;
 }
-static uint8_t def_of(const struct pq_column *c) {
+static uint8_t def_of(const struct pq_column *c)
+{
     return c->def ? c->def[c->at] : 0;
 }
 
 /* Every entry is taken through here: the column must go on, and the entry belong to what is being built. */
-static int check_entry(const struct pq_column *c, const struct pq_field *f, uint8_t rep, struct err *e) {
+static int check_entry(const struct pq_column *c, const struct pq_field *f, uint8_t rep, struct err *e)
+{
     if (c->at >= c->n_levels) return err_set(e, ERR_PQ_LEVELS, "column '%s' ends early", f->name);
     if (rep_of(c) != rep)
         return err_set(e, ERR_PQ_LEVELS, "column '%s' has repetition level %u, expected %u", f->name,
@@ -20,8 +23,8 @@ static int check_entry(const struct pq_column *c, const struct pq_field *f, uint
     return 0;
 }
 
-static int make_datum(const struct pq_field *f, const struct pq_value *v, struct pq_datum *out,
-                      struct err *e) {
+static int make_datum(const struct pq_field *f, const struct pq_value *v, struct pq_datum *out, struct err *e)
+{
     switch (f->type) {
     case PQ_BOOLEAN:
         *out = (struct pq_datum){.kind = PQ_DATUM_BOOL, .i = v->i & 1};
@@ -49,7 +52,8 @@ static int make_datum(const struct pq_field *f, const struct pq_value *v, struct
     return 0;
 }
 
-static const struct pq_value *next_value(struct pq_column *c) {
+static const struct pq_value *next_value(struct pq_column *c)
+{
     while (c->run_at == c->run->n) {
         c->run = c->run->next;
         c->run_at = 0;
@@ -58,7 +62,8 @@ static const struct pq_value *next_value(struct pq_column *c) {
 }
 
 static int read_leaf(struct assembler *a, const struct pq_field *f, uint8_t rep, struct pq_datum *out,
-                     struct err *e) {
+                     struct err *e)
+{
     struct pq_column *c = &a->columns[f->first_leaf];
     int code = check_entry(c, f, rep, e);
     if (code) return code;
@@ -73,8 +78,8 @@ static int read_leaf(struct assembler *a, const struct pq_field *f, uint8_t rep,
 }
 
 /* Takes the one entry that every leaf of `f` has where f is null (or an empty list): level `def` in all. */
-static int take_absent(struct assembler *a, const struct pq_field *f, uint8_t rep, uint8_t def,
-                       struct err *e) {
+static int take_absent(struct assembler *a, const struct pq_field *f, uint8_t rep, uint8_t def, struct err *e)
+{
     for (uint32_t i = f->first_leaf; i < f->first_leaf + f->n_leaves; i++) {
         struct pq_column *c = &a->columns[i];
         int code = check_entry(c, f, rep, e);
@@ -88,7 +93,8 @@ static int take_absent(struct assembler *a, const struct pq_field *f, uint8_t re
 }
 
 /* Items of the list whose first entry in `c` is the next one. */
-static uint64_t count_items(const struct pq_column *c, uint8_t item_rep) {
+static uint64_t count_items(const struct pq_column *c, uint8_t item_rep)
+{
     uint64_t n = 1;
     for (uint64_t i = c->at + 1; i < c->n_levels && c->rep[i] >= item_rep; i++) n += c->rep[i] == item_rep;
     return n;
@@ -98,7 +104,8 @@ static int read_field(struct assembler *a, const struct pq_field *f, uint8_t rep
                       struct err *e);
 
 static int read_struct(struct assembler *a, const struct pq_field *f, uint8_t rep, struct pq_datum *out,
-                       struct err *e) {
+                       struct err *e)
+{
     struct pq_datum *items = pq_arena_alloc(a->row, f->n_children, sizeof *items, e);
     int code = items ? 0 : e->code;
     for (uint32_t i = 0; !code && i < f->n_children; i++)
@@ -108,7 +115,8 @@ static int read_struct(struct assembler *a, const struct pq_field *f, uint8_t re
 }
 
 static int read_list(struct assembler *a, const struct pq_field *f, uint8_t rep, struct pq_datum *out,
-                     struct err *e) {
+                     struct err *e)
+{
     const struct pq_column *first = &a->columns[f->first_leaf];
     *out = (struct pq_datum){.kind = PQ_DATUM_LIST};
     if (def_of(first) == f->def) return take_absent(a, f, rep, f->def, e);
@@ -126,7 +134,8 @@ static int read_list(struct assembler *a, const struct pq_field *f, uint8_t rep,
 
 /* Reads `f`, whose first entries must have repetition level `rep`. */
 static int read_field(struct assembler *a, const struct pq_field *f, uint8_t rep, struct pq_datum *out,
-                      struct err *e) {
+                      struct err *e)
+{
     if (f->kind == PQ_LEAF) return read_leaf(a, f, rep, out, e);
     const struct pq_column *first = &a->columns[f->first_leaf];
     int code = check_entry(first, f, rep, e);
@@ -139,11 +148,13 @@ static int read_field(struct assembler *a, const struct pq_field *f, uint8_t rep
     return f->kind == PQ_STRUCT ? read_struct(a, f, rep, out, e) : read_list(a, f, rep, out, e);
 }
 
-int assemble_row(struct assembler *a, struct pq_datum *out, struct err *e) {
+int assemble_row(struct assembler *a, struct pq_datum *out, struct err *e)
+{
     return read_struct(a, a->root, 0, out, e);
 }
 
-int assemble_end(const struct assembler *a, struct err *e) {
+int assemble_end(const struct assembler *a, struct err *e)
+{
     for (uint32_t k = 0; k < a->root->n_children; k++) {
         const struct pq_field *f = a->root->children[k];
         for (uint32_t i = f->first_leaf; i < f->first_leaf + f->n_leaves; i++)

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 
 static int check_chunk(struct pq_meta *m, uint32_t leaf, const struct pq_group *g, uint64_t data_end,
-                       struct err *e) {
+                       struct err *e)
+{
     struct pq_chunk *c = &g->chunks[leaf];
     const struct pq_field *f = m->leaves[leaf];
     if (c->type != (int)f->type)
@@ -32,7 +33,8 @@ static int check_chunk(struct pq_meta *m, uint32_t leaf, const struct pq_group *
     return 0;
 }
 
-static int check_group(struct pq_meta *m, uint32_t group, uint64_t data_end, struct err *e) {
+static int check_group(struct pq_meta *m, uint32_t group, uint64_t data_end, struct err *e)
+{
     char path[256];
     const struct pq_group *g = &m->groups[group];
     if (g->rows < 0) return err_set(e, ERR_PQ_COUNT, "row group %u has %lld rows", group, (long long)g->rows);
@@ -49,12 +51,14 @@ static int check_group(struct pq_meta *m, uint32_t group, uint64_t data_end, str
     return 0;
 }
 
-static int compare_starts(const void *a, const void *b) {
+static int compare_starts(const void *a, const void *b)
+{
     const struct pq_chunk *x = *(struct pq_chunk *const *)a, *y = *(struct pq_chunk *const *)b;
     return (x->start > y->start) - (x->start < y->start);
 }
 
-static int check_overlap(struct pq_meta *m, struct pq_arena *a, struct err *e) {
+static int check_overlap(struct pq_meta *m, struct pq_arena *a, struct err *e)
+{
     uint64_t n = 0, max = (uint64_t)m->n_groups * m->n_leaves;
     struct pq_chunk **all = pq_arena_alloc(a, max, sizeof *all, e);
     if (!all) return e->code;
@@ -69,7 +73,8 @@ static int check_overlap(struct pq_meta *m, struct pq_arena *a, struct err *e) {
     return 0;
 }
 
-int meta_check(struct pq_meta *m, uint64_t data_end, struct pq_arena *a, struct err *e) {
+int meta_check(struct pq_meta *m, uint64_t data_end, struct pq_arena *a, struct err *e)
+{
     uint64_t rows = 0;
     if (m->rows < 0) return err_set(e, ERR_PQ_COUNT, "num_rows is %lld", (long long)m->rows);
     for (uint32_t g = 0; g < m->n_groups; g++) {

@@ -20,7 +20,8 @@ struct reader {
 
 /* Decodes n levels into out[n] and counts those equal to `count_of`. */
 static int read_levels(const uint8_t *data, size_t size, uint8_t max, uint8_t *out, uint32_t n,
-                       uint8_t count_of, uint32_t *count, struct err *e) {
+                       uint8_t count_of, uint32_t *count, struct err *e)
+{
     struct rle r;
     struct err why = {0};
     uint32_t batch[BATCH];
@@ -41,7 +42,8 @@ static int read_levels(const uint8_t *data, size_t size, uint8_t max, uint8_t *o
 
 /* Cuts one v1 level block, a length and as many bytes, off *data. */
 static int cut_levels(const uint8_t **data, size_t *size, enum pq_encoding encoding, const uint8_t **levels,
-                      size_t *n, struct err *e) {
+                      size_t *n, struct err *e)
+{
     if (encoding != PQ_RLE)
         return err_set(e, ERR_PQ_UNSUPPORTED, "levels in encoding %d, only RLE is supported", encoding);
     if (*size < 4 || load_u32(*data) > *size - 4)
@@ -60,7 +62,8 @@ struct parts {
     size_t n_rep, n_def, n_values;
 };
 
-static int split_v1(struct reader *r, const struct pq_page *page, struct parts *s) {
+static int split_v1(struct reader *r, const struct pq_page *page, struct parts *s)
+{
     int code = page_decompress(page, (enum pq_codec)r->chunk->codec, 0, r->keep, &s->values, r->e);
     s->n_values = page->uncompressed;
     if (!code && r->leaf->rep)
@@ -70,7 +73,8 @@ static int split_v1(struct reader *r, const struct pq_page *page, struct parts *
     return code;
 }
 
-static int split_v2(struct reader *r, const struct pq_page *page, struct parts *s) {
+static int split_v2(struct reader *r, const struct pq_page *page, struct parts *s)
+{
     size_t levels = page->rep_bytes + page->def_bytes;
     s->rep = page->body;
     s->n_rep = page->rep_bytes;
@@ -81,7 +85,8 @@ static int split_v2(struct reader *r, const struct pq_page *page, struct parts *
 }
 
 /* What a v2 header says of its levels must be what they are. */
-static int check_v2(struct reader *r, const struct pq_page *page, uint32_t rows, uint32_t present) {
+static int check_v2(struct reader *r, const struct pq_page *page, uint32_t rows, uint32_t present)
+{
     if (!r->leaf->def && page->n_nulls)
         return err_set(r->e, ERR_PQ_NULL, "%u nulls in a required column", page->n_nulls);
     if (page->n_values - present != page->n_nulls || rows != page->n_rows)
@@ -92,7 +97,8 @@ static int check_v2(struct reader *r, const struct pq_page *page, uint32_t rows,
 
 /* Decodes the levels of `page` behind those already there. */
 static int append_levels(struct reader *r, const struct pq_page *page, const struct parts *s,
-                         uint32_t *present) {
+                         uint32_t *present)
+{
     struct pq_column *out = r->out;
     uint32_t rows = r->leaf->rep ? 0 : page->n_values;
     int code = 0;
@@ -111,7 +117,8 @@ static int append_levels(struct reader *r, const struct pq_page *page, const str
     return code;
 }
 
-static int append_values(struct reader *r, const struct pq_page *page, const struct parts *s, uint32_t n) {
+static int append_values(struct reader *r, const struct pq_page *page, const struct parts *s, uint32_t n)
+{
     struct pq_run *run = pq_arena_alloc(r->keep, 1, sizeof *run, r->e);
     if (!run) return r->e->code;
     *run = (struct pq_run){.n = n, .values = pq_arena_alloc(r->keep, n, sizeof *run->values, r->e)};
@@ -127,7 +134,8 @@ static int append_values(struct reader *r, const struct pq_page *page, const str
     return 0;
 }
 
-static int read_data(struct reader *r, const struct pq_page *page) {
+static int read_data(struct reader *r, const struct pq_page *page)
+{
     struct parts s = {0};
     uint32_t present = 0;
     uint64_t wanted = (uint64_t)r->chunk->n_values - r->out->n_levels;
@@ -141,7 +149,8 @@ static int read_data(struct reader *r, const struct pq_page *page) {
     return code;
 }
 
-static int read_dict(struct reader *r, const struct pq_page *page) {
+static int read_dict(struct reader *r, const struct pq_page *page)
+{
     const uint8_t *data;
     if (r->dict.values || r->seen_data)
         return err_set(r->e, ERR_PQ_DICT, "a dictionary page %s",
@@ -160,7 +169,8 @@ static int read_dict(struct reader *r, const struct pq_page *page) {
                          r->e);
 }
 
-static int read_page(struct reader *r, const uint8_t *data, size_t n, size_t *used) {
+static int read_page(struct reader *r, const uint8_t *data, size_t n, size_t *used)
+{
     struct pq_page page;
     int code = page_parse(&page, data, n, used, r->e);
     if (code) return code;
@@ -171,7 +181,8 @@ static int read_page(struct reader *r, const uint8_t *data, size_t n, size_t *us
     return page.type == PQ_PAGE_INDEX ? 0 : read_data(r, &page);
 }
 
-static int read_pages(struct reader *r, const uint8_t *data, uint64_t start, struct err *e) {
+static int read_pages(struct reader *r, const uint8_t *data, uint64_t start, struct err *e)
+{
     size_t bytes = (size_t)r->chunk->bytes, used = 0;
     for (size_t at = 0; at < bytes; at += used) {
         struct err why = {0};
@@ -185,7 +196,8 @@ static int read_pages(struct reader *r, const uint8_t *data, uint64_t start, str
 
 int column_read(struct pq_column *out, const struct pq_source *src, const struct pq_field *leaf,
                 const struct pq_chunk *c, uint64_t rows, struct pq_arena *keep, struct pq_arena *scratch,
-                struct err *e) {
+                struct err *e)
+{
     struct reader r = {.leaf = leaf, .chunk = c, .out = out, .keep = keep};
     *out = (struct pq_column){0};
     if (leaf->def && !(out->def = pq_arena_alloc(keep, (uint64_t)c->n_values, 1, e))) return e->code;

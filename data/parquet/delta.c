@@ -10,18 +10,21 @@ struct delta {
     struct err *e;
 };
 
-static int cut(struct delta *d) {
+static int cut(struct delta *d)
+{
     return err_set(d->e, ERR_PQ_DELTA, "a delta block is cut off");
 }
 
-static bool read_zigzag(struct delta *d, uint64_t *out) {
+static bool read_zigzag(struct delta *d, uint64_t *out)
+{
     uint64_t v;
     if (!bits_varint(&d->p, d->end, &v)) return false;
     *out = v >> 1 ^ (0 - (v & 1));
     return true;
 }
 
-static int read_header(struct delta *d, uint32_t n, uint64_t *first) {
+static int read_header(struct delta *d, uint32_t n, uint64_t *first)
+{
     uint64_t total;
     if (!bits_varint(&d->p, d->end, &d->per_block) || !bits_varint(&d->p, d->end, &d->n_minis) ||
         !bits_varint(&d->p, d->end, &total) || !read_zigzag(d, first))
@@ -40,7 +43,8 @@ static int read_header(struct delta *d, uint32_t n, uint64_t *first) {
 
 /* Up to `n` deltas of one miniblock, summed onto *last. */
 static int read_mini(struct delta *d, unsigned width, uint64_t min, uint64_t *last, struct pq_value *out,
-                     uint32_t n) {
+                     uint32_t n)
+{
     size_t left = (size_t)(d->end - d->p);
     uint64_t whole = bits_bytes(d->per_mini, width);
     if (width > 64)
@@ -55,7 +59,8 @@ static int read_mini(struct delta *d, unsigned width, uint64_t min, uint64_t *la
 }
 
 /* Decodes n values to out[].i, modulo 2^64, and leaves d->p behind them. */
-static int read_all(struct delta *d, struct pq_value *out, uint32_t n) {
+static int read_all(struct delta *d, struct pq_value *out, uint32_t n)
+{
     uint64_t last = 0, min;
     if (!n) return 0;
     int code = read_header(d, n, &last);
@@ -75,7 +80,8 @@ static int read_all(struct delta *d, struct pq_value *out, uint32_t n) {
 }
 
 int delta_binary(const struct pq_field *leaf, const uint8_t *data, size_t size, struct pq_value *out,
-                 uint32_t n, struct err *e) {
+                 uint32_t n, struct err *e)
+{
     struct delta d = {.p = data, .end = data + size, .e = e};
     int code = read_all(&d, out, n);
     if (!code && leaf->type == PQ_INT32)
@@ -84,7 +90,8 @@ int delta_binary(const struct pq_field *leaf, const uint8_t *data, size_t size, 
 }
 
 /* Lengths, then all the bytes. Also leaves d->p behind what it used. */
-static int read_strings(struct delta *d, struct pq_value *out, uint32_t n) {
+static int read_strings(struct delta *d, struct pq_value *out, uint32_t n)
+{
     int code = read_all(d, out, n);
     if (code) return code;
     for (uint32_t i = 0; i < n; i++) {
@@ -99,13 +106,15 @@ static int read_strings(struct delta *d, struct pq_value *out, uint32_t n) {
     return 0;
 }
 
-int delta_length(const uint8_t *data, size_t size, struct pq_value *out, uint32_t n, struct err *e) {
+int delta_length(const uint8_t *data, size_t size, struct pq_value *out, uint32_t n, struct err *e)
+{
     struct delta d = {.p = data, .end = data + size, .e = e};
     return read_strings(&d, out, n);
 }
 
 int delta_prefix(const struct pq_field *leaf, const uint8_t *data, size_t size, struct pq_value *out,
-                 uint32_t n, struct pq_arena *arena, struct err *e) {
+                 uint32_t n, struct pq_arena *arena, struct err *e)
+{
     struct delta d = {.p = data, .end = data + size, .e = e};
     struct pq_value *prefix = pq_arena_alloc(arena, n, sizeof *prefix, e);
     int code = prefix ? read_all(&d, prefix, n) : e->code;

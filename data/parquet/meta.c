@@ -9,13 +9,15 @@ struct parser {
     struct pq_arena *arena;
 };
 
-static void *alloc(struct parser *p, uint64_t count, size_t size) {
+static void *alloc(struct parser *p, uint64_t count, size_t size)
+{
     void *mem = p->t.code ? NULL : pq_arena_alloc(p->arena, count, size, p->t.e);
     if (!mem && !p->t.code) p->t.code = p->t.e->code;
     return mem ? memset(mem, 0, count * size) : NULL;
 }
 
-static const char *parse_name(struct parser *p, const struct thrift_field *f) {
+static const char *parse_name(struct parser *p, const struct thrift_field *f)
+{
     size_t n;
     const uint8_t *bytes = thrift_binary(&p->t, f, &n);
     if (!p->t.code && n > PQ_MAX_NAME)
@@ -26,7 +28,8 @@ static const char *parse_name(struct parser *p, const struct thrift_field *f) {
     return name ? memcpy(name, bytes, n) : NULL;
 }
 
-static void annotate_converted(struct pq_element *el, int converted) {
+static void annotate_converted(struct pq_element *el, int converted)
+{
     if (converted == 1 || converted == 2) el->annotation = PQ_AS_MAP;
     if (converted == 3) el->annotation = PQ_AS_LIST;
     if (converted >= 11 && converted <= 14) el->annotation = PQ_AS_UNSIGNED;
@@ -38,7 +41,8 @@ static void annotate_converted(struct pq_element *el, int converted) {
 }
 
 /* IntType: 1 bit width, 2 signed. */
-static void parse_int_type(struct thrift *t, struct pq_element *el) {
+static void parse_int_type(struct thrift *t, struct pq_element *el)
+{
     struct thrift_field f = {0};
     bool is_signed = true;
     while (thrift_next(t, &f)) {
@@ -51,7 +55,8 @@ static void parse_int_type(struct thrift *t, struct pq_element *el) {
 }
 
 /* LogicalType, a union: the id of its one field is the type. Ids from the future change nothing. */
-static void parse_logical(struct thrift *t, const struct thrift_field *parent, struct pq_element *el) {
+static void parse_logical(struct thrift *t, const struct thrift_field *parent, struct pq_element *el)
+{
     static const char *const unsupported[] = {
         [5] = "DECIMAL",  [13] = "BSON",     [14] = "UUID",     [15] = "FLOAT16",
         [16] = "VARIANT", [17] = "GEOMETRY", [18] = "GEOGRAPHY"};
@@ -74,7 +79,8 @@ static void parse_logical(struct thrift *t, const struct thrift_field *parent, s
     }
 }
 
-static void parse_element(struct parser *p, struct pq_element *el) {
+static void parse_element(struct parser *p, struct pq_element *el)
+{
     struct thrift *t = &p->t;
     struct thrift_field f = {0};
     int converted = -1;
@@ -108,7 +114,8 @@ static void parse_element(struct parser *p, struct pq_element *el) {
     if (!(f.seen & 1 << 10)) annotate_converted(el, converted);
 }
 
-static void parse_schema(struct parser *p, const struct thrift_field *f, struct pq_meta *m) {
+static void parse_schema(struct parser *p, const struct thrift_field *f, struct pq_meta *m)
+{
     struct thrift_field item;
     uint32_t n = thrift_list(&p->t, f, 3, &item);
     m->elements = alloc(p, n, sizeof *m->elements);
@@ -117,14 +124,16 @@ static void parse_schema(struct parser *p, const struct thrift_field *f, struct 
     for (; m->n_elements < n && !p->t.code; m->n_elements++) parse_element(p, &m->elements[m->n_elements]);
 }
 
-static void parse_encodings(struct thrift *t, const struct thrift_field *f) {
+static void parse_encodings(struct thrift *t, const struct thrift_field *f)
+{
     struct thrift_field item;
     for (uint32_t n = thrift_list(t, f, 1, &item); n && !t->code; n--)
         thrift_int(t, &item, 0, 9, ERR_PQ_ENUM, "encoding");
 }
 
 /* ColumnMetaData. */
-static void parse_column(struct thrift *t, const struct thrift_field *parent, struct pq_chunk *c) {
+static void parse_column(struct thrift *t, const struct thrift_field *parent, struct pq_chunk *c)
+{
     struct thrift_field f = {0};
     if (parent->type != THRIFT_STRUCT) {
         thrift_fail(t, ERR_FIELD_TYPE, "column metadata is not a struct");
@@ -159,7 +168,8 @@ static void parse_column(struct thrift *t, const struct thrift_field *parent, st
     thrift_require(t, &f, 1 << 1 | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 9, "column metadata");
 }
 
-static void parse_chunk(struct parser *p, struct pq_chunk *c) {
+static void parse_chunk(struct parser *p, struct pq_chunk *c)
+{
     struct thrift *t = &p->t;
     struct thrift_field f = {0};
     while (thrift_next(t, &f)) switch (f.id) {
@@ -179,7 +189,8 @@ static void parse_chunk(struct parser *p, struct pq_chunk *c) {
     thrift_require(t, &f, 1 << 3, "column chunk");
 }
 
-static void parse_chunks(struct parser *p, const struct thrift_field *f, struct pq_group *g) {
+static void parse_chunks(struct parser *p, const struct thrift_field *f, struct pq_group *g)
+{
     struct thrift_field item;
     uint32_t n = thrift_list(&p->t, f, 16, &item);
     g->chunks = alloc(p, n, sizeof *g->chunks);
@@ -188,7 +199,8 @@ static void parse_chunks(struct parser *p, const struct thrift_field *f, struct 
     for (; g->n_chunks < n && !p->t.code; g->n_chunks++) parse_chunk(p, &g->chunks[g->n_chunks]);
 }
 
-static void parse_groups(struct parser *p, const struct thrift_field *parent, struct pq_meta *m) {
+static void parse_groups(struct parser *p, const struct thrift_field *parent, struct pq_meta *m)
+{
     struct thrift_field item;
     uint32_t n = thrift_list(&p->t, parent, 4, &item);
     m->groups = alloc(p, n, sizeof *m->groups);
@@ -211,7 +223,8 @@ static void parse_groups(struct parser *p, const struct thrift_field *parent, st
     }
 }
 
-int meta_parse(struct pq_meta *m, const void *footer, size_t n, struct pq_arena *a, struct err *e) {
+int meta_parse(struct pq_meta *m, const void *footer, size_t n, struct pq_arena *a, struct err *e)
+{
     struct parser p = {.t = thrift_init(footer, n, e), .arena = a};
     struct thrift_field f = {0};
     *m = (struct pq_meta){0};

@@ -4,15 +4,18 @@
 #include "data/parquet/thrift.h"
 #include "data/snappy.h"
 
-static enum pq_encoding parse_encoding(struct thrift *t, const struct thrift_field *f) {
+static enum pq_encoding parse_encoding(struct thrift *t, const struct thrift_field *f)
+{
     return (enum pq_encoding)thrift_int(t, f, PQ_PLAIN, PQ_BYTE_STREAM_SPLIT, ERR_PQ_ENUM, "encoding");
 }
 
-static uint32_t parse_count(struct thrift *t, const struct thrift_field *f, int code, const char *what) {
+static uint32_t parse_count(struct thrift *t, const struct thrift_field *f, int code, const char *what)
+{
     return (uint32_t)thrift_int(t, f, 0, INT32_MAX, code, what);
 }
 
-static void parse_data_header(struct thrift *t, struct pq_page *page) {
+static void parse_data_header(struct thrift *t, struct pq_page *page)
+{
     struct thrift_field f = {0};
     while (thrift_next(t, &f)) switch (f.id) {
         case 1:
@@ -33,7 +36,8 @@ static void parse_data_header(struct thrift *t, struct pq_page *page) {
     thrift_require(t, &f, 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4, "data page header");
 }
 
-static void parse_dict_header(struct thrift *t, struct pq_page *page) {
+static void parse_dict_header(struct thrift *t, struct pq_page *page)
+{
     struct thrift_field f = {0};
     while (thrift_next(t, &f)) switch (f.id) {
         case 1:
@@ -48,7 +52,8 @@ static void parse_dict_header(struct thrift *t, struct pq_page *page) {
     thrift_require(t, &f, 1 << 1 | 1 << 2, "dictionary page header");
 }
 
-static void parse_v2_header(struct thrift *t, struct pq_page *page) {
+static void parse_v2_header(struct thrift *t, struct pq_page *page)
+{
     struct thrift_field f = {0};
     while (thrift_next(t, &f)) switch (f.id) {
         case 1:
@@ -79,14 +84,16 @@ static void parse_v2_header(struct thrift *t, struct pq_page *page) {
 }
 
 static void parse_sub_header(struct thrift *t, const struct thrift_field *f, struct pq_page *page,
-                             void (*parse)(struct thrift *, struct pq_page *)) {
+                             void (*parse)(struct thrift *, struct pq_page *))
+{
     if (f->type == THRIFT_STRUCT)
         parse(t, page);
     else
         thrift_fail(t, ERR_FIELD_TYPE, "field %d of the page header is not a struct", f->id);
 }
 
-static void parse_header(struct thrift *t, struct pq_page *page) {
+static void parse_header(struct thrift *t, struct pq_page *page)
+{
     static const uint8_t header_of[] = {[PQ_PAGE_DATA] = 5, [PQ_PAGE_DICT] = 7, [PQ_PAGE_DATA_V2] = 8};
     struct thrift_field f = {0};
     int type = 0;
@@ -121,7 +128,8 @@ static void parse_header(struct thrift *t, struct pq_page *page) {
     if (header_of[type]) thrift_require(t, &f, 1ull << header_of[type], "page header");
 }
 
-static int check_sizes(const struct pq_page *page, size_t left, struct err *e) {
+static int check_sizes(const struct pq_page *page, size_t left, struct err *e)
+{
     if (page->compressed > left)
         return err_set(e, ERR_PQ_SIZE, "a page of %u bytes, %zu are left in the column chunk",
                        page->compressed, left);
@@ -138,7 +146,8 @@ static int check_sizes(const struct pq_page *page, size_t left, struct err *e) {
     return 0;
 }
 
-int page_parse(struct pq_page *page, const uint8_t *data, size_t n, size_t *used, struct err *e) {
+int page_parse(struct pq_page *page, const uint8_t *data, size_t n, size_t *used, struct err *e)
+{
     struct thrift t = thrift_init(data, n, e);
     *page = (struct pq_page){.is_compressed = true};
     parse_header(&t, page);
@@ -150,7 +159,8 @@ int page_parse(struct pq_page *page, const uint8_t *data, size_t n, size_t *used
 }
 
 static int run_codec(enum pq_codec codec, void *dst, size_t expected, const void *src, size_t n,
-                     struct err *e) {
+                     struct err *e)
+{
     static const char *const refused[] = {
         [PQ_LZO] = "LZO", [PQ_BROTLI] = "BROTLI", [PQ_LZ4] = "LZ4", [PQ_LZ4_RAW] = "LZ4_RAW"};
     switch (codec) {
@@ -166,7 +176,8 @@ static int run_codec(enum pq_codec codec, void *dst, size_t expected, const void
 }
 
 int page_decompress(const struct pq_page *page, enum pq_codec codec, size_t skip, struct pq_arena *arena,
-                    const uint8_t **out, struct err *e) {
+                    const uint8_t **out, struct err *e)
+{
     size_t from = page->compressed - skip, to = page->uncompressed - skip;
     if (codec == PQ_NONE || !page->is_compressed || !(from | to)) {
         *out = page->body + skip;

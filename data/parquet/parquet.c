@@ -22,7 +22,8 @@ struct pq {
     struct pq_datum datum;
 };
 
-static int named(const struct pq *p, const struct err *why, struct err *e) {
+static int named(const struct pq *p, const struct err *why, struct err *e)
+{
     return why->code ? err_set(e, why->code, "%s: %s", p->name, why->msg) : 0;
 }
 
@@ -30,7 +31,8 @@ static int named(const struct pq *p, const struct err *why, struct err *e) {
  */
 
 /* Finds the footer: *at and *n, from the last 8 bytes. */
-static int find_footer(struct pq *p, uint64_t *at, uint32_t *n, struct err *e) {
+static int find_footer(struct pq *p, uint64_t *at, uint32_t *n, struct err *e)
+{
     uint64_t size = p->source.size;
     if (size < 12)
         return err_set(e, ERR_PQ_SHORT, "%llu bytes, no parquet file is under 12", (unsigned long long)size);
@@ -49,7 +51,8 @@ static int find_footer(struct pq *p, uint64_t *at, uint32_t *n, struct err *e) {
     return 0;
 }
 
-static int read_footer(struct pq *p, struct err *e) {
+static int read_footer(struct pq *p, struct err *e)
+{
     uint64_t at = 0;
     uint32_t n = 0;
     struct err why = {0};
@@ -74,7 +77,8 @@ static int read_footer(struct pq *p, struct err *e) {
 /* ---- open, select, close ---------------------------------------------------------------------------------
  */
 
-static struct pq *create(const char *name, struct err *e) {
+static struct pq *create(const char *name, struct err *e)
+{
     struct pq *p = calloc(1, sizeof *p);
     if (p) p->name = strdup(name);
     if (p && p->name) {
@@ -86,7 +90,8 @@ static struct pq *create(const char *name, struct err *e) {
     return NULL;
 }
 
-static int open_footer(struct pq **out, struct pq *p, int code, struct err *why, struct err *e) {
+static int open_footer(struct pq **out, struct pq *p, int code, struct err *why, struct err *e)
+{
     if (!code) code = read_footer(p, why);
     if (!code) {
         *out = p;
@@ -97,14 +102,16 @@ static int open_footer(struct pq **out, struct pq *p, int code, struct err *why,
     return code;
 }
 
-int pq_open(struct pq **out, const char *path, struct err *e) {
+int pq_open(struct pq **out, const char *path, struct err *e)
+{
     struct err why = {0};
     *out = NULL;
     struct pq *p = create(path, e);
     return p ? open_footer(out, p, source_open(&p->source, path, &why), &why, e) : ERR_NOMEM;
 }
 
-int pq_open_memory(struct pq **out, const char *name, const void *data, size_t bytes, struct err *e) {
+int pq_open_memory(struct pq **out, const char *name, const void *data, size_t bytes, struct err *e)
+{
     struct err why = {0};
     *out = NULL;
     struct pq *p = create(name, e);
@@ -113,7 +120,8 @@ int pq_open_memory(struct pq **out, const char *name, const void *data, size_t b
     return open_footer(out, p, 0, &why, e);
 }
 
-void pq_close(struct pq *p) {
+void pq_close(struct pq *p)
+{
     if (!p) return;
     pq_arena_free(&p->file);
     pq_arena_free(&p->group);
@@ -124,21 +132,25 @@ void pq_close(struct pq *p) {
     free(p);
 }
 
-const struct pq_field *pq_schema(const struct pq *p) {
+const struct pq_field *pq_schema(const struct pq *p)
+{
     return p->root;
 }
 
-uint64_t pq_rows(const struct pq *p) {
+uint64_t pq_rows(const struct pq *p)
+{
     return (uint64_t)p->meta.rows;
 }
 
-static struct pq_field *find_child(const struct pq_field *f, const char *name) {
+static struct pq_field *find_child(const struct pq_field *f, const char *name)
+{
     for (uint32_t i = 0; i < f->n_children; i++)
         if (!strcmp(f->children[i]->name, name)) return f->children[i];
     return NULL;
 }
 
-int pq_select(struct pq *p, const char *const *names, uint32_t n, struct err *e) {
+int pq_select(struct pq *p, const char *const *names, uint32_t n, struct err *e)
+{
     struct err why = {0};
     struct pq_field *root = pq_arena_alloc(&p->file, 1, sizeof *root, &why);
     struct pq_field **children = root ? pq_arena_alloc(&p->file, n, sizeof *children, &why) : NULL;
@@ -161,7 +173,8 @@ int pq_select(struct pq *p, const char *const *names, uint32_t n, struct err *e)
 /* ---- row groups and rows ---------------------------------------------------------------------------------
  */
 
-static int load_leaf(struct pq *p, const struct pq_group *g, uint32_t leaf, struct err *e) {
+static int load_leaf(struct pq *p, const struct pq_group *g, uint32_t leaf, struct err *e)
+{
     char path[256];
     const struct pq_field *f = p->meta.leaves[leaf];
     struct err why = {0};
@@ -177,7 +190,8 @@ static int load_leaf(struct pq *p, const struct pq_group *g, uint32_t leaf, stru
 }
 
 /* Reads the selected columns of the next row group. */
-static int load_group(struct pq *p, struct err *e) {
+static int load_group(struct pq *p, struct err *e)
+{
     const struct pq_group *g = &p->meta.groups[p->next_group++];
     uint64_t bytes = 0;
     int code = 0;
@@ -193,7 +207,8 @@ static int load_group(struct pq *p, struct err *e) {
     return code;
 }
 
-static int next_row(struct pq *p, struct err *e) {
+static int next_row(struct pq *p, struct err *e)
+{
     struct assembler a = {p->root, p->columns, &p->row};
     struct err why = {0};
     pq_arena_reset(&p->row);
@@ -205,7 +220,8 @@ static int next_row(struct pq *p, struct err *e) {
     return 1;
 }
 
-int pq_next(struct pq *p, const struct pq_datum **row, struct err *e) {
+int pq_next(struct pq *p, const struct pq_datum **row, struct err *e)
+{
     struct err why = {0};
     int code = 0;
     while (!code && !p->rows_left && p->next_group < p->meta.n_groups) code = load_group(p, &why);
@@ -216,14 +232,16 @@ int pq_next(struct pq *p, const struct pq_datum **row, struct err *e) {
 }
 
 /* The group with `row` in it; *first becomes the number of its first row. */
-static uint32_t group_of(const struct pq *p, uint64_t row, uint64_t *first) {
+static uint32_t group_of(const struct pq *p, uint64_t row, uint64_t *first)
+{
     uint32_t g = 0;
     for (*first = 0; row - *first >= (uint64_t)p->meta.groups[g].rows; g++)
         *first += (uint64_t)p->meta.groups[g].rows;
     return g;
 }
 
-int pq_seek(struct pq *p, uint64_t row, struct err *e) {
+int pq_seek(struct pq *p, uint64_t row, struct err *e)
+{
     uint64_t first;
     const struct pq_datum *skipped;
     if (row > pq_rows(p))

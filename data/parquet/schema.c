@@ -21,12 +21,14 @@ struct levels {
 static struct pq_field *build_field(struct builder *b, struct levels at);
 static struct pq_field *build_body(struct builder *b, const struct pq_element *el, struct levels at);
 
-static void *bad_schema(struct builder *b, const struct pq_element *el, const char *what) {
+static void *bad_schema(struct builder *b, const struct pq_element *el, const char *what)
+{
     err_set(b->e, ERR_PQ_SCHEMA, "schema element %td '%s' %s", el - b->m->elements, el->name, what);
     return NULL;
 }
 
-static const struct pq_element *take(struct builder *b, int depth) {
+static const struct pq_element *take(struct builder *b, int depth)
+{
     struct pq_meta *m = b->m;
     if (b->next >= m->n_elements) {
         err_set(b->e, ERR_PQ_SCHEMA, "the schema has %u elements, its child counts want more", m->n_elements);
@@ -45,7 +47,8 @@ static const struct pq_element *take(struct builder *b, int depth) {
 }
 
 static struct pq_field *field_create(struct builder *b, const struct pq_element *el, enum pq_kind kind,
-                                     struct levels at, uint32_t n_children) {
+                                     struct levels at, uint32_t n_children)
+{
     struct pq_field *f = pq_arena_alloc(b->arena, 1, sizeof *f, b->e);
     if (!f) return NULL;
     *f = (struct pq_field){.name = el->name, .kind = kind, .def = at.def, .rep = at.rep};
@@ -55,7 +58,8 @@ static struct pq_field *field_create(struct builder *b, const struct pq_element 
     return f->children ? f : NULL;
 }
 
-static struct pq_field *build_leaf(struct builder *b, const struct pq_element *el, struct levels at) {
+static struct pq_field *build_leaf(struct builder *b, const struct pq_element *el, struct levels at)
+{
     struct pq_field *f = field_create(b, el, PQ_LEAF, at, 0);
     if (!f) return NULL;
     f->type = (enum pq_type)el->type;
@@ -68,11 +72,13 @@ static struct pq_field *build_leaf(struct builder *b, const struct pq_element *e
     return f;
 }
 
-static int compare_names(const void *a, const void *b) {
+static int compare_names(const void *a, const void *b)
+{
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static int names_differ(struct builder *b, const struct pq_field *f) {
+static int names_differ(struct builder *b, const struct pq_field *f)
+{
     const char **names = pq_arena_alloc(b->arena, f->n_children, sizeof *names, b->e);
     if (!names) return b->e->code;
     for (uint32_t i = 0; i < f->n_children; i++) names[i] = f->children[i]->name;
@@ -83,7 +89,8 @@ static int names_differ(struct builder *b, const struct pq_field *f) {
     return 0;
 }
 
-static struct pq_field *build_struct(struct builder *b, const struct pq_element *el, struct levels at) {
+static struct pq_field *build_struct(struct builder *b, const struct pq_element *el, struct levels at)
+{
     struct pq_field *f = field_create(b, el, PQ_STRUCT, at, el->n_children);
     if (!f) return NULL;
     at.depth++;
@@ -96,14 +103,16 @@ static struct pq_field *build_struct(struct builder *b, const struct pq_element 
 /* Is the repeated group `r` the element itself (two-level lists of old writers), or a wrapper around it?
  * Source: LogicalTypes.md of parquet-format, "backward-compatibility rules"; the one place where names are
  * looked at, since only names tell a wrapper from a struct of one field. */
-static bool is_element(const struct pq_element *r, const struct pq_element *list) {
+static bool is_element(const struct pq_element *r, const struct pq_element *list)
+{
     if (r->type >= 0 || r->n_children != 1 || r[1].repetition == PQ_REPEATED || !strcmp(r->name, "array"))
         return true;
     size_t n = strlen(list->name);
     return !strncmp(r->name, list->name, n) && !strcmp(r->name + n, "_tuple");
 }
 
-static struct pq_field *build_list(struct builder *b, const struct pq_element *el, struct levels at) {
+static struct pq_field *build_list(struct builder *b, const struct pq_element *el, struct levels at)
+{
     struct pq_field *f = field_create(b, el, PQ_LIST, at, 1);
     if (!f) return NULL;
     const struct pq_element *r = el->n_children == 1 ? take(b, at.depth + 1) : NULL;
@@ -125,14 +134,16 @@ static struct pq_field *build_list(struct builder *b, const struct pq_element *e
 }
 
 /* A node without regard to its own repetition. */
-static struct pq_field *build_body(struct builder *b, const struct pq_element *el, struct levels at) {
+static struct pq_field *build_body(struct builder *b, const struct pq_element *el, struct levels at)
+{
     if (el->type >= 0) return build_leaf(b, el, at);
     if (el->annotation == PQ_AS_LIST || el->annotation == PQ_AS_MAP) return build_list(b, el, at);
     return build_struct(b, el, at);
 }
 
 /* A repeated element outside any LIST group: a required list of required elements. */
-static struct pq_field *build_repeated(struct builder *b, const struct pq_element *el, struct levels at) {
+static struct pq_field *build_repeated(struct builder *b, const struct pq_element *el, struct levels at)
+{
     struct pq_field *f = field_create(b, el, PQ_LIST, at, 1);
     if (!f) return NULL;
     f->rep = ++at.rep;
@@ -142,7 +153,8 @@ static struct pq_field *build_repeated(struct builder *b, const struct pq_elemen
     return f->children[0] ? f : NULL;
 }
 
-static struct pq_field *build_field(struct builder *b, struct levels at) {
+static struct pq_field *build_field(struct builder *b, struct levels at)
+{
     const struct pq_element *el = take(b, at.depth);
     if (!el) return NULL;
     if (el->repetition == PQ_REPEATED) return build_repeated(b, el, at);
@@ -152,7 +164,8 @@ static struct pq_field *build_field(struct builder *b, struct levels at) {
     return f;
 }
 
-int meta_schema(struct pq_meta *m, struct pq_arena *a, struct err *e) {
+int meta_schema(struct pq_meta *m, struct pq_arena *a, struct err *e)
+{
     struct builder b = {.m = m, .arena = a, .e = e};
     m->n_leaves = 0;
     if (!m->n_elements) return err_set(e, ERR_PQ_SCHEMA, "the schema is empty");
@@ -168,7 +181,8 @@ int meta_schema(struct pq_meta *m, struct pq_arena *a, struct err *e) {
     return 0;
 }
 
-const char *meta_leaf_path(const struct pq_field *root, uint32_t leaf, char *out, size_t size) {
+const char *meta_leaf_path(const struct pq_field *root, uint32_t leaf, char *out, size_t size)
+{
     size_t n = 0;
     out[0] = 0;
     while (root->n_children) {

@@ -5,7 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int source_open(struct pq_source *s, const char *path, struct err *e) {
+int source_open(struct pq_source *s, const char *path, struct err *e)
+{
     struct stat st;
     *s = (struct pq_source){.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)}; /* a FIFO must not block */
     if (s->fd < 0) return err_errno(e, errno, "cannot open");
@@ -20,13 +21,15 @@ int source_open(struct pq_source *s, const char *path, struct err *e) {
     return code;
 }
 
-void source_close(struct pq_source *s) {
+void source_close(struct pq_source *s)
+{
     if (s->fd >= 0) close(s->fd);
     s->fd = -1;
 }
 
 const uint8_t *source_read(const struct pq_source *s, uint64_t offset, size_t n, struct pq_arena *arena,
-                           struct err *e) {
+                           struct err *e)
+{
     if (s->fd < 0) return s->memory + offset;
     uint8_t *out = pq_arena_alloc(arena, n, 1, e);
     for (size_t done = 0; out && done < n;) {

@@ -7,7 +7,8 @@
 enum { BATCH = 1024 }; /* indices decoded at a time, on the stack */
 
 /* Bytes of one PLAIN value; 0 for BOOLEAN and BYTE_ARRAY, whose size is not fixed. */
-static uint32_t value_bytes(const struct pq_field *leaf) {
+static uint32_t value_bytes(const struct pq_field *leaf)
+{
     switch (leaf->type) {
     case PQ_INT32:
     case PQ_FLOAT:
@@ -22,12 +23,14 @@ static uint32_t value_bytes(const struct pq_field *leaf) {
     }
 }
 
-static int too_short(const char *what, uint32_t n, size_t size, struct err *e) {
+static int too_short(const char *what, uint32_t n, size_t size, struct err *e)
+{
     return err_set(e, ERR_PQ_BYTES, "%u %s values do not fit the %zu bytes of the page", n, what, size);
 }
 
 /* One value of fixed size from its bytes. */
-static struct pq_value value_from(enum pq_type type, const uint8_t *p, uint32_t bytes) {
+static struct pq_value value_from(enum pq_type type, const uint8_t *p, uint32_t bytes)
+{
     struct pq_value v = {.length = bytes};
     int32_t i;
     float f;
@@ -49,7 +52,8 @@ static struct pq_value value_from(enum pq_type type, const uint8_t *p, uint32_t 
     return v;
 }
 
-static int plain_strings(const uint8_t *p, size_t size, struct pq_value *out, uint32_t n, struct err *e) {
+static int plain_strings(const uint8_t *p, size_t size, struct pq_value *out, uint32_t n, struct err *e)
+{
     const uint8_t *end = p + size;
     for (uint32_t i = 0; i < n; i++) {
         if (end - p < 4) return err_set(e, ERR_PQ_BYTES, "the page ends at string %u of %u", i, n);
@@ -66,7 +70,8 @@ static int plain_strings(const uint8_t *p, size_t size, struct pq_value *out, ui
 }
 
 static int plain(const struct pq_field *leaf, const uint8_t *data, size_t size, struct pq_value *out,
-                 uint32_t n, struct err *e) {
+                 uint32_t n, struct err *e)
+{
     uint32_t each = value_bytes(leaf);
     if (leaf->type == PQ_BYTE_ARRAY) return plain_strings(data, size, out, n, e);
     if (leaf->type == PQ_BOOLEAN) {
@@ -79,7 +84,8 @@ static int plain(const struct pq_field *leaf, const uint8_t *data, size_t size, 
     return 0;
 }
 
-static int rle_booleans(const uint8_t *data, size_t size, struct pq_value *out, uint32_t n, struct err *e) {
+static int rle_booleans(const uint8_t *data, size_t size, struct pq_value *out, uint32_t n, struct err *e)
+{
     struct rle r;
     uint32_t batch[BATCH];
     if (!n) return 0;
@@ -95,7 +101,8 @@ static int rle_booleans(const uint8_t *data, size_t size, struct pq_value *out, 
 }
 
 static int gather(const struct pq_dict *dict, const uint32_t *index, uint32_t n, struct pq_value *out,
-                  struct err *e) {
+                  struct err *e)
+{
     for (uint32_t i = 0; i < n; i++) {
         if (index[i] >= dict->n)
             return err_set(e, ERR_PQ_DICT, "index %u into a dictionary of %u values", index[i], dict->n);
@@ -105,7 +112,8 @@ static int gather(const struct pq_dict *dict, const uint32_t *index, uint32_t n,
 }
 
 static int dictionary(const struct pq_dict *dict, const uint8_t *data, size_t size, struct pq_value *out,
-                      uint32_t n, struct err *e) {
+                      uint32_t n, struct err *e)
+{
     struct rle r;
     uint32_t batch[BATCH];
     if (!dict->values) return err_set(e, ERR_PQ_DICT, "indices into a dictionary, but the column has none");
@@ -123,7 +131,8 @@ static int dictionary(const struct pq_dict *dict, const uint8_t *data, size_t si
 
 /* Byte k of value i is at data[k * n + i]. */
 static int split_streams(const struct pq_field *leaf, const uint8_t *data, size_t size, struct pq_value *out,
-                         uint32_t n, struct pq_arena *arena, struct err *e) {
+                         uint32_t n, struct pq_arena *arena, struct err *e)
+{
     uint32_t each = value_bytes(leaf);
     if ((uint64_t)n * each != size) return too_short("BYTE_STREAM_SPLIT", n, size, e);
     uint8_t *joined = pq_arena_alloc(arena, n, each, e);
@@ -136,7 +145,8 @@ static int split_streams(const struct pq_field *leaf, const uint8_t *data, size_
 
 int values_decode(const struct pq_field *leaf, enum pq_encoding encoding, const struct pq_dict *dict,
                   const uint8_t *data, size_t size, struct pq_value *out, uint32_t n, struct pq_arena *arena,
-                  struct err *e) {
+                  struct err *e)
+{
     enum pq_type t = leaf->type;
     switch (encoding) {
     case PQ_PLAIN:

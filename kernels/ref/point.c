@@ -17,7 +17,10 @@ static void round_bf16(int64_t n, float *x)
     for (int64_t i = 0; i < n; i++) x[i] = bf16_to_f32(f32_to_bf16(x[i]));
 }
 
-static float sigmoid(float x) { return 1.0f / (1.0f + exp_f32(-x)); }
+static float sigmoid(float x)
+{
+    return 1.0f / (1.0f + exp_f32(-x));
+}
 
 static void silu_mul(int64_t n, const float *g, const float *u, float *h)
 {

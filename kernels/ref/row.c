@@ -23,7 +23,8 @@ static float rmsnorm(int64_t d, float eps, const float *x, const float *w, float
 }
 
 /* y_i = x_i r w_i, r = (mean x^2 + eps)^(-1/2):  dx_i = r (w_i dy_i - x_i r^2 / d * sum_j w_j dy_j x_j). */
-static void rmsnorm_back(int64_t d, const float *x, const float *w, float r, const float *dy, float *dx, float *dw)
+static void rmsnorm_back(int64_t d, const float *x, const float *w, float r, const float *dy, float *dx,
+                         float *dw)
 {
     float lane[LANES] = {0};
     for (int64_t i = 0; i < d; i++) lane[i % LANES] = fmaf(dy[i] * w[i], x[i], lane[i % LANES]);
@@ -42,7 +43,10 @@ static void rope(int64_t k, const float *cos, const float *sin, float *x)
     }
 }
 
-static float larger(float x, float m) { return x > m ? x : m; }
+static float larger(float x, float m)
+{
+    return x > m ? x : m;
+}
 
 static float max_of(int64_t n, const float *x)
 {
@@ -54,8 +58,8 @@ static float max_of(int64_t n, const float *x)
     return lane[0];
 }
 
-static float softmax_block(int64_t n, int64_t width, float scale, int round, const float *s, float *p, float *m,
-                           float *l)
+static float softmax_block(int64_t n, int64_t width, float scale, int round, const float *s, float *p,
+                           float *m, float *l)
 {
     float top = max_of(n, s) * scale;
     top = larger(top, *m);

@@ -1,5 +1,5 @@
-/* Killed at 20 random moments and resumed each time, a run ends with the same adapter, byte for byte, as one that
- * was left alone; so does one with another number of threads. */
+/* Killed at 20 random moments and resumed each time, a run ends with the same adapter, byte for byte, as one
+ * that was left alone; so does one with another number of threads. */
 #include "checkpoints/file.h"
 #include "checkpoints/sha256.h"
 #include "tests/support/run.h"
@@ -22,8 +22,10 @@ static char folder[256], log_path[300];
 static const char tiny[] =
     "{\"architectures\": [\"Qwen2ForCausalLM\"], \"model_type\": \"qwen2\", \"hidden_act\": \"silu\","
     "\"hidden_size\": 64, \"intermediate_size\": 96, \"num_hidden_layers\": 2, \"num_attention_heads\": 2,"
-    "\"num_key_value_heads\": 1, \"vocab_size\": 1024, \"max_position_embeddings\": 512, \"rms_norm_eps\": 1e-6,"
-    "\"rope_theta\": 10000.0, \"tie_word_embeddings\": true, \"torch_dtype\": \"bfloat16\", \"bos_token_id\": null,"
+    "\"num_key_value_heads\": 1, \"vocab_size\": 1024, \"max_position_embeddings\": 512, \"rms_norm_eps\": "
+    "1e-6,"
+    "\"rope_theta\": 10000.0, \"tie_word_embeddings\": true, \"torch_dtype\": \"bfloat16\", "
+    "\"bos_token_id\": null,"
     "\"eos_token_id\": 1023, \"initializer_range\": 0.02}";
 
 static int setup(void **state)
@@ -34,7 +36,8 @@ static int setup(void **state)
     snprintf(log_path, sizeof log_path, "%s/log", folder);
     snprintf(path, sizeof path, "%s/config.json", folder);
     run_write(path, tiny);
-    run_expect(0, log_path, "%s init --shape %s --tokenizer checkpoints/nano -o %s/base", run_terse(), path, folder);
+    run_expect(0, log_path, "%s init --shape %s --tokenizer checkpoints/nano -o %s/base", run_terse(), path,
+               folder);
     return 0;
 }
 
@@ -47,12 +50,13 @@ static int teardown(void **state)
 
 static void command(char *out, size_t size, const char *name, const char *extra)
 {
-    snprintf(out, size,
-             "%s sft -m %s/base --dataset data/nano/sft.parquet --max-samples 120 --output-dir %s/%s "
-             "--tokenized-path %s/tokens --cutoff-len 256 --lora-rank 16 --lora-dropout 0.1 --max-steps %d "
-             "--learning-rate 1e-3 --per-device-train-batch-size 2 --gradient-accumulation-steps 2 --save-steps 1 "
-             "--val-size 0.1 --eval-steps 10 %s",
-             run_terse(), folder, folder, name, folder, STEPS, extra);
+    snprintf(
+        out, size,
+        "%s sft -m %s/base --dataset data/nano/sft.parquet --max-samples 120 --output-dir %s/%s "
+        "--tokenized-path %s/tokens --cutoff-len 256 --lora-rank 16 --lora-dropout 0.1 --max-steps %d "
+        "--learning-rate 1e-3 --per-device-train-batch-size 2 --gradient-accumulation-steps 2 --save-steps 1 "
+        "--val-size 0.1 --eval-steps 10 %s",
+        run_terse(), folder, folder, name, folder, STEPS, extra);
 }
 
 static void digest(const char *name, char hex[SHA256_HEX])

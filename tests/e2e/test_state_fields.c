@@ -48,7 +48,8 @@ static int teardown(void **state)
     return 0;
 }
 
-/* ---- a run, perhaps stopped half-way and tampered with ------------------------------------------------------------- */
+/* ---- a run, perhaps stopped half-way and tampered with
+ * ------------------------------------------------------------- */
 
 static int steps_seen;
 
@@ -65,12 +66,30 @@ static int stop_half_way(void *ctx)
 }
 
 /* What is lost. Each is done to the run after its state was loaded. */
-static void lose_nothing(struct sft *s) { (void)s; }
-static void lose_weights(struct sft *s) { memset(s->trainee.weights, 0, s->trainee.count * sizeof(float)); }
-static void lose_m(struct sft *s) { memset(s->optim.m, 0, s->trainee.count * sizeof(float)); }
-static void lose_v(struct sft *s) { memset(s->optim.v, 0, s->trainee.count * sizeof(float)); }
-static void lose_step(struct sft *s) { s->optim.step = 0; }
-static void lose_tokens(struct sft *s) { s->tokens = 0; }
+static void lose_nothing(struct sft *s)
+{
+    (void)s;
+}
+static void lose_weights(struct sft *s)
+{
+    memset(s->trainee.weights, 0, s->trainee.count * sizeof(float));
+}
+static void lose_m(struct sft *s)
+{
+    memset(s->optim.m, 0, s->trainee.count * sizeof(float));
+}
+static void lose_v(struct sft *s)
+{
+    memset(s->optim.v, 0, s->trainee.count * sizeof(float));
+}
+static void lose_step(struct sft *s)
+{
+    s->optim.step = 0;
+}
+static void lose_tokens(struct sft *s)
+{
+    s->tokens = 0;
+}
 
 static void lose_cursor(struct sft *s)
 {
@@ -82,13 +101,19 @@ static void lose_cursor(struct sft *s)
 static void options_fill(struct options *o, struct sft_config *c, const char *name)
 {
     const char *const set[][2] = {
-        {"dataset", "data/nano/sft.parquet"}, {"max_samples", "60"}, {"cutoff_len", "192"}, {"lora_rank", "8"},
-        {"lora_dropout", "0.1"},              {"max_steps", "12"},   {"learning_rate", "1e-2"},
+        {"dataset", "data/nano/sft.parquet"},
+        {"max_samples", "60"},
+        {"cutoff_len", "192"},
+        {"lora_rank", "8"},
+        {"lora_dropout", "0.1"},
+        {"max_steps", "12"},
+        {"learning_rate", "1e-2"},
     };
     struct err e = {0};
     char path[400];
     must(sft_options_init(o, c, &e), &e);
-    for (unsigned i = 0; i < sizeof set / sizeof *set; i++) must(options_set_text(o, set[i][0], set[i][1], &e), &e);
+    for (unsigned i = 0; i < sizeof set / sizeof *set; i++)
+        must(options_set_text(o, set[i][0], set[i][1], &e), &e);
     snprintf(path, sizeof path, "%s/base", folder);
     must(options_set_text(o, "model_name_or_path", path, &e), &e);
     snprintf(path, sizeof path, "%s/tokens", folder);
@@ -99,7 +124,8 @@ static void options_fill(struct options *o, struct sft_config *c, const char *na
 }
 
 /* One process's part of the run: from its state, if there is one, to the end or to the stop. */
-static int part(const char *name, int stops, void (*lose)(struct sft *), char adapter[FILE_PATH], uint64_t *tokens)
+static int part(const char *name, int stops, void (*lose)(struct sft *), char adapter[FILE_PATH],
+                uint64_t *tokens)
 {
     struct sft_config c;
     struct options o;
@@ -120,7 +146,8 @@ static int part(const char *name, int stops, void (*lose)(struct sft *), char ad
     return r;
 }
 
-/* sha256 of the adapter, and the tokens counted, of a run stopped half-way that then goes on without something. */
+/* sha256 of the adapter, and the tokens counted, of a run stopped half-way that then goes on without
+ * something. */
 static void run_without(const char *name, void (*lose)(struct sft *), char hex[SHA256_HEX], uint64_t *tokens)
 {
     char adapter[FILE_PATH], path[FILE_PATH + 40];
@@ -138,7 +165,7 @@ static void every_field_is_needed(void **state)
         const char *name;
         void (*lose)(struct sft *);
     } fields[] = {
-        {"weights", lose_weights}, {"adam.m", lose_m},         {"adam.v", lose_v},
+        {"weights", lose_weights}, {"adam.m", lose_m},           {"adam.v", lose_v},
         {"step", lose_step},       {"seen.tokens", lose_tokens}, {"cursor", lose_cursor},
     };
     char want[SHA256_HEX], got[SHA256_HEX];

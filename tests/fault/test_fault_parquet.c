@@ -15,7 +15,8 @@ static const char *const files[] = {
     "tests/fixtures/parquet/fallback.parquet",
 };
 
-static int read_all(const char *path, uint64_t *rows, struct err *e) {
+static int read_all(const char *path, uint64_t *rows, struct err *e)
+{
     struct conv_file *f;
     struct conv_row row;
     int code = conv_open(&f, path, e);
@@ -26,7 +27,8 @@ static int read_all(const char *path, uint64_t *rows, struct err *e) {
     return code;
 }
 
-static void fail_each(enum fault_kind kind, int code_a, int code_b) {
+static void fail_each(enum fault_kind kind, int code_a, int code_b)
+{
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         uint64_t rows, all;
         assert_int_equal(read_all(files[i], &all, NULL), 0);
@@ -48,17 +50,20 @@ static void fail_each(enum fault_kind kind, int code_a, int code_b) {
     assert_int_equal(fault_leaks(), 0);
 }
 
-static void allocations_fail(void **state) {
+static void allocations_fail(void **state)
+{
     (void)state;
     fail_each(FAULT_ALLOC, ERR_NOMEM, ERR_NOMEM);
 }
 
-static void reads_fail(void **state) {
+static void reads_fail(void **state)
+{
     (void)state;
     fail_each(FAULT_READ, ERR_EIO, ERR_IO);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {cmocka_unit_test(allocations_fail), cmocka_unit_test(reads_fail)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,14 +14,16 @@
 
 static const struct peft_save_options forced = {DTYPE_BF16, true};
 
-static struct model_config small_model(void) {
+static struct model_config small_model(void)
+{
     struct model_config m;
     model_config_init(&m);
     m.layers = 2, m.width = 8, m.heads = 2, m.kv_heads = 1, m.head_dim = 4, m.ff = 6, m.vocab = 10;
     return m;
 }
 
-static struct adapter *filled(float value) {
+static struct adapter *filled(float value)
+{
     const struct model_config m = small_model();
     const struct adapter_config c = {.rank = 2, .alpha = 4, .targets = LORA_ALL, .gate = GATE_RESPONSE};
     struct adapter *a;
@@ -31,7 +33,8 @@ static struct adapter *filled(float value) {
 }
 
 /* The first weight of the adapter on disk; fails the test when there is no sound one. */
-static float on_disk(const char *dir, long n) {
+static float on_disk(const char *dir, long n)
+{
     const struct model_config m = small_model();
     struct peft_info info;
     struct adapter *a;
@@ -43,7 +46,8 @@ static float on_disk(const char *dir, long n) {
 }
 
 /* Replaces an adapter of ones by one of twos, failing the n-th call for every n. */
-static void save_over(enum fault_kind kind, int expected) {
+static void save_over(enum fault_kind kind, int expected)
+{
     struct adapter *one = filled(1), *two = filled(2);
     const struct peft_info info = {.base_name = "base"};
     for (long n = 1;; n++) {
@@ -68,19 +72,22 @@ static void save_over(enum fault_kind kind, int expected) {
     assert_false(fault_leaks());
 }
 
-static void disk_full(void **state) {
+static void disk_full(void **state)
+{
     (void)state;
     save_over(FAULT_WRITE, ERR_ENOSPC);
 }
 
-static void no_memory_to_save(void **state) {
+static void no_memory_to_save(void **state)
+{
     (void)state;
     save_over(FAULT_ALLOC, ERR_NOMEM);
 }
 
 /* Where no adapter was, a failed save leaves none, and no folder either; a late fault may come after the
  * rename. */
-static void disk_full_at_first(void **state) {
+static void disk_full_at_first(void **state)
+{
     (void)state;
     struct adapter *a = filled(1);
     const struct peft_info info = {0};
@@ -97,7 +104,8 @@ static void disk_full_at_first(void **state) {
     adapter_free(a);
 }
 
-static void load_fails_whole(void **state) {
+static void load_fails_whole(void **state)
+{
     (void)state;
     static const enum fault_kind kinds[] = {FAULT_ALLOC, FAULT_READ};
     const struct model_config m = small_model();
@@ -122,7 +130,8 @@ static void load_fails_whole(void **state) {
     assert_false(fault_leaks());
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(disk_full),
         cmocka_unit_test(no_memory_to_save),

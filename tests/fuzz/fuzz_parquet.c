@@ -6,7 +6,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 enum { MAX_ROWS = 2000 };
 
-static void read_rows(struct pq *p) {
+static void read_rows(struct pq *p)
+{
     const struct pq_datum *row;
     struct err e = {0};
     for (int i = 0; i < MAX_ROWS && pq_next(p, &row, &e) == 1; i++) {
@@ -18,7 +19,8 @@ static void read_rows(struct pq *p) {
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
     struct err e = {0};
     struct pq *p;
     if (pq_open_memory(&p, "fuzz", data, n, &e)) return 0;

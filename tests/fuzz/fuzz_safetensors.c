@@ -6,7 +6,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-static void look(const struct safetensors *f, const uint8_t *data, size_t n) {
+static void look(const struct safetensors *f, const uint8_t *data, size_t n)
+{
     uint64_t total = 0;
     for (size_t i = 0; i < safetensors_count(f); i++) {
         const struct tensor *t = safetensors_at(f, i);
@@ -20,7 +21,8 @@ static void look(const struct safetensors *f, const uint8_t *data, size_t n) {
     safetensors_meta(f, "format");
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
     struct err e = {0};
     struct safetensors *f;
     if (safetensors_open_memory(&f, data, n, "fuzz", &e)) {

@@ -31,7 +31,8 @@ static const struct option table[] = {
     {0}};
 
 /* The run record of a text, or NULL when it is refused. */
-static char *record_of(const char *text, size_t len) {
+static char *record_of(const char *text, size_t len)
+{
     struct config c;
     struct options o;
     struct err e = {0};
@@ -50,7 +51,8 @@ static char *record_of(const char *text, size_t len) {
     return record;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
     char *text = malloc(n + 1);
     memcpy(text, data, n);
     text[n] = 0;

@@ -1,4 +1,5 @@
-/* Logits, losses, gradients and training steps against transformers, peft and torch (tests/parity/README.md). */
+/* Logits, losses, gradients and training steps against transformers, peft and torch (tests/parity/README.md).
+ */
 #include "tests/support/close.h"
 #include "tests/support/fixture_model.h"
 #include "train/blas.h"
@@ -22,7 +23,8 @@ static void must(int r, const struct err *e)
     if (r) fail_msg("%s: %s", err_name(r), e->msg);
 }
 
-/* ---- logits ------------------------------------------------------------------------------------------------ */
+/* ---- logits
+ * ------------------------------------------------------------------------------------------------ */
 
 /* Logits of a sequence whose tokens from `adapt` on are adapted. */
 static float *logits_of(const struct fixture_model *f, const int32_t *ids, int64_t n, int64_t adapt)
@@ -98,7 +100,8 @@ static void rslora_scales_by_the_root_of_the_rank(void **state)
     check_logits("odd-k64-gqa2", "adapter-rslora", "rslora.logits", 0);
 }
 
-/* ---- losses and gradients ------------------------------------------------------------------------------------- */
+/* ---- losses and gradients
+ * ------------------------------------------------------------------------------------- */
 
 struct rig {
     struct fixture_model f;
@@ -108,11 +111,12 @@ struct rig {
     float **slots;
 };
 
-static void rig_init(struct rig *r, const char *model, int dense, enum lora_gate gate, enum recompute recompute,
-                     int64_t chunk)
+static void rig_init(struct rig *r, const char *model, int dense, enum lora_gate gate,
+                     enum recompute recompute, int64_t chunk)
 {
     struct err e = {0};
-    struct micro_config c = {.max_tokens = MAX_TOKENS, .max_docs = 8, .chunk = chunk, .recompute = recompute, .gate = gate};
+    struct micro_config c = {
+        .max_tokens = MAX_TOKENS, .max_docs = 8, .chunk = chunk, .recompute = recompute, .gate = gate};
     blas_init();
     fixture_model_open(&r->f, model, dense ? NULL : "adapter", WT_F32, 2);
     if (dense)
@@ -137,19 +141,24 @@ static void rig_free(struct rig *r)
 static struct shard_doc doc_of(const int32_t *ids, int32_t n, int32_t prompt, struct label_span *span)
 {
     *span = (struct label_span){(uint32_t)prompt, (uint32_t)n};
-    return (struct shard_doc){.ids = (const uint32_t *)ids, .n = (uint32_t)n, .header_at = (uint32_t)(prompt - HEADER),
-                              .response_at = (uint32_t)prompt, .spans = span, .n_spans = 1};
+    return (struct shard_doc){.ids = (const uint32_t *)ids,
+                              .n = (uint32_t)n,
+                              .header_at = (uint32_t)(prompt - HEADER),
+                              .response_at = (uint32_t)prompt,
+                              .spans = span,
+                              .n_spans = 1};
 }
 
 /* The fixture's name of a part. */
-static void fixture_name(const struct rig *r, const char *prefix, const struct trainee_part *p, char *out, size_t size)
+static void fixture_name(const struct rig *r, const char *prefix, const struct trainee_part *p, char *out,
+                         size_t size)
 {
     snprintf(out, size, "%s.%s%s%s", prefix, r->t.adapter ? "base_model.model." : "", p->name,
              r->t.adapter ? ".weight" : "");
 }
 
-static void check_parts(const struct rig *r, const struct safetensors *s, const char *prefix, const float *flat,
-                        enum tolerance tol, int all)
+static void check_parts(const struct rig *r, const struct safetensors *s, const char *prefix,
+                        const float *flat, enum tolerance tol, int all)
 {
     char name[192];
     uint64_t n, seen = 0;
@@ -164,8 +173,8 @@ static void check_parts(const struct rig *r, const struct safetensors *s, const 
     assert_true(seen > 0);
 }
 
-static void check_gradients(const char *model, const char *prefix, int dense, enum lora_gate gate, enum recompute rc,
-                            int64_t chunk)
+static void check_gradients(const char *model, const char *prefix, int dense, enum lora_gate gate,
+                            enum recompute rc, int64_t chunk)
 {
     struct rig r;
     struct err e = {0};
@@ -252,15 +261,22 @@ static void packed_rows_equal_separate_sequences(void **state)
     }
 }
 
-/* ---- twenty steps ------------------------------------------------------------------------------------------------ */
+/* ---- twenty steps
+ * ------------------------------------------------------------------------------------------------ */
 
 static void check_steps(const char *model, const char *run, int dense, enum lora_gate gate, double decay)
 {
     struct rig r;
     struct err e = {0};
     struct optim o;
-    struct optim_config c = {.learning_rate = dense ? 1e-3 : 2e-3, .weight_decay = decay, .beta1 = 0.9,
-                             .beta2 = 0.999, .eps = 1e-8, .max_grad_norm = 1, .warmup_steps = 2, .total_steps = 20};
+    struct optim_config c = {.learning_rate = dense ? 1e-3 : 2e-3,
+                             .weight_decay = decay,
+                             .beta1 = 0.9,
+                             .beta2 = 0.999,
+                             .eps = 1e-8,
+                             .max_grad_norm = 1,
+                             .warmup_steps = 2,
+                             .total_steps = 20};
     char name[64];
     uint64_t n;
     rig_init(&r, model, dense, gate, RECOMPUTE_NONE, 0);

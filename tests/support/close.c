@@ -24,7 +24,8 @@ static const struct {
     [TOL_WEIGHTS] = {"weights after the steps", 2e-4, 1e-3},
 };
 
-void assert_error(enum tolerance tol, const char *what, double error, uint64_t at, double got, double want) {
+void assert_error(enum tolerance tol, const char *what, double error, uint64_t at, double got, double want)
+{
     if (error > tolerances[tol].fail || isnan(error))
         fail_msg("%s, %s: off by %.3g of the largest at %llu: got %.9g, want %.9g", tolerances[tol].name,
                  what, error, (unsigned long long)at, got, want);
@@ -32,7 +33,8 @@ void assert_error(enum tolerance tol, const char *what, double error, uint64_t a
         printf("warn: %s, %s: off by %.3g of the largest\n", tolerances[tol].name, what, error);
 }
 
-void assert_close(enum tolerance tol, const char *what, const float *got, const float *want, uint64_t n) {
+void assert_close(enum tolerance tol, const char *what, const float *got, const float *want, uint64_t n)
+{
     double top = 1e-12, worst = 0;
     uint64_t at = 0;
     for (uint64_t i = 0; i < n; i++) top = fabs((double)want[i]) > top ? fabs((double)want[i]) : top;
@@ -43,7 +45,8 @@ void assert_close(enum tolerance tol, const char *what, const float *got, const 
     assert_error(tol, what, worst, at, (double)got[at], (double)want[at]);
 }
 
-void assert_close_to(enum tolerance tol, const char *what, const float *got, const double *want, uint64_t n) {
+void assert_close_to(enum tolerance tol, const char *what, const float *got, const double *want, uint64_t n)
+{
     double top = 1e-12, worst = 0;
     uint64_t at = 0;
     for (uint64_t i = 0; i < n; i++) top = fmax(fabs(want[i]), top);
@@ -54,6 +57,7 @@ void assert_close_to(enum tolerance tol, const char *what, const float *got, con
     assert_error(tol, what, worst, at, (double)got[at], want[at]);
 }
 
-void assert_close_f64(enum tolerance tol, const char *what, double got, double want) {
+void assert_close_f64(enum tolerance tol, const char *what, double got, double want)
+{
     assert_error(tol, what, fabs(got - want) / fmax(fabs(want), 1e-12), 0, got, want);
 }

@@ -7,7 +7,11 @@
 /* Each is relative to the largest magnitude of the wanted array. Beyond `warn` a line is printed, beyond
  * `fail` the test fails. */
 enum tolerance {
-    TOL_LOGITS, TOL_LOSS, TOL_GRADIENT, TOL_STEPS, TOL_WEIGHTS, /* against transformers, peft, torch */
+    TOL_LOGITS,
+    TOL_LOSS,
+    TOL_GRADIENT,
+    TOL_STEPS,
+    TOL_WEIGHTS,    /* against transformers, peft, torch */
     TOL_VALUE,      /* of one fp32 operation, against double */
     TOL_SUM,        /* the same fp32 terms, added in another order */
     TOL_SUM_BF16,   /* and rounded to bf16 on the way */

@@ -22,8 +22,8 @@ static void adapter_open(struct fixture_model *f, const char *dir, struct err *e
     must(lora_create(&f->lora, f->m, f->adapter, e), e);
 }
 
-void fixture_model_open(struct fixture_model *f, const char *name, const char *adapter_dir, enum weight_type type,
-                        unsigned threads)
+void fixture_model_open(struct fixture_model *f, const char *name, const char *adapter_dir,
+                        enum weight_type type, unsigned threads)
 {
     struct err e = {0};
     char path[512];
@@ -55,7 +55,8 @@ struct safetensors *fixture_open(const char *name, const char *file)
     return s;
 }
 
-static const struct tensor *find(const struct safetensors *s, const char *name, enum dtype type, uint64_t *count)
+static const struct tensor *find(const struct safetensors *s, const char *name, enum dtype type,
+                                 uint64_t *count)
 {
     const struct tensor *t = safetensors_find(s, name);
     if (!t || t->dtype != type) fail_msg("the fixture has no %s tensor %s", dtype_name(type), name);

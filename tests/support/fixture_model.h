@@ -18,8 +18,8 @@ struct fixture_model {
 };
 
 /* name: "tied-k64-gqa7" ...; adapter_dir: "adapter" ... or NULL. Fails the running test on any error. */
-void fixture_model_open(struct fixture_model *f, const char *name, const char *adapter_dir, enum weight_type type,
-                        unsigned threads);
+void fixture_model_open(struct fixture_model *f, const char *name, const char *adapter_dir,
+                        enum weight_type type, unsigned threads);
 void fixture_model_close(struct fixture_model *f);
 
 /* A file of numbers of a fixture ("forward.safetensors"), and tensors in it; fails the test when absent. */

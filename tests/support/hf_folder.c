@@ -7,13 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void must(int rc, const struct err *e) {
+static void must(int rc, const struct err *e)
+{
     if (!rc) return;
     fprintf(stderr, "hf_folder: %s\n", e->msg);
     abort();
 }
 
-struct model_config hf_folder_config(void) {
+struct model_config hf_folder_config(void)
+{
     struct model_config c;
     model_config_init(&c);
     c.layers = 4, c.width = 16, c.heads = 4, c.kv_heads = 2, c.head_dim = 4, c.ff = 24, c.vocab = 40,
@@ -23,7 +25,8 @@ struct model_config hf_folder_config(void) {
     return c;
 }
 
-static void fill(const struct model_config *c, struct tensor *t) {
+static void fill(const struct model_config *c, struct tensor *t)
+{
     size_t count = t->bytes / (dtype_bits(t->dtype) / 8);
     float *value = malloc(count * sizeof *value);
     uint16_t *half = malloc(count * sizeof *half);
@@ -33,7 +36,8 @@ static void fill(const struct model_config *c, struct tensor *t) {
     free(t->dtype == DTYPE_F32 ? (void *)half : (void *)value);
 }
 
-struct tensor *hf_folder_tensors(const struct model_config *c, enum dtype dtype, size_t extra, size_t *n) {
+struct tensor *hf_folder_tensors(const struct model_config *c, enum dtype dtype, size_t extra, size_t *n)
+{
     struct err e = {0};
     struct tensor *list;
     must(hf_tensor_list(&list, n, c, dtype, &e), &e);
@@ -47,7 +51,8 @@ struct tensor *hf_folder_tensors(const struct model_config *c, enum dtype dtype,
     return t;
 }
 
-void hf_folder_free(struct tensor *t, size_t n) {
+void hf_folder_free(struct tensor *t, size_t n)
+{
     for (size_t i = 0; i < n; i++) {
         free((void *)t[i].name);
         free((void *)t[i].data);
@@ -55,21 +60,24 @@ void hf_folder_free(struct tensor *t, size_t n) {
     free(t);
 }
 
-struct tensor *hf_folder_find(struct tensor *t, size_t n, const char *name) {
+struct tensor *hf_folder_find(struct tensor *t, size_t n, const char *name)
+{
     for (size_t i = 0; i < n; i++)
         if (!strcmp(t[i].name, name)) return &t[i];
     abort();
 }
 
 /* Not file_save: the fsyncs of a hundred cases would take longer than the cases. */
-static void put(const char *path, const char *a, size_t n, const char *b, const char *c) {
+static void put(const char *path, const char *a, size_t n, const char *b, const char *c)
+{
     FILE *f = fopen(path, "wb");
     if (f && fprintf(f, "%.*s%s%s", (int)n, a, b, c) >= 0 && fclose(f) == 0) return;
     perror(path);
     abort();
 }
 
-char *hf_folder_edit(const char *dir, const char *name, const char *old, const char *new) {
+char *hf_folder_edit(const char *dir, const char *name, const char *old, const char *new)
+{
     struct err e = {0};
     char path[FILE_PATH], *text;
     size_t n;
@@ -84,7 +92,8 @@ char *hf_folder_edit(const char *dir, const char *name, const char *old, const c
     return text;
 }
 
-void hf_folder_restore(const char *dir, const char *name, char *before) {
+void hf_folder_restore(const char *dir, const char *name, char *before)
+{
     char path[FILE_PATH];
     struct err e = {0};
     must(file_path(path, &e, "%s/%s", dir, name), &e);

@@ -18,7 +18,8 @@ static const struct pqb_page plain_page = {.uncompressed = PQB_AUTO,
                                            .is_compressed = PQB_OMIT,
                                            .n_values = 3};
 
-static void reset_chunk(struct pqb_chunk *c) {
+static void reset_chunk(struct pqb_chunk *c)
+{
     *c = (struct pqb_chunk){.type = PQB_AUTO,
                             .codec = PQB_AUTO,
                             .n_values = PQB_AUTO,
@@ -31,15 +32,18 @@ static void reset_chunk(struct pqb_chunk *c) {
     for (int i = 0; i < 3; i++) c->pages[i] = plain_page;
 }
 
-struct pqb_element pqb_leaf(const char *name, int type, int repetition) {
+struct pqb_element pqb_leaf(const char *name, int type, int repetition)
+{
     return (struct pqb_element){name, type, PQB_OMIT, repetition, PQB_OMIT, PQB_OMIT};
 }
 
-struct pqb_element pqb_group(const char *name, int64_t repetition, int n_children) {
+struct pqb_element pqb_group(const char *name, int64_t repetition, int n_children)
+{
     return (struct pqb_element){name, PQB_OMIT, PQB_OMIT, repetition, n_children, PQB_OMIT};
 }
 
-static void one_column(int type, int repetition) {
+static void one_column(int type, int repetition)
+{
     memset(&pqb, 0, sizeof pqb);
     pqb.n_elements = 2;
     pqb.elements[0] = pqb_group("schema", PQB_OMIT, 1);
@@ -50,40 +54,47 @@ static void one_column(int type, int repetition) {
     reset_chunk(chunk);
 }
 
-void pqb_put_ints(struct pqb_page *p, int n) {
+void pqb_put_ints(struct pqb_page *p, int n)
+{
     for (int32_t i = 1; i <= n; i++) pqb_put(&p->body, &i, 4);
 }
 
-void pqb_put_string(struct pqb_page *p, uint32_t length, const char *s) {
+void pqb_put_string(struct pqb_page *p, uint32_t length, const char *s)
+{
     pqb_put(&p->body, &length, 4);
     pqb_put(&p->body, s, strlen(s));
 }
 
-void pqb_ints(void) { /* 1, 2, 3 */
+void pqb_ints(void)
+{ /* 1, 2, 3 */
     one_column(PQ_INT32, 0);
     pqb_put_ints(page, 3);
 }
 
-void pqb_optional_ints(void) { /* 1, null, 2 */
+void pqb_optional_ints(void)
+{ /* 1, null, 2 */
     one_column(PQ_INT32, 1);
     pqb_levels_v1(&page->body, (uint8_t[]){1, 0, 1}, 3, 1);
     pqb_put_ints(page, 2);
 }
 
-void pqb_put_repeated(const uint8_t rep[3]) {
+void pqb_put_repeated(const uint8_t rep[3])
+{
     page->body.n = 0;
     pqb_levels_v1(&page->body, rep, 3, 1);
     pqb_levels_v1(&page->body, (uint8_t[]){1, 1, 1}, 3, 1);
     pqb_put_ints(page, 3);
 }
 
-void pqb_repeated_ints(void) { /* [1, 2], [3] */
+void pqb_repeated_ints(void)
+{ /* [1, 2], [3] */
     one_column(PQ_INT32, 2);
     pqb.group_rows = 2;
     pqb_put_repeated((uint8_t[]){0, 1, 0});
 }
 
-void pqb_strings(void) { /* "ab", "", "c" */
+void pqb_strings(void)
+{ /* "ab", "", "c" */
     one_column(PQ_BYTE_ARRAY, 0);
     pqb_put_string(page, 2, "ab");
     pqb_put_string(page, 0, "");
@@ -91,14 +102,16 @@ void pqb_strings(void) { /* "ab", "", "c" */
 }
 
 /* Bit width, then a packed run of three indices. */
-void pqb_put_indices(struct pqb_page *p, uint8_t width, const uint8_t index[3]) {
+void pqb_put_indices(struct pqb_page *p, uint8_t width, const uint8_t index[3])
+{
     p->encoding = 8;
     p->body.n = 0;
     pqb_put(&p->body, &width, 1);
     pqb_packed(&p->body, index, 3, width);
 }
 
-void pqb_dictionary(void) { /* 1, 2, 2 of a dictionary 1, 2 */
+void pqb_dictionary(void)
+{ /* 1, 2, 2 of a dictionary 1, 2 */
     one_column(PQ_INT32, 0);
     chunk->n_pages = 2;
     page->type = 2;
@@ -107,7 +120,8 @@ void pqb_dictionary(void) { /* 1, 2, 2 of a dictionary 1, 2 */
     pqb_put_indices(second, 1, (uint8_t[]){0, 1, 1});
 }
 
-void pqb_v2(void) { /* 1, null, 2 */
+void pqb_v2(void)
+{ /* 1, null, 2 */
     one_column(PQ_INT32, 1);
     page->type = 3;
     page->nulls = 1;
@@ -116,7 +130,8 @@ void pqb_v2(void) { /* 1, null, 2 */
 }
 
 /* DELTA_BINARY_PACKED header; then one block of 4 miniblocks of the given width, min_delta 1. */
-void pqb_put_delta(uint64_t block, uint64_t minis, uint64_t n, uint64_t first, uint8_t width) {
+void pqb_put_delta(uint64_t block, uint64_t minis, uint64_t n, uint64_t first, uint8_t width)
+{
     pqb_varint(&page->body, block);
     pqb_varint(&page->body, minis);
     pqb_varint(&page->body, n);
@@ -125,13 +140,15 @@ void pqb_put_delta(uint64_t block, uint64_t minis, uint64_t n, uint64_t first, u
     pqb_put(&page->body, (uint8_t[]){width, 0, 0, 0}, 4);
 }
 
-void pqb_delta(void) { /* 5, 6, 7 */
+void pqb_delta(void)
+{ /* 5, 6, 7 */
     one_column(PQ_INT64, 0);
     page->encoding = 5;
     pqb_put_delta(128, 4, 3, 5, 0);
 }
 
-void pqb_two_columns(void) { /* x: 1, 2, 3; y: 1, 2, 3 */
+void pqb_two_columns(void)
+{ /* x: 1, 2, 3; y: 1, 2, 3 */
     pqb_ints();
     pqb.n_elements = 3;
     pqb.elements[0].n_children = 2;
@@ -141,7 +158,8 @@ void pqb_two_columns(void) { /* x: 1, 2, 3; y: 1, 2, 3 */
     pqb_put_ints(&pqb.chunks[1].pages[0], 3);
 }
 
-void pqb_zstd(void) { /* 1, 2, 3 */
+void pqb_zstd(void)
+{ /* 1, 2, 3 */
     pqb_ints();
     chunk->codec = 6;
     page->uncompressed = 12;
@@ -152,7 +170,8 @@ void pqb_zstd(void) { /* 1, 2, 3 */
     pqb_put(&page->body, packed, n);
 }
 
-void pqb_snappy(void) { /* 1, 2, 3 as one literal */
+void pqb_snappy(void)
+{ /* 1, 2, 3 as one literal */
     pqb_ints();
     chunk->codec = 1;
     page->uncompressed = 12;

@@ -8,23 +8,27 @@
 /* ---- bytes ------------------------------------------------------------------------------------------------
  */
 
-void pqb_put(struct pqb_bytes *b, const void *data, size_t n) {
+void pqb_put(struct pqb_bytes *b, const void *data, size_t n)
+{
     if (b->n + n > sizeof b->data) abort();
     memcpy(b->data + b->n, data, n);
     b->n += n;
 }
 
-static void put_byte(struct pqb_bytes *b, unsigned v) {
+static void put_byte(struct pqb_bytes *b, unsigned v)
+{
     uint8_t byte = (uint8_t)v;
     pqb_put(b, &byte, 1);
 }
 
-void pqb_varint(struct pqb_bytes *b, uint64_t v) {
+void pqb_varint(struct pqb_bytes *b, uint64_t v)
+{
     for (; v > 0x7f; v >>= 7) put_byte(b, (v & 0x7f) | 0x80);
     put_byte(b, (unsigned)v);
 }
 
-static void put_zigzag(struct pqb_bytes *b, int64_t v) {
+static void put_zigzag(struct pqb_bytes *b, int64_t v)
+{
     pqb_varint(b, (uint64_t)v << 1 ^ (uint64_t)(v >> 63));
 }
 
@@ -33,41 +37,48 @@ static void put_zigzag(struct pqb_bytes *b, int64_t v) {
 enum { T_TRUE = 1, T_FALSE = 2, T_I32 = 5, T_I64 = 6, T_BINARY = 8, T_LIST = 9, T_STRUCT = 12 };
 
 /* A struct being written: *last is the id of the field before. */
-static void field(struct pqb_bytes *b, int *last, int id, int type) {
+static void field(struct pqb_bytes *b, int *last, int id, int type)
+{
     put_byte(b, (unsigned)((id - *last) << 4 | type));
     *last = id;
 }
 
-static void number(struct pqb_bytes *b, int *last, int id, int type, int64_t v) {
+static void number(struct pqb_bytes *b, int *last, int id, int type, int64_t v)
+{
     if (v == PQB_OMIT) return;
     field(b, last, id, type);
     put_zigzag(b, v);
 }
 
-static void string(struct pqb_bytes *b, int *last, int id, const char *s) {
+static void string(struct pqb_bytes *b, int *last, int id, const char *s)
+{
     if (!s) return;
     field(b, last, id, T_BINARY);
     pqb_varint(b, strlen(s));
     pqb_put(b, s, strlen(s));
 }
 
-static void list(struct pqb_bytes *b, int *last, int id, int n, int type) {
+static void list(struct pqb_bytes *b, int *last, int id, int n, int type)
+{
     field(b, last, id, T_LIST);
     put_byte(b, (unsigned)((n < 15 ? n : 15) << 4 | type));
     if (n >= 15) pqb_varint(b, (uint64_t)n);
 }
 
-static void stop(struct pqb_bytes *b) {
+static void stop(struct pqb_bytes *b)
+{
     put_byte(b, 0);
 }
 
-static int64_t or_auto(int64_t v, int64_t right) {
+static int64_t or_auto(int64_t v, int64_t right)
+{
     return v == PQB_AUTO ? right : v;
 }
 
 /* ---- pages -------------------------------------------------------------------------------------------- */
 
-size_t pqb_packed(struct pqb_bytes *b, const uint8_t *values, int n, int width) {
+size_t pqb_packed(struct pqb_bytes *b, const uint8_t *values, int n, int width)
+{
     size_t before = b->n;
     int groups = (n + 7) / 8;
     pqb_varint(b, (uint64_t)groups << 1 | 1);
@@ -82,7 +93,8 @@ size_t pqb_packed(struct pqb_bytes *b, const uint8_t *values, int n, int width) 
     return b->n - before;
 }
 
-void pqb_levels_v1(struct pqb_bytes *b, const uint8_t *levels, int n, int width) {
+void pqb_levels_v1(struct pqb_bytes *b, const uint8_t *levels, int n, int width)
+{
     struct pqb_bytes run = {.n = 0};
     uint32_t size = (uint32_t)pqb_packed(&run, levels, n, width);
     pqb_put(b, &size, 4);
@@ -90,7 +102,8 @@ void pqb_levels_v1(struct pqb_bytes *b, const uint8_t *levels, int n, int width)
 }
 
 /* Statistics {1 max, 2 min}, the wrong way round. */
-static void bad_statistics(struct pqb_bytes *b, int *last, int id) {
+static void bad_statistics(struct pqb_bytes *b, int *last, int id)
+{
     int inner = 0;
     field(b, last, id, T_STRUCT);
     string(b, &inner, 1, "aaaa");
@@ -98,7 +111,8 @@ static void bad_statistics(struct pqb_bytes *b, int *last, int id) {
     stop(b);
 }
 
-static void data_header(struct pqb_bytes *b, const struct pqb_page *p) {
+static void data_header(struct pqb_bytes *b, const struct pqb_page *p)
+{
     int last = 0;
     number(b, &last, 1, T_I32, p->n_values);
     number(b, &last, 2, T_I32, p->encoding);
@@ -110,7 +124,8 @@ static void data_header(struct pqb_bytes *b, const struct pqb_page *p) {
     stop(b);
 }
 
-static void v2_header(struct pqb_bytes *b, const struct pqb_page *p) {
+static void v2_header(struct pqb_bytes *b, const struct pqb_page *p)
+{
     int last = 0;
     number(b, &last, 1, T_I32, p->n_values);
     number(b, &last, 2, T_I32, p->nulls);
@@ -122,7 +137,8 @@ static void v2_header(struct pqb_bytes *b, const struct pqb_page *p) {
     stop(b);
 }
 
-static void put_page(struct pqb_bytes *b, const struct pqb_page *p) {
+static void put_page(struct pqb_bytes *b, const struct pqb_page *p)
+{
     int last = 0;
     uint32_t crc = gzip_crc32(p->body.data, p->body.n);
     number(b, &last, 1, T_I32, p->type);
@@ -145,7 +161,8 @@ struct place {
     int64_t start, data, end, n_values;
 };
 
-static struct place put_chunk(struct pqb_bytes *b, const struct pqb_chunk *c) {
+static struct place put_chunk(struct pqb_bytes *b, const struct pqb_chunk *c)
+{
     struct place at = {.start = (int64_t)b->n, .data = (int64_t)b->n};
     for (int i = 0; i < c->n_pages; i++) {
         put_page(b, &c->pages[i]);
@@ -156,7 +173,8 @@ static struct place put_chunk(struct pqb_bytes *b, const struct pqb_chunk *c) {
     return at;
 }
 
-static void put_element(struct pqb_bytes *b, const struct pqb_element *e) {
+static void put_element(struct pqb_bytes *b, const struct pqb_element *e)
+{
     int last = 0;
     number(b, &last, 1, T_I32, e->type);
     number(b, &last, 2, T_I32, e->length);
@@ -167,13 +185,15 @@ static void put_element(struct pqb_bytes *b, const struct pqb_element *e) {
     stop(b);
 }
 
-static int64_t leaf_type(const struct pqb_file *f, int leaf) {
+static int64_t leaf_type(const struct pqb_file *f, int leaf)
+{
     for (int i = 0; i < f->n_elements; i++)
         if (f->elements[i].type != PQB_OMIT && leaf-- == 0) return f->elements[i].type;
     return 0;
 }
 
-static void put_column(struct pqb_bytes *b, const struct pqb_chunk *c, const struct place *at, int64_t type) {
+static void put_column(struct pqb_bytes *b, const struct pqb_chunk *c, const struct place *at, int64_t type)
+{
     int last = 0;
     bool dict = c->n_pages && c->pages[0].type == 2;
     number(b, &last, 1, T_I32, or_auto(c->type, type));
@@ -191,7 +211,8 @@ static void put_column(struct pqb_bytes *b, const struct pqb_chunk *c, const str
 }
 
 static void put_column_chunk(struct pqb_bytes *b, const struct pqb_chunk *c, const struct place *at,
-                             int64_t type) {
+                             int64_t type)
+{
     int last = 0;
     string(b, &last, 1, c->file_path);
     number(b, &last, 2, T_I64, at->start);
@@ -204,7 +225,8 @@ static void put_column_chunk(struct pqb_bytes *b, const struct pqb_chunk *c, con
     stop(b);
 }
 
-static void put_footer(struct pqb_bytes *b, const struct pqb_file *f, const struct place *at) {
+static void put_footer(struct pqb_bytes *b, const struct pqb_file *f, const struct place *at)
+{
     int last = 0, group = 0, pair = 0;
     number(b, &last, 1, T_I32, 1);
     list(b, &last, 2, f->n_elements, T_STRUCT);
@@ -225,14 +247,16 @@ static void put_footer(struct pqb_bytes *b, const struct pqb_file *f, const stru
     stop(b);
 }
 
-static void finish(struct pqb_bytes *out, const struct pqb_bytes *footer) {
+static void finish(struct pqb_bytes *out, const struct pqb_bytes *footer)
+{
     uint32_t n = (uint32_t)footer->n;
     pqb_put(out, footer->data, footer->n);
     pqb_put(out, &n, 4);
     pqb_put(out, "PAR1", 4);
 }
 
-void pqb_with_footer(const void *footer, size_t n, struct pqb_bytes *out) {
+void pqb_with_footer(const void *footer, size_t n, struct pqb_bytes *out)
+{
     struct pqb_bytes f = {.n = 0};
     pqb_put(&f, footer, n);
     out->n = 0;
@@ -240,7 +264,8 @@ void pqb_with_footer(const void *footer, size_t n, struct pqb_bytes *out) {
     finish(out, &f);
 }
 
-void pqb_build(const struct pqb_file *f, struct pqb_bytes *out) {
+void pqb_build(const struct pqb_file *f, struct pqb_bytes *out)
+{
     struct place at[2];
     struct pqb_bytes footer = {.n = 0};
     out->n = 0;

@@ -3,13 +3,15 @@
 #include <math.h>
 #include <stdlib.h>
 
-float random_at(uint64_t seed, uint64_t i) {
+float random_at(uint64_t seed, uint64_t i)
+{
     uint64_t x = (seed + 1) * 0x9e3779b97f4a7c15u + i * 0xbf58476d1ce4e5b9u;
     x ^= x >> 30, x *= 0xbf58476d1ce4e5b9u, x ^= x >> 27, x *= 0x94d049bb133111ebu, x ^= x >> 31;
     return (float)((double)(x >> 11) / 9007199254740992.0 * 2 - 1);
 }
 
-struct model_config tiny_config(void) {
+struct model_config tiny_config(void)
+{
     struct model_config c;
     model_config_init(&c);
     c.layers = 2, c.heads = 7, c.kv_heads = 1, c.head_dim = 32, c.width = 96, c.ff = 101, c.vocab = 75;
@@ -17,7 +19,8 @@ struct model_config tiny_config(void) {
     return c;
 }
 
-static void fill(struct tensor *t, enum param p, uint64_t rows, uint64_t cols, uint64_t seed) {
+static void fill(struct tensor *t, enum param p, uint64_t rows, uint64_t cols, uint64_t seed)
+{
     float *w = malloc(rows * cols * sizeof *w);
     float scale = params[p].kind == PARAM_BIAS ? 0.3f : 1.7f / sqrtf((float)cols);
     for (uint64_t i = 0; i < rows * cols; i++) {
@@ -29,7 +32,8 @@ static void fill(struct tensor *t, enum param p, uint64_t rows, uint64_t cols, u
 }
 
 void random_model_create(struct random_model *r, const struct model_config *c, enum weight_type type,
-                         unsigned threads, const char *isa, uint64_t seed) {
+                         unsigned threads, const char *isa, uint64_t seed)
+{
     struct err e = {0};
     uint32_t layer;
     r->slots = params_slots(c);
@@ -47,7 +51,8 @@ void random_model_create(struct random_model *r, const struct model_config *c, e
     if (model_create(&r->m, c, type, 0, r->bound, r->pool, cpu_limit(cpu_detect(), isa), &e)) abort();
 }
 
-void random_model_free(struct random_model *r) {
+void random_model_free(struct random_model *r)
+{
     model_free(r->m);
     pool_free(r->pool);
     for (uint32_t s = 0; s < r->slots; s++) free((void *)(uintptr_t)r->tensors[s].data);
@@ -55,7 +60,8 @@ void random_model_free(struct random_model *r) {
     free(r->bound);
 }
 
-struct adapter *random_adapter(const struct model_config *c, uint32_t rank, uint32_t targets, uint64_t seed) {
+struct adapter *random_adapter(const struct model_config *c, uint32_t rank, uint32_t targets, uint64_t seed)
+{
     struct adapter_config cfg = {.rank = rank, .alpha = 2 * rank, .targets = targets};
     struct adapter *a;
     struct err e = {0};

@@ -69,7 +69,10 @@ void run_folder(char *path, size_t size, const char *name)
     if (!mkdtemp(path)) fail_msg("cannot make %s", path);
 }
 
-void run_folder_remove(const char *path) { file_remove_tree(path, NULL); }
+void run_folder_remove(const char *path)
+{
+    file_remove_tree(path, NULL);
+}
 
 void run_write(const char *path, const char *text)
 {

@@ -10,7 +10,8 @@
 
 #include <cmocka.h>
 
-static struct model_config small_model(void) {
+static struct model_config small_model(void)
+{
     struct model_config m;
     model_config_init(&m);
     m.layers = 3, m.width = 12, m.heads = 4, m.kv_heads = 2, m.head_dim = 4, m.ff = 20, m.vocab = 30;
@@ -19,7 +20,8 @@ static struct model_config small_model(void) {
 
 static const struct adapter_config sound = {.rank = 4, .alpha = 8, .targets = LORA_ALL, .gate = GATE_ALL};
 
-static void scale_follows_the_rule(void **state) {
+static void scale_follows_the_rule(void **state)
+{
     (void)state;
     struct adapter_config c = sound;
     assert_true(adapter_scale(&c) == 2.0);
@@ -29,7 +31,8 @@ static void scale_follows_the_rule(void **state) {
     assert_true(adapter_scale(&c) == 16 / sqrt(8));
 }
 
-static void counts_match_the_published_sizes(void **state) {
+static void counts_match_the_published_sizes(void **state)
+{
     (void)state;
     const struct {
         const char *name;
@@ -45,7 +48,8 @@ static void counts_match_the_published_sizes(void **state) {
 }
 
 /* Layer by layer, target by target, A then B: no hole, no overlap, and the end is the count. */
-static void offsets_tile_the_buffer(void **state) {
+static void offsets_tile_the_buffer(void **state)
+{
     (void)state;
     const struct model_config m = small_model();
     for (uint32_t targets = 1; targets <= LORA_ALL; targets += 9) {
@@ -68,7 +72,8 @@ static void offsets_tile_the_buffer(void **state) {
     }
 }
 
-static void shapes_are_those_of_the_weights(void **state) {
+static void shapes_are_those_of_the_weights(void **state)
+{
     (void)state;
     const struct model_config m = small_model();
     const uint64_t in[] = {12, 12, 12, 16, 12, 12, 20}, out[] = {16, 8, 8, 12, 20, 20, 12};
@@ -82,7 +87,8 @@ static void shapes_are_those_of_the_weights(void **state) {
     }
 }
 
-static void limits_are_named(void **state) {
+static void limits_are_named(void **state)
+{
     (void)state;
     const struct model_config m = small_model();
     const struct {
@@ -117,7 +123,8 @@ static void limits_are_named(void **state) {
 }
 
 /* Mean and variance of n numbers drawn from +-bound, within five standard errors. */
-static void assert_uniform(const float *w, uint64_t n, double bound) {
+static void assert_uniform(const float *w, uint64_t n, double bound)
+{
     double sum = 0, square = 0;
     for (uint64_t i = 0; i < n; i++) {
         assert_true(fabs(w[i]) <= bound);
@@ -128,7 +135,8 @@ static void assert_uniform(const float *w, uint64_t n, double bound) {
     assert_true(fabs(square / (double)n / third - 1) < 5 * sqrt(0.8 / (double)n));
 }
 
-static void random_start_is_pefts(void **state) {
+static void random_start_is_pefts(void **state)
+{
     (void)state;
     struct model_config m;
     struct adapter_config c = sound;
@@ -158,7 +166,8 @@ static void random_start_is_pefts(void **state) {
     adapter_free(b);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scale_follows_the_rule),  cmocka_unit_test(counts_match_the_published_sizes),
         cmocka_unit_test(offsets_tile_the_buffer), cmocka_unit_test(shapes_are_those_of_the_weights),

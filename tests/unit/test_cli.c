@@ -17,7 +17,8 @@
 static int ran_argc;
 static char ran_args[4][32];
 
-static int note_run(int argc, char **argv) {
+static int note_run(int argc, char **argv)
+{
     ran_argc = argc;
     for (int i = 0; i < argc && i < 4; i++) snprintf(ran_args[i], sizeof ran_args[i], "%s", argv[i]);
     return 7;
@@ -36,13 +37,15 @@ struct seen {
     char out[8192], err[4096];
 };
 
-static void read_all(FILE *f, char *buf, size_t cap) {
+static void read_all(FILE *f, char *buf, size_t cap)
+{
     rewind(f);
     buf[fread(buf, 1, cap - 1, f)] = 0;
 }
 
 /* Runs cli_main with stdout and stderr in files. */
-static struct seen run(const char *a, const char *b, const char *c) {
+static struct seen run(const char *a, const char *b, const char *c)
+{
     struct seen s;
     const char *words[] = {"terse", a, b, c, NULL};
     int argc = 1 + (a != NULL) + (b != NULL) + (c != NULL);
@@ -61,7 +64,8 @@ static struct seen run(const char *a, const char *b, const char *c) {
     return s;
 }
 
-static void alone_it_explains_itself(void **state) {
+static void alone_it_explains_itself(void **state)
+{
     (void)state;
     const char *const ways[] = {NULL, "--help", "-h", "help"};
     for (int i = 0; i < 4; i++) {
@@ -79,7 +83,8 @@ static void alone_it_explains_itself(void **state) {
     assert_string_equal(s.out, "terse " TERSE_VERSION "\n");
 }
 
-static void commands_are_found(void **state) {
+static void commands_are_found(void **state)
+{
     (void)state;
     assert_int_equal(run("sft", "a", "b").status, 7);
     assert_int_equal(ran_argc, 3);
@@ -91,7 +96,8 @@ static void commands_are_found(void **state) {
     assert_string_equal(ran_args[1], "--help");
 }
 
-static void unknown_commands_name_the_nearest(void **state) {
+static void unknown_commands_name_the_nearest(void **state)
+{
     (void)state;
     struct seen s = run("genrate", NULL, NULL);
     assert_int_equal(s.status, 2);
@@ -104,7 +110,8 @@ static void unknown_commands_name_the_nearest(void **state) {
     assert_int_equal(ran_argc, 0);
 }
 
-static int status_of(int code, bool usage) {
+static int status_of(int code, bool usage)
+{
     struct err e = {0};
     fflush(stderr);
     int old = dup(2);
@@ -119,7 +126,8 @@ static int status_of(int code, bool usage) {
     return status;
 }
 
-static void statuses(void **state) {
+static void statuses(void **state)
+{
     (void)state;
     assert_int_equal(status_of(ERR_USAGE, false), 2);
     assert_int_equal(status_of(ERR_INTERRUPTED, false), 75);
@@ -128,7 +136,8 @@ static void statuses(void **state) {
     assert_int_equal(status_of(ERR_NOMEM, false), 1);
 }
 
-static void a_terminal_is_told_from_a_file(void **state) {
+static void a_terminal_is_told_from_a_file(void **state)
+{
     (void)state;
     int master, slave;
     struct winsize size = {.ws_row = 24, .ws_col = 100};
@@ -163,7 +172,8 @@ static void a_terminal_is_told_from_a_file(void **state) {
 }
 
 /* The first signal sets the flag, the second kills. */
-static void signals_are_caught_once(void **state) {
+static void signals_are_caught_once(void **state)
+{
     (void)state;
     int status;
     pid_t child = fork();
@@ -181,7 +191,8 @@ static void signals_are_caught_once(void **state) {
 }
 
 /* The real program, as a stranger types it. */
-static void the_program_itself(void **state) {
+static void the_program_itself(void **state)
+{
     (void)state;
     const char *build = getenv("TERSE_BUILD") ? getenv("TERSE_BUILD") : "build";
     static const struct {
@@ -203,7 +214,8 @@ static void the_program_itself(void **state) {
     }
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(alone_it_explains_itself),
         cmocka_unit_test(commands_are_found),

@@ -1,6 +1,6 @@
-/* Clause 1 of the numerics contract: a row does not know its neighbours. Logits of the same tokens are compared
- * bit for bit: alone, in batches of 2..33 streams, cut into chunks at every place, with 1, 2, 3 and 7 threads, with
- * and without a tape, for every instruction set of this machine. */
+/* Clause 1 of the numerics contract: a row does not know its neighbours. Logits of the same tokens are
+ * compared bit for bit: alone, in batches of 2..33 streams, cut into chunks at every place, with 1, 2, 3 and
+ * 7 threads, with and without a tape, for every instruction set of this machine. */
 #include "tests/support/quick.h"
 #include "tests/support/random_model.h"
 #include "train/tape.h"
@@ -35,7 +35,8 @@ static void rig_init(struct rig *g, enum weight_type type, unsigned threads, con
     assert_int_equal(kv_pool_create(&g->kv, g->r.m, MAX_STREAMS * 4, &e), 0);
     for (int i = 0; i < MAX_STREAMS; i++) {
         assert_int_equal(kv_stream_create(&g->stream[i], g->kv, T, &e), 0);
-        for (int t = 0; t < T; t++) g->ids[i][t] = (int32_t)((random_at(9 + (uint64_t)i, (uint64_t)t) + 1) * 37);
+        for (int t = 0; t < T; t++)
+            g->ids[i][t] = (int32_t)((random_at(9 + (uint64_t)i, (uint64_t)t) + 1) * 37);
     }
     assert_int_equal(workspace_create(&g->w, g->r.m, 1024, RANK, 0, &e), 0);
 }
@@ -55,7 +56,8 @@ static void run(struct rig *g, int s, int from, int to, struct layer_tape *tape,
 {
     struct err e = {0};
     int64_t n = to - from, base = from >= HEADER ? 0 : to <= HEADER ? n : HEADER - from;
-    struct segment seg[2] = {{g->stream[s], (uint32_t)from, 0, base}, {g->stream[s], (uint32_t)(from + base), base, n - base}};
+    struct segment seg[2] = {{g->stream[s], (uint32_t)from, 0, base},
+                             {g->stream[s], (uint32_t)(from + base), base, n - base}};
     struct pass p = {.m = g->r.m, .lora = g->lora, .rows = n, .adapt_from = base, .ids = g->ids[s] + from};
     p.seg = base ? seg : seg + 1, p.segs = (base > 0) + (n > base), p.tape = tape, p.tape_row = from;
     if (kv_stream_extend(g->stream[s], (uint32_t)n, &e)) fail_msg("%s", e.msg);

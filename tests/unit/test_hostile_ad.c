@@ -34,7 +34,8 @@ static const char *const sound_names[TENSORS] = {
     P "1.self_attn.v_proj.lora_A.weight", P "1.self_attn.v_proj.lora_B.weight",
 };
 
-static struct model_config small_model(void) {
+static struct model_config small_model(void)
+{
     struct model_config m;
     model_config_init(&m);
     m.layers = 2, m.width = 8, m.heads = 2, m.kv_heads = 1, m.head_dim = 4, m.ff = 6, m.vocab = 10,
@@ -48,7 +49,8 @@ struct parts {
     float data[TENSORS + EXTRA][256];
 };
 
-static void sound_parts(struct parts *p) {
+static void sound_parts(struct parts *p)
+{
     memset(p, 0, sizeof *p);
     p->n = TENSORS;
     for (size_t i = 0; i < TENSORS + EXTRA; i++) {
@@ -60,7 +62,8 @@ static void sound_parts(struct parts *p) {
     }
 }
 
-static void set_bytes(struct parts *p) {
+static void set_bytes(struct parts *p)
+{
     for (size_t i = 0; i < p->n; i++) {
         p->t[i].bytes = dtype_bits(p->t[i].dtype) / 8;
         for (int d = 0; d < p->t[i].rank; d++) p->t[i].bytes *= p->t[i].shape[d];
@@ -68,7 +71,8 @@ static void set_bytes(struct parts *p) {
 }
 
 /* `text` with the first `from` replaced by `to`, in a static buffer. */
-static const char *edited(const char *text, const char *from, const char *to) {
+static const char *edited(const char *text, const char *from, const char *to)
+{
     static char out[8192];
     const char *at = strstr(text, from);
     assert_non_null(at);
@@ -76,7 +80,8 @@ static const char *edited(const char *text, const char *from, const char *to) {
     return out;
 }
 
-static const char *write_folder(const char *config, struct parts *p, const char *const *meta) {
+static const char *write_folder(const char *config, struct parts *p, const char *const *meta)
+{
     struct err e = {0};
     const char *path = scratch("ad/adapter_model.safetensors");
     if (file_remove_tree(scratch("ad"), &e) || file_make_dirs(scratch("ad"), &e)) fail_msg("%s", e.msg);
@@ -86,7 +91,8 @@ static const char *write_folder(const char *config, struct parts *p, const char 
     return scratch("ad");
 }
 
-static int load(const char *dir, const struct peft_expect *x, bool *cold, struct err *e) {
+static int load(const char *dir, const struct peft_expect *x, bool *cold, struct err *e)
+{
     const struct model_config m = small_model();
     struct adapter *a;
     struct peft_info info;
@@ -96,7 +102,8 @@ static int load(const char *dir, const struct peft_expect *x, bool *cold, struct
     return r;
 }
 
-static void expect(const char *id, const char *dir, const struct peft_expect *x, int code, const char *says) {
+static void expect(const char *id, const char *dir, const struct peft_expect *x, int code, const char *says)
+{
     struct err e = {0};
     int r = load(dir, x, NULL, &e);
     if (r != code || !strstr(e.msg, says))
@@ -163,7 +170,8 @@ static const struct {
     {"defaults", ",\"rank_pattern\":{},\"alpha_pattern\":{},\"task_type\":\"CAUSAL_LM\"", "", 0, ""},
 };
 
-static void config_rows(void **state) {
+static void config_rows(void **state)
+{
     (void)state;
     struct parts p;
     for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
@@ -173,7 +181,8 @@ static void config_rows(void **state) {
     }
 }
 
-static void missing_files(void **state) {
+static void missing_files(void **state)
+{
     (void)state;
     struct parts p;
     sound_parts(&p);
@@ -243,7 +252,8 @@ static const struct tensor_row {
      "lm_head"},
 };
 
-static void spoil(struct parts *p, const struct tensor_row *row) {
+static void spoil(struct parts *p, const struct tensor_row *row)
+{
     struct tensor *t = &p->t[row->i];
     switch (row->op) {
     case NAME:
@@ -282,7 +292,8 @@ static void spoil(struct parts *p, const struct tensor_row *row) {
     }
 }
 
-static void tensor_table(void **state) {
+static void tensor_table(void **state)
+{
     (void)state;
     struct parts p;
     for (size_t i = 0; i < sizeof tensor_rows / sizeof *tensor_rows; i++) {
@@ -294,7 +305,8 @@ static void tensor_table(void **state) {
 }
 
 /* A name with a NUL cannot leave the header's JSON. */
-static void nul_in_a_name(void **state) {
+static void nul_in_a_name(void **state)
+{
     (void)state;
     struct parts p;
     char *data;
@@ -310,7 +322,8 @@ static void nul_in_a_name(void **state) {
     expect("AD46 NUL", dir, NULL, ERR_NAME_CHAR, "");
 }
 
-static void partial(void **state) {
+static void partial(void **state)
+{
     (void)state;
     struct parts p;
     sound_parts(&p);
@@ -322,7 +335,8 @@ static void partial(void **state) {
            ERR_AD_PARTIAL, "up_proj");
 }
 
-static void cold(void **state) {
+static void cold(void **state)
+{
     (void)state;
     struct parts p;
     struct err e = {0};
@@ -338,7 +352,8 @@ static void cold(void **state) {
     expect("AD37 strict", dir, &(struct peft_expect){.strict = true}, ERR_AD_COLD, "B");
 }
 
-static void given_as_base(void **state) {
+static void given_as_base(void **state)
+{
     (void)state;
     const struct model_config m = small_model();
     const struct tensor *bound[2 * P_LAYER_COUNT + 3];
@@ -357,7 +372,8 @@ static void given_as_base(void **state) {
 static const char *const hex_a = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 static const char *const hex_b = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
-static void metadata_rows(void **state) {
+static void metadata_rows(void **state)
+{
     (void)state;
     struct parts p;
     sound_parts(&p);
@@ -383,13 +399,15 @@ static const struct {
     {"AD53", "no device file yet"},
 };
 
-static void not_applicable(void **state) {
+static void not_applicable(void **state)
+{
     (void)state;
     for (size_t i = 0; i < sizeof later / sizeof *later; i++)
         print_message("skip: %s: %s\n", later[i].id, later[i].why);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(config_rows),   cmocka_unit_test(missing_files), cmocka_unit_test(tensor_table),
         cmocka_unit_test(nul_in_a_name), cmocka_unit_test(partial),       cmocka_unit_test(cold),

@@ -20,7 +20,8 @@
 static const char *const hex_a = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 static const char *const hex_b = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
-static struct model_config small_model(void) {
+static struct model_config small_model(void)
+{
     struct model_config m;
     model_config_init(&m);
     m.layers = 2, m.width = 8, m.heads = 2, m.kv_heads = 1, m.head_dim = 4, m.ff = 6, m.vocab = 10,
@@ -28,7 +29,8 @@ static struct model_config small_model(void) {
     return m;
 }
 
-static struct adapter *small_adapter(void) {
+static struct adapter *small_adapter(void)
+{
     const struct model_config m = small_model();
     const struct adapter_config c = {
         .rank = 2, .alpha = 4, .targets = 1 << LORA_Q | 1 << LORA_V, .gate = GATE_RESPONSE};
@@ -38,7 +40,8 @@ static struct adapter *small_adapter(void) {
     return a;
 }
 
-static const char *save_ours(void) {
+static const char *save_ours(void)
+{
     struct adapter *a = small_adapter();
     struct peft_info info = {.base_name = "base"};
     struct err e = {0};
@@ -51,7 +54,8 @@ static const char *save_ours(void) {
 }
 
 /* `text` with the first `from` replaced by `to`, in a static buffer. */
-static const char *edited(const char *text, const char *from, const char *to) {
+static const char *edited(const char *text, const char *from, const char *to)
+{
     static char out[8192];
     const char *at = strstr(text, from);
     assert_non_null(at);
@@ -59,7 +63,8 @@ static const char *edited(const char *text, const char *from, const char *to) {
     return out;
 }
 
-static int load(const char *dir, const struct peft_expect *x, struct err *e) {
+static int load(const char *dir, const struct peft_expect *x, struct err *e)
+{
     const struct model_config m = small_model();
     struct adapter *a;
     struct peft_info info;
@@ -69,14 +74,16 @@ static int load(const char *dir, const struct peft_expect *x, struct err *e) {
     return r;
 }
 
-static void expect(const char *id, const char *dir, const struct peft_expect *x, int code, const char *says) {
+static void expect(const char *id, const char *dir, const struct peft_expect *x, int code, const char *says)
+{
     struct err e = {0};
     int r = load(dir, x, &e);
     if (r != code || !strstr(e.msg, says))
         fail_msg("%s: %s \"%s\", expected %s with \"%s\"", id, err_name(r), e.msg, err_name(code), says);
 }
 
-static void another_base(void **state) {
+static void another_base(void **state)
+{
     (void)state;
     const char *dir = save_ours();
     expect("same", dir, &(struct peft_expect){.base = hex_a, .tokenizer = hex_b}, 0, "");
@@ -86,7 +93,8 @@ static void another_base(void **state) {
 }
 
 /* Another alpha in the config than the one the weights were saved with. */
-static void config_of_another_adapter(void **state) {
+static void config_of_another_adapter(void **state)
+{
     (void)state;
     const char *dir = save_ours(), *path = scratch("ours/adapter_config.json");
     char *text;
@@ -98,7 +106,8 @@ static void config_of_another_adapter(void **state) {
     expect("AD42 config", dir, NULL, ERR_HASH, "adapter_config.json");
 }
 
-static void cut_anywhere(void **state) {
+static void cut_anywhere(void **state)
+{
     (void)state;
     char *data;
     size_t n;
@@ -115,7 +124,8 @@ static void cut_anywhere(void **state) {
 }
 
 /* Every byte counts but those of "format":"pt", which only other programs read. */
-static void flipped_anywhere(void **state) {
+static void flipped_anywhere(void **state)
+{
     (void)state;
     static const unsigned char flips[] = {0x01, 0x04, 0x20, 0x80, 0xff};
     char *data;
@@ -142,7 +152,8 @@ static void flipped_anywhere(void **state) {
 /* ---- writing
  * ------------------------------------------------------------------------------------------------ */
 
-static void not_finite_is_not_written(void **state) {
+static void not_finite_is_not_written(void **state)
+{
     (void)state;
     const float bad[] = {NAN, INFINITY, 2e4f};
     const int code[] = {ERR_NONFINITE, ERR_NONFINITE, ERR_AD_NORM};
@@ -160,7 +171,8 @@ static void not_finite_is_not_written(void **state) {
     }
 }
 
-static void nothing_is_replaced_unasked(void **state) {
+static void nothing_is_replaced_unasked(void **state)
+{
     (void)state;
     const struct peft_save_options polite = {DTYPE_F32, false};
     struct adapter *a = small_adapter();
@@ -177,7 +189,8 @@ static void nothing_is_replaced_unasked(void **state) {
     adapter_free(a);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(another_base),
         cmocka_unit_test(config_of_another_adapter),

@@ -22,7 +22,8 @@ static struct pqb_page *const page = &pqb.chunks[0].pages[0], *const second = &p
 /* ---- spoilers: before the file is built --------------------------------------------------------------- */
 
 #define SPOIL(name, ...)                                                                                     \
-    static void name(void) {                                                                                 \
+    static void name(void)                                                                                   \
+    {                                                                                                        \
         __VA_ARGS__;                                                                                         \
     }
 
@@ -34,7 +35,8 @@ SPOIL(pq17, pqb.elements[0].n_children = 5)
 SPOIL(pq17_huge, pqb.elements[0].n_children = INT32_MAX)
 SPOIL(pq17_left_over, pqb.elements[2] = pqb_leaf("y", PQ_INT32, 0); pqb.n_elements = 3)
 SPOIL(pq18, pqb.elements[0].n_children = -1)
-static void pq19(void) {
+static void pq19(void)
+{
     pqb.n_elements = 20;
     for (int i = 1; i < 19; i++) pqb.elements[i] = pqb_group("g", 1, 1);
     pqb.elements[19] = pqb_leaf("x", PQ_INT32, 0);
@@ -71,7 +73,8 @@ SPOIL(pq37, memset(page->body.data, 0xa5, page->body.n))
 SPOIL(pq38, page->uncompressed = 13)
 SPOIL(pq38_less, page->uncompressed = 11)
 /* a string of 8 kB in the dictionary, and one run of 2^31-1 indices to it */
-static void pq39(void) {
+static void pq39(void)
+{
     char s[8000];
     pqb.elements[1].type = PQ_BYTE_ARRAY;
     memset(s, 'a', sizeof s);
@@ -89,14 +92,16 @@ SPOIL(pq40, page->n_values = -1; chunk->n_values = 3)
 SPOIL(pq40_fewer, pqb.group_rows = 4; chunk->n_values = 4)
 SPOIL(pq40_more, pqb.group_rows = 2; chunk->n_values = 2)
 SPOIL(pq41, page->body.data[0] = 200)
-static void pq42(void) { /* one run of three levels of 255 where the largest is 1 */
+static void pq42(void)
+{ /* one run of three levels of 255 where the largest is 1 */
     page->body.n = 0;
     pqb_put(&page->body, (uint8_t[]){2, 0, 0, 0, 6, 255}, 6);
 }
 SPOIL(pq43, pqb_put_repeated((uint8_t[]){1, 0, 0}))
 SPOIL(pq44, second->body.data[0] = 33)
 SPOIL(pq44_more, second->body.data[0] = 255)
-static void pq45(void) {
+static void pq45(void)
+{
     second->body.n = 1;
     pqb_varint(&second->body, 1000 << 1);
     pqb_put(&second->body, "", 1);
@@ -112,7 +117,8 @@ SPOIL(pq50, page->body.n = 0; pqb_put_delta(128, 0, 3, 5, 0))
 SPOIL(pq50_odd, page->body.n = 0; pqb_put_delta(128, 3, 3, 5, 0))
 SPOIL(pq51, page->body.n = 0; pqb_put_delta(128, 4, 3, 5, 65))
 SPOIL(pq51_count, page->body.n = 0; pqb_put_delta(128, 4, 1ull << 60, 5, 0))
-static void delta_strings(int encoding) {
+static void delta_strings(int encoding)
+{
     pqb.elements[1].type = PQ_BYTE_ARRAY;
     page->encoding = encoding;
     page->body.n = 0;
@@ -121,7 +127,8 @@ SPOIL(pq52, delta_strings(6); pqb_put_delta(128, 4, 3, UINT64_MAX - 8, 0)) /* zi
 SPOIL(pq52_negative, delta_strings(6); pqb_put_delta(128, 4, 3, 0, 0); page->body.data[4] = 1;
       page->body.data[5] = 1)
 SPOIL(pq52_sum, delta_strings(6); pqb_put_delta(128, 4, 3, 100, 0))
-static void pq53(void) {
+static void pq53(void)
+{
     delta_strings(7);
     pqb_put_delta(128, 4, 3, 0, 0);         /* prefixes 0, 1, 2 */
     page->body.data[page->body.n - 5] = 60; /* min_delta 30: 0, 30, 60 */
@@ -138,7 +145,8 @@ SPOIL(pq58, page->is_compressed = 0; page->uncompressed = 20; chunk->codec = 6)
 SPOIL(pq59, page->body.data[4] = 0xff)
 SPOIL(pq60, pqb.elements[1].repetition = 0)
 /* an optional struct of an optional and a required field: present in one, null in the other */
-static void pq60_inside(void) {
+static void pq60_inside(void)
+{
     pqb.n_elements = 4;
     pqb.elements[0].n_children = 1;
     pqb.elements[1] = pqb_group("g", 1, 2);
@@ -157,7 +165,8 @@ SPOIL(pq63, pqb.key = "ARROW:schema"; pqb.value = "\x01 not base64 [")
 
 /* ---- spoilers: after ---------------------------------------------------------------------------------- */
 
-static void set_footer_length(uint32_t n) {
+static void set_footer_length(uint32_t n)
+{
     memcpy(pqb_out.data + pqb_out.n - 8, &n, 4);
 }
 
@@ -175,7 +184,8 @@ SPOIL(pq08, FOOTER(0x15, 0x80))
 SPOIL(pq09, FOOTER(0x15, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 0))
 SPOIL(pq10, FOOTER(0x29, 0xfc, 0x80, 0x80, 0x80, 0x80, 0x08, 0, 0, 0, 0))
 SPOIL(pq11, FOOTER(0x29, 0x1c, 0x48, 0xe8, 0x07, 'x', 0, 0))
-static void pq12(void) {
+static void pq12(void)
+{
     static uint8_t deep[10000];
     memset(deep, 0x1c, sizeof deep);
     pqb_with_footer(deep, sizeof deep, &pqb_out);
@@ -300,7 +310,8 @@ static const struct {
     {"PQ63", pqb_ints, pq63, NULL, 0, ""},
 };
 
-static int read_all(const void *data, size_t n, uint64_t *rows, struct err *e) {
+static int read_all(const void *data, size_t n, uint64_t *rows, struct err *e)
+{
     const struct pq_datum *row;
     struct pq *p;
     int code = pq_open_memory(&p, "hostile", data, n, e);
@@ -311,13 +322,15 @@ static int read_all(const void *data, size_t n, uint64_t *rows, struct err *e) {
     return code;
 }
 
-static double now(void) {
+static double now(void)
+{
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void cases_end_as_they_must(void **state) {
+static void cases_end_as_they_must(void **state)
+{
     (void)state;
     int failed = 0;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -341,7 +354,8 @@ static void cases_end_as_they_must(void **state) {
 }
 
 /* PQ22 for a wanted type, and PQ21 inside a list, are in test_parquet. */
-static void pq21_wanted_column_missing(void **state) {
+static void pq21_wanted_column_missing(void **state)
+{
     (void)state;
     static const char *const names[] = {"x", "conversations"};
     struct err e = {0};
@@ -355,7 +369,8 @@ static void pq21_wanted_column_missing(void **state) {
 }
 
 /* The limit of HOSTILE_INPUTS.md: 64 MiB. Sanitizers need more for themselves. */
-static void memory_stays_bounded(void **state) {
+static void memory_stays_bounded(void **state)
+{
     (void)state;
     struct rusage u;
     getrusage(RUSAGE_SELF, &u);
@@ -364,7 +379,8 @@ static void memory_stays_bounded(void **state) {
 #endif
 }
 
-static void *load(const char *path, size_t *n) {
+static void *load(const char *path, size_t *n)
+{
     FILE *in = fopen(path, "rb");
     assert_non_null(in);
     fseek(in, 0, SEEK_END);
@@ -376,7 +392,8 @@ static void *load(const char *path, size_t *n) {
     return data;
 }
 
-static void pq64_cut_anywhere(void **state) {
+static void pq64_cut_anywhere(void **state)
+{
     (void)state;
     size_t n;
     uint64_t rows;
@@ -393,7 +410,8 @@ static void pq64_cut_anywhere(void **state) {
 
 /* Every byte of sound files, changed in three ways: any outcome but a crash, a hang or an error without
  * words. */
-static void any_byte_may_change(void **state) {
+static void any_byte_may_change(void **state)
+{
     (void)state;
     static const char *const names[] = {"nulls-zstd-v1", "nulls-snappy-v2", "types", "types-plain",
                                         "no-rows"};
@@ -415,7 +433,8 @@ static void any_byte_may_change(void **state) {
     }
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cases_end_as_they_must), cmocka_unit_test(pq21_wanted_column_missing),
         cmocka_unit_test(memory_stays_bounded),   cmocka_unit_test(pq64_cut_anywhere),

@@ -27,12 +27,14 @@ struct run {
     struct err e;
 };
 
-static void run_init(struct run *r) {
+static void run_init(struct run *r)
+{
     memset(r, 0, sizeof *r);
     assert_int_equal(sft_options_init(&r->o, &r->c, &r->e), 0);
 }
 
-static int run_read(struct run *r, const char *text, size_t len) {
+static int run_read(struct run *r, const char *text, size_t len)
+{
     run_init(r);
     return yaml_read_options(text, len, "run.yaml", &r->o, &r->e);
 }
@@ -45,7 +47,8 @@ struct row {
 };
 
 /* One row, within a second. */
-static void check_row(const struct row *row, int code, const struct err *e) {
+static void check_row(const struct row *row, int code, const struct err *e)
+{
     if (code != row->code)
         fail_msg("%s: %s, expected %s: %s", row->id, err_name(code), err_name(row->code), e->msg);
     if (row->code && !strstr(e->msg, row->says))
@@ -189,7 +192,8 @@ static const struct row file_rows[] = {
     {"size < 0", "memory_limit: -3GiB\n", ERR_FIELD_RANGE, "memory_limit", 0},
 };
 
-static void file_rows_are_judged(void **state) {
+static void file_rows_are_judged(void **state)
+{
     (void)state;
     for (size_t i = 0; i < sizeof file_rows / sizeof *file_rows; i++) {
         const struct row *row = &file_rows[i];
@@ -203,7 +207,8 @@ static void file_rows_are_judged(void **state) {
 /* ---- what accepted values become
  * --------------------------------------------------------------------------- */
 
-static void tricky_values_are_what_they_say(void **state) {
+static void tricky_values_are_what_they_say(void **state)
+{
     (void)state;
     struct run r;
     static const char text[] = "\xef\xbb\xbf# a Windows file\r\n"
@@ -258,7 +263,8 @@ static void tricky_values_are_what_they_say(void **state) {
 /* ---- big files
  * ----------------------------------------------------------------------------------------------- */
 
-static double seconds_now(void) {
+static double seconds_now(void)
+{
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
@@ -266,7 +272,8 @@ static double seconds_now(void) {
 
 /* `head`, then `n` times `body`. */
 static void check_big(const char *id, const char *head, const char *body, size_t n, int want,
-                      const char *says) {
+                      const char *says)
+{
     size_t h = strlen(head), b = strlen(body), len = h + n * b;
     char *text = malloc(len + 1);
     assert_non_null(text);
@@ -284,7 +291,8 @@ static void check_big(const char *id, const char *head, const char *body, size_t
     options_free(&r.o);
 }
 
-static void big_files_are_refused_quickly(void **state) {
+static void big_files_are_refused_quickly(void **state)
+{
     (void)state;
     check_big("YM19", "", "[", 10000, ERR_DEPTH, "big.yaml:1");
     check_big("YM19 value", "dataset: ", "[", 10000, ERR_DEPTH, "dataset");
@@ -303,18 +311,21 @@ static void big_files_are_refused_quickly(void **state) {
 /* ---- between keys, and against the disk -------------------------------------------------------------------
  */
 
-static void make_folder(const char *path) {
+static void make_folder(const char *path)
+{
     assert_int_equal(file_make_dirs(path, NULL), 0);
 }
 
-static bool has_line(const char *text, const char *key) {
+static bool has_line(const char *text, const char *key)
+{
     for (const char *at = text; (at = strstr(at, key)); at++)
         if (at == text || at[-1] == '\n') return true;
     return false;
 }
 
 /* A file of the required keys (those that `more` lacks) and `more`; returns the code of the whole check. */
-static int check_config(struct run *r, const char *more, int argc, const char *const *argv) {
+static int check_config(struct run *r, const char *more, int argc, const char *const *argv)
+{
     char text[4096];
     make_folder(scratch("model"));
     snprintf(text, sizeof text, "model_name_or_path: %s\n%s%s\n%s\n%s", scratch("model"),
@@ -363,7 +374,8 @@ static const struct row check_rows[] = {
     {"output is a file", "output_dir: /dev/null/x\n", ERR_IO, "/dev/null", 0},
 };
 
-static void configs_are_checked(void **state) {
+static void configs_are_checked(void **state)
+{
     (void)state;
     for (size_t i = 0; i < sizeof check_rows / sizeof *check_rows; i++) {
         struct run r;
@@ -374,7 +386,8 @@ static void configs_are_checked(void **state) {
     assert_false(file_exists(scratch("out"))); /* a check writes nothing */
 }
 
-static void the_command_line_settles_pairs(void **state) {
+static void the_command_line_settles_pairs(void **state)
+{
     (void)state;
     struct run r;
     const char *const steps[] = {"sft", "max_steps=20", "--per-device-train-batch-size", "3"};
@@ -397,7 +410,8 @@ static void the_command_line_settles_pairs(void **state) {
     options_free(&r.o);
 }
 
-static void folders_are_checked(void **state) {
+static void folders_are_checked(void **state)
+{
     (void)state;
     struct run r;
     char more[512];
@@ -412,13 +426,15 @@ static void folders_are_checked(void **state) {
 }
 
 /* Root may write anywhere by its capabilities: the child gives them up, and then only modes count. */
-static void drop_capabilities(void) {
+static void drop_capabilities(void)
+{
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct none[2] = {{0}, {0}};
     if (syscall(SYS_capset, &head, none)) _exit(3);
 }
 
-static void output_dir_must_be_writable(void **state) {
+static void output_dir_must_be_writable(void **state)
+{
     (void)state;
     char more[512];
     struct run r;
@@ -440,7 +456,8 @@ static void output_dir_must_be_writable(void **state) {
     options_free(&r.o);
 }
 
-static void another_run_is_refused(void **state) {
+static void another_run_is_refused(void **state)
+{
     (void)state;
     struct run r;
     make_folder(scratch("out"));
@@ -468,7 +485,8 @@ static void another_run_is_refused(void **state) {
     assert_int_equal(file_remove_tree(scratch("out"), NULL), 0);
 }
 
-static void model_and_steps_are_checked(void **state) {
+static void model_and_steps_are_checked(void **state)
+{
     (void)state;
     struct run r;
     struct model_config m = {.width = 896, .max_positions = 4096};
@@ -492,7 +510,8 @@ static void model_and_steps_are_checked(void **state) {
     options_free(&r.o);
 }
 
-static void resources_are_checked(void **state) {
+static void resources_are_checked(void **state)
+{
     (void)state;
     struct run r;
     assert_int_equal(check_config(&r, "memory_limit: 1GiB\n", 0, NULL), 0);
@@ -513,7 +532,8 @@ static void resources_are_checked(void **state) {
 /* ---- files
  * ---------------------------------------------------------------------------------------------------- */
 
-static void config_must_be_a_regular_file(void **state) {
+static void config_must_be_a_regular_file(void **state)
+{
     (void)state;
     struct run r;
     run_init(&r);
@@ -527,7 +547,8 @@ static void config_must_be_a_regular_file(void **state) {
 }
 
 /* YM57: each prefix of each text is refused, or has every required key. */
-static void cut_files_never_lose_a_required_key(void **state) {
+static void cut_files_never_lose_a_required_key(void **state)
+{
     (void)state;
     static const char recipe[] = "# a recipe\nseed: 1\nlora:\n  rank: 8\n  target: [q_proj, 'v_proj']\n"
                                  "system_prompt: \"a \\u00e9\\n b\"\nrun_name: |\n  two\n  lines\n"
@@ -555,7 +576,8 @@ static void cut_files_never_lose_a_required_key(void **state) {
     }
 }
 
-static void our_recipes_are_sound(void **state) {
+static void our_recipes_are_sound(void **state)
+{
     (void)state;
     static const char *const recipes[] = {"recipes/nano-base.yaml", "recipes/nano-sft.yaml"};
     for (int i = 0; i < 2; i++) {
@@ -568,13 +590,15 @@ static void our_recipes_are_sound(void **state) {
     }
 }
 
-static void ppo_ranges(void **state) {
+static void ppo_ranges(void **state)
+{
     (void)state;
     print_message("skip: YM48 (PPO clip, gamma, kl_target) waits for the option table of terse ppo\n");
     skip();
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(file_rows_are_judged),
         cmocka_unit_test(tricky_values_are_what_they_say),

@@ -18,7 +18,8 @@
 
 #include <cmocka.h>
 
-static char *load(const char *path, size_t *n) {
+static char *load(const char *path, size_t *n)
+{
     char *text;
     size_t len;
     struct err e = {0};
@@ -27,7 +28,8 @@ static char *load(const char *path, size_t *n) {
     return text;
 }
 
-static const char *fresh_folder(const char *name) {
+static const char *fresh_folder(const char *name)
+{
     const char *path = scratch(name);
     assert_int_equal(file_remove_tree(path, NULL), 0);
     assert_int_equal(file_make_dirs(path, NULL), 0);
@@ -35,7 +37,8 @@ static const char *fresh_folder(const char *name) {
 }
 
 /* The one event file of a folder. */
-static const char *events_of(const char *folder) {
+static const char *events_of(const char *folder)
+{
     static char path[4096];
     int found = 0;
     DIR *d = opendir(folder);
@@ -50,7 +53,8 @@ static const char *events_of(const char *folder) {
     return path;
 }
 
-static void write_steps(const char *folder, uint64_t resume, uint64_t from, uint64_t to) {
+static void write_steps(const char *folder, uint64_t resume, uint64_t from, uint64_t to)
+{
     struct metrics m;
     struct err e = {0};
     if (metrics_open(&m, folder, resume, true, true, &e)) fail_msg("%s", e.msg);
@@ -63,7 +67,8 @@ static void write_steps(const char *folder, uint64_t resume, uint64_t from, uint
     metrics_close(&m);
 }
 
-static void a_step_is_a_line(void **state) {
+static void a_step_is_a_line(void **state)
+{
     (void)state;
     const char *folder = fresh_folder("line");
     struct metrics m;
@@ -90,7 +95,8 @@ static void a_step_is_a_line(void **state) {
 }
 
 /* CK55: a log that is longer or shorter than the state is cut to its step, and it is said. */
-static void the_log_is_cut_to_the_state(void **state) {
+static void the_log_is_cut_to_the_state(void **state)
+{
     (void)state;
     const char *folder = fresh_folder("cut");
     struct metrics m;
@@ -116,7 +122,8 @@ static void the_log_is_cut_to_the_state(void **state) {
 }
 
 /* A crash in the middle of a write costs that line only, wherever it tears. */
-static void torn_ends_are_cut(void **state) {
+static void torn_ends_are_cut(void **state)
+{
     (void)state;
     const char *folder = fresh_folder("torn");
     write_steps(folder, 0, 1, 3);
@@ -149,7 +156,8 @@ static void torn_ends_are_cut(void **state) {
     free(log), free(events);
 }
 
-static void flipped_bits_end_the_events(void **state) {
+static void flipped_bits_end_the_events(void **state)
+{
     (void)state;
     const char *folder = fresh_folder("flip");
     write_steps(folder, 0, 1, 2);
@@ -169,7 +177,8 @@ static void flipped_bits_end_the_events(void **state) {
     free(events);
 }
 
-static void foreign_files_are_left_alone(void **state) {
+static void foreign_files_are_left_alone(void **state)
+{
     (void)state;
     static const struct {
         const char *text;
@@ -213,7 +222,8 @@ static void foreign_files_are_left_alone(void **state) {
     free(theirs);
 }
 
-static void checksums(void **state) {
+static void checksums(void **state)
+{
     (void)state;
     assert_int_equal(crc32c("123456789", 9), 0xe3069283); /* the standard check value */
     unsigned char zeros[32] = {0};
@@ -221,7 +231,8 @@ static void checksums(void **state) {
     assert_int_equal(crc32c("", 0), 0);
 }
 
-static void assert_bytes(const uint8_t *got, size_t n, const char *hex) {
+static void assert_bytes(const uint8_t *got, size_t n, const char *hex)
+{
     char text[512] = "";
     for (size_t i = 0; i < n; i++) snprintf(text + 2 * i, 3, "%02x", got[i]);
     assert_string_equal(text, hex);
@@ -229,7 +240,8 @@ static void assert_bytes(const uint8_t *got, size_t n, const char *hex) {
 
 /* Records that TensorBoard's own writer makes for the same events (scripts/fixtures/tfevents.py prints them).
  */
-static void records_equal_tensorboards(void **state) {
+static void records_equal_tensorboards(void **state)
+{
     (void)state;
     uint8_t out[TFEVENTS_RECORD_MAX];
     size_t n = tfevents_version_record(1700000000.25, out);
@@ -241,7 +253,8 @@ static void records_equal_tensorboards(void **state) {
                  "150000a03f0a100a096576616c2f6c6f73731582a8fbb736322eab");
 }
 
-static void many_values_fit(void **state) {
+static void many_values_fit(void **state)
+{
     (void)state;
     static const char key[] =
         "a_key_that_is_as_long_as_keys_may_be_0123456789_0123456789_0123456789_0123456789_0123456789_"
@@ -264,7 +277,8 @@ static void many_values_fit(void **state) {
     assert_true(last == 1 && keep == (uint64_t)st.st_size);
 }
 
-static void a_full_disk_is_said(void **state) {
+static void a_full_disk_is_said(void **state)
+{
     (void)state;
     struct err e = {0};
     struct metrics m = {.jsonl = open("/dev/full", O_WRONLY), .events = -1};
@@ -278,7 +292,8 @@ static void a_full_disk_is_said(void **state) {
     metrics_close(&m);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_step_is_a_line),
         cmocka_unit_test(the_log_is_cut_to_the_state),

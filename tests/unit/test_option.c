@@ -78,7 +78,8 @@ struct run {
     struct err e;
 };
 
-static void run_init(struct run *r) {
+static void run_init(struct run *r)
+{
     memset(r, 0, sizeof *r);
     assert_int_equal(options_init(&r->o, table, &r->c, &r->e), 0);
     r->o.foreign = foreign;
@@ -86,7 +87,8 @@ static void run_init(struct run *r) {
 
 enum { WORDS = 12 };
 
-static int parse_words(struct run *r, const char *const *words) {
+static int parse_words(struct run *r, const char *const *words)
+{
     char *argv[WORDS + 1] = {0};
     int argc = 0;
     for (; argc < WORDS && words[argc]; argc++) argv[argc] = (char *)(uintptr_t)words[argc];
@@ -94,11 +96,13 @@ static int parse_words(struct run *r, const char *const *words) {
 }
 #define PARSE(r, ...) parse_words(r, (const char *const[]){"greet", __VA_ARGS__, NULL})
 
-static int read_yaml(struct run *r, const char *text) {
+static int read_yaml(struct run *r, const char *text)
+{
     return yaml_read_options(text, strlen(text), "run.yaml", &r->o, &r->e);
 }
 
-static void defaults_are_in(void **state) {
+static void defaults_are_in(void **state)
+{
     (void)state;
     struct run r;
     run_init(&r);
@@ -117,7 +121,8 @@ static void defaults_are_in(void **state) {
     assert_null(r.c.words.items);
 }
 
-static void a_wrong_default_is_a_bug(void **state) {
+static void a_wrong_default_is_a_bug(void **state)
+{
     (void)state;
     static const struct option bad[] = {
         {.key = "times", .type = OPT_INT, AT(times), .preset = "3.5", .help = "x"}, {0}};
@@ -129,7 +134,8 @@ static void a_wrong_default_is_a_bug(void **state) {
     options_free(&o);
 }
 
-static void every_spelling_works(void **state) {
+static void every_spelling_works(void **state)
+{
     (void)state;
     struct run r;
     run_init(&r);
@@ -156,7 +162,8 @@ static void every_spelling_works(void **state) {
     options_free(&r.o);
 }
 
-static void the_stronger_source_wins(void **state) {
+static void the_stronger_source_wins(void **state)
+{
     (void)state;
     for (int file_first = 0; file_first < 2; file_first++) {
         struct run r;
@@ -229,7 +236,8 @@ static const struct bad_args bad_args[] = {
     {{"greet", "user_name=null"}, ERR_FIELD_MISSING, "user_name: null"},
 };
 
-static void wrong_arguments_are_named(void **state) {
+static void wrong_arguments_are_named(void **state)
+{
     (void)state;
     for (size_t i = 0; i < sizeof bad_args / sizeof *bad_args; i++) {
         const struct bad_args *row = &bad_args[i];
@@ -243,7 +251,8 @@ static void wrong_arguments_are_named(void **state) {
     }
 }
 
-static void words_may_be_positional(void **state) {
+static void words_may_be_positional(void **state)
+{
     (void)state;
     struct run r;
     run_init(&r);
@@ -258,7 +267,8 @@ static void words_may_be_positional(void **state) {
     options_free(&r.o);
 }
 
-static void help_wins_over_everything(void **state) {
+static void help_wins_over_everything(void **state)
+{
     (void)state;
     struct run r;
     run_init(&r);
@@ -269,7 +279,8 @@ static void help_wins_over_everything(void **state) {
     options_free(&r.o);
 }
 
-static char *help_text(struct run *r, int width) {
+static char *help_text(struct run *r, int width)
+{
     char *text;
     size_t n;
     FILE *f = open_memstream(&text, &n);
@@ -279,7 +290,8 @@ static char *help_text(struct run *r, int width) {
     return text;
 }
 
-static void help_names_every_key(void **state) {
+static void help_names_every_key(void **state)
+{
     (void)state;
     struct run r;
     run_init(&r);
@@ -304,7 +316,8 @@ static void help_names_every_key(void **state) {
     options_free(&r.o);
 }
 
-static char *record_text(struct run *r) {
+static char *record_text(struct run *r)
+{
     char *text;
     size_t n;
     FILE *f = open_memstream(&text, &n);
@@ -315,7 +328,8 @@ static char *record_text(struct run *r) {
 }
 
 /* What is written reads back to the same text, whatever stands in the values. */
-static void the_record_reads_back(void **state) {
+static void the_record_reads_back(void **state)
+{
     (void)state;
     static const char *const rates[] = {
         "0.1",           "1e-4", "3.0000000000000004", "5e-324", "1.7976931348623157e308", "1e22",
@@ -360,7 +374,8 @@ static void the_record_reads_back(void **state) {
     }
 }
 
-static void distances(void **state) {
+static void distances(void **state)
+{
     (void)state;
     assert_int_equal(option_distance("seed", "seed"), 0);
     assert_int_equal(option_distance("Max-Steps", "max_steps"), 0);
@@ -373,7 +388,8 @@ static void distances(void **state) {
     assert_true(option_distance(long_name, long_name) > 100);
 }
 
-static void sizes(void **state) {
+static void sizes(void **state)
+{
     (void)state;
     static const struct {
         const char *text;
@@ -391,7 +407,8 @@ static void sizes(void **state) {
     options_free(&r.o);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_in),
         cmocka_unit_test(a_wrong_default_is_a_bug),

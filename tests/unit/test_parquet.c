@@ -27,7 +27,8 @@ struct text {
     size_t n;
 };
 
-static struct text read_whole(const char *path) {
+static struct text read_whole(const char *path)
+{
     struct text t = {0};
     struct stat st;
     FILE *f = fopen(path, "rb");
@@ -41,14 +42,16 @@ static struct text read_whole(const char *path) {
     return t;
 }
 
-static void skip_without_shared(void) {
+static void skip_without_shared(void)
+{
     if (!access(SHARED, F_OK)) return;
     printf("skip: no " SHARED "\n");
     skip();
 }
 
 /* All rows of an open file from the next one on, as JSON lines, or the error's code. */
-static int rows_json(struct pq *p, struct text *out, struct err *e) {
+static int rows_json(struct pq *p, struct text *out, struct err *e)
+{
     const struct pq_datum *row;
     FILE *f = open_memstream(&out->s, &out->n);
     int code;
@@ -64,7 +67,8 @@ static int rows_json(struct pq *p, struct text *out, struct err *e) {
     return code;
 }
 
-static int file_json(const char *path, struct text *out, struct err *e) {
+static int file_json(const char *path, struct text *out, struct err *e)
+{
     struct pq *p;
     int code = pq_open(&p, path, e);
     if (!code) code = rows_json(p, out, e);
@@ -75,7 +79,8 @@ static int file_json(const char *path, struct text *out, struct err *e) {
 /* ---- OpenThoughts3's schema, written by DuckDB ------------------------------------------------------------
  */
 
-static struct text ot3_json(const char *path, uint64_t rows) {
+static struct text ot3_json(const char *path, uint64_t rows)
+{
     struct err e = {0};
     struct text got = {0};
     uint64_t lines = 0;
@@ -86,7 +91,8 @@ static struct text ot3_json(const char *path, uint64_t rows) {
     return got;
 }
 
-static void ot3_is_what_duckdb_wrote(void **state) {
+static void ot3_is_what_duckdb_wrote(void **state)
+{
     (void)state;
     static const struct {
         const char *path;
@@ -105,7 +111,8 @@ static void ot3_is_what_duckdb_wrote(void **state) {
     free(expected.s);
 }
 
-static void ot3_zstd_in_two_row_groups(void **state) {
+static void ot3_zstd_in_two_row_groups(void **state)
+{
     (void)state;
     skip_without_shared();
     struct err e = {0};
@@ -121,7 +128,8 @@ static void ot3_zstd_in_two_row_groups(void **state) {
 /* ---- what pyarrow reads -----------------------------------------------------------------------------------
  */
 
-static void check_refused(const char *path, const char *kind, const char *word) {
+static void check_refused(const char *path, const char *kind, const char *word)
+{
     struct err e = {0};
     struct text got = {0};
     int code = file_json(path, &got, &e);
@@ -130,7 +138,8 @@ static void check_refused(const char *path, const char *kind, const char *word) 
     free(got.s);
 }
 
-static void check_digest(const char *path, const char *rows, const char *digest) {
+static void check_digest(const char *path, const char *rows, const char *digest)
+{
     char hex[SHA256_HEX];
     struct err e = {0};
     struct text got = {0};
@@ -146,7 +155,8 @@ static void check_digest(const char *path, const char *rows, const char *digest)
 }
 
 /* Lines of `list`: "name rows sha256" or "name refused KIND word". */
-static int check_list(const char *list, const char *folder) {
+static int check_list(const char *list, const char *folder)
+{
     char name[128], a[32], b[80], c[32], path[256];
     int n = 0;
     FILE *f = fopen(list, "r");
@@ -164,12 +174,14 @@ static int check_list(const char *list, const char *folder) {
     return n;
 }
 
-static void fixtures_are_what_pyarrow_reads(void **state) {
+static void fixtures_are_what_pyarrow_reads(void **state)
+{
     (void)state;
     assert_int_equal(check_list(FIXTURES "expected.txt", FIXTURES), 23);
 }
 
-static void apache_files_are_what_pyarrow_reads(void **state) {
+static void apache_files_are_what_pyarrow_reads(void **state)
+{
     (void)state;
     skip_without_shared();
     assert_int_equal(check_list(FIXTURES "apache.txt", SHARED), 36);
@@ -178,7 +190,8 @@ static void apache_files_are_what_pyarrow_reads(void **state) {
 /* ---- the reader's own promises ----------------------------------------------------------------------------
  */
 
-static void memory_reads_like_a_file(void **state) {
+static void memory_reads_like_a_file(void **state)
+{
     (void)state;
     struct err e = {0};
     struct text file = read_whole(FIXTURES "nested.parquet"), a = {0}, b = {0};
@@ -191,12 +204,14 @@ static void memory_reads_like_a_file(void **state) {
     free(a.s), free(b.s), free(file.s);
 }
 
-static int64_t number_of(const struct pq_datum *row) {
+static int64_t number_of(const struct pq_datum *row)
+{
     assert_int_equal(row->items[0].kind, PQ_DATUM_INT);
     return row->items[0].i;
 }
 
-static void seeks_to_any_row(void **state) {
+static void seeks_to_any_row(void **state)
+{
     (void)state;
     static const uint64_t wanted[] = {0, 999, 1000, 1, 1999, 2499, 2000, 2001, 5};
     const struct pq_datum *row;
@@ -216,7 +231,8 @@ static void seeks_to_any_row(void **state) {
 }
 
 /* A column that is not selected is never looked at: alltypes_plain has an INT96 that cannot be read. */
-static void selects_columns(void **state) {
+static void selects_columns(void **state)
+{
     (void)state;
     skip_without_shared();
     static const char *const two[] = {"string_col", "id"}, *const twice[] = {"id", "id"},
@@ -237,7 +253,8 @@ static void selects_columns(void **state) {
     free(got.s);
 }
 
-static void refuses_what_is_no_file(void **state) {
+static void refuses_what_is_no_file(void **state)
+{
     (void)state;
     struct pq *p;
     struct err e = {0};
@@ -250,7 +267,8 @@ static void refuses_what_is_no_file(void **state) {
     assert_int_equal(pq_open(&p, scratch("fifo"), NULL), ERR_NOT_REGULAR);
 }
 
-static void notices_a_file_that_shrinks(void **state) {
+static void notices_a_file_that_shrinks(void **state)
+{
     (void)state;
     struct text file = read_whole(FIXTURES "groups.parquet");
     const char *path = scratch_write("shrinks.parquet", file.s, file.n);
@@ -267,7 +285,8 @@ static void notices_a_file_that_shrinks(void **state) {
 /* ---- conversations ----------------------------------------------------------------------------------------
  */
 
-static void text_is(struct conv_text t, const char *s) {
+static void text_is(struct conv_text t, const char *s)
+{
     if (!s)
         assert_null(t.s);
     else {
@@ -277,7 +296,8 @@ static void text_is(struct conv_text t, const char *s) {
     }
 }
 
-static void conversations_keep_every_null(void **state) {
+static void conversations_keep_every_null(void **state)
+{
     (void)state;
     struct conv_file *f;
     struct conv_row r;
@@ -310,7 +330,8 @@ static void conversations_keep_every_null(void **state) {
     conv_close(f);
 }
 
-static void conversations_refuse_other_schemas(void **state) {
+static void conversations_refuse_other_schemas(void **state)
+{
     (void)state;
     struct conv_file *f;
     struct err e = {0};
@@ -331,7 +352,8 @@ static void conversations_refuse_other_schemas(void **state) {
 /* ---- the command ------------------------------------------------------------------------------------------
  */
 
-static int run(const char *args, struct text *out) {
+static int run(const char *args, struct text *out)
+{
     char command[512];
     const char *build = getenv("TERSE_BUILD"), *log = scratch("out");
     snprintf(command, sizeof command, "%s/terse data %s >%s 2>&1", build ? build : "build", args, log);
@@ -340,7 +362,8 @@ static int run(const char *args, struct text *out) {
     return WEXITSTATUS(status);
 }
 
-static void command_exits_with(const char *args, int status, const char *says) {
+static void command_exits_with(const char *args, int status, const char *says)
+{
     struct text out;
     int got = run(args, &out);
     if (got != status || !strstr(out.s, says))
@@ -348,7 +371,8 @@ static void command_exits_with(const char *args, int status, const char *says) {
     free(out.s);
 }
 
-static void command_cats(void **state) {
+static void command_cats(void **state)
+{
     (void)state;
     struct text out;
     assert_int_equal(run("cat " FIXTURES "groups.parquet -n 2 --skip 1999", &out), 0);
@@ -367,7 +391,8 @@ static void command_cats(void **state) {
     command_exits_with("cat Makefile", 1, "[PQ_MAGIC]");
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ot3_is_what_duckdb_wrote),
         cmocka_unit_test(ot3_zstd_in_two_row_groups),

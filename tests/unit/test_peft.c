@@ -29,7 +29,8 @@ static const struct shape {
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes, ODD = 2 };
 
-static struct model_config model_of(int i) {
+static struct model_config model_of(int i)
+{
     const struct shape *s = &shapes[i];
     struct model_config m;
     model_config_init(&m);
@@ -38,7 +39,8 @@ static struct model_config model_of(int i) {
     return m;
 }
 
-static struct adapter *load(const char *dir, int model, struct peft_info *info) {
+static struct adapter *load(const char *dir, int model, struct peft_info *info)
+{
     const struct model_config m = model_of(model);
     struct adapter *a;
     struct err e = {0};
@@ -48,18 +50,21 @@ static struct adapter *load(const char *dir, int model, struct peft_info *info) 
     return a;
 }
 
-static struct adapter *load_fixture(int model, const char *sub, struct peft_info *info) {
+static struct adapter *load_fixture(int model, const char *sub, struct peft_info *info)
+{
     char dir[256];
     snprintf(dir, sizeof dir, FIXTURES "%s/%s", shapes[model].name, sub);
     return load(dir, model, info);
 }
 
-static void save(const char *dir, const struct adapter *a, const struct peft_info *info, enum dtype dtype) {
+static void save(const char *dir, const struct adapter *a, const struct peft_info *info, enum dtype dtype)
+{
     struct err e = {0};
     if (peft_save(dir, a, info, &(struct peft_save_options){dtype, true}, &e)) fail_msg("%s", e.msg);
 }
 
-static void reads_what_peft_wrote(void **state) {
+static void reads_what_peft_wrote(void **state)
+{
     (void)state;
     for (int i = 0; i < SHAPES; i++) {
         struct peft_info info;
@@ -76,7 +81,8 @@ static void reads_what_peft_wrote(void **state) {
     }
 }
 
-static void reads_rslora_and_alora(void **state) {
+static void reads_rslora_and_alora(void **state)
+{
     (void)state;
     struct peft_info info;
     struct adapter *a = load_fixture(ODD, "adapter-rslora", &info);
@@ -92,7 +98,8 @@ static void reads_rslora_and_alora(void **state) {
 }
 
 /* Names, shapes and bytes of our file are those of PEFT's. */
-static void writes_the_tensors_peft_writes(void **state) {
+static void writes_the_tensors_peft_writes(void **state)
+{
     (void)state;
     for (int i = 0; i < SHAPES; i++) {
         struct peft_info info;
@@ -120,7 +127,8 @@ static void writes_the_tensors_peft_writes(void **state) {
 }
 
 /* The recommended keys and no others: old PEFT releases refuse what they do not know. */
-static void writes_the_config_peft_expects(void **state) {
+static void writes_the_config_peft_expects(void **state)
+{
     (void)state;
     static const char *const text[] = {
         "alora_invocation_tokens",
@@ -183,7 +191,8 @@ static void writes_the_config_peft_expects(void **state) {
     adapter_free(a);
 }
 
-static void assert_there_and_back(const struct adapter *a, const struct peft_info *info, enum dtype dtype) {
+static void assert_there_and_back(const struct adapter *a, const struct peft_info *info, enum dtype dtype)
+{
     struct peft_info again;
     save(scratch("round"), a, info, dtype);
     struct adapter *b = load(scratch("round"), 0, &again);
@@ -203,7 +212,8 @@ static void assert_there_and_back(const struct adapter *a, const struct peft_inf
     adapter_free(b);
 }
 
-static void there_and_back(void **state) {
+static void there_and_back(void **state)
+{
     (void)state;
     const struct model_config m = model_of(0);
     for (uint32_t targets = 1; targets <= LORA_ALL; targets += 42)
@@ -226,7 +236,8 @@ static void there_and_back(void **state) {
         }
 }
 
-static void reads_half_precision(void **state) {
+static void reads_half_precision(void **state)
+{
     (void)state;
     static const struct {
         uint16_t bits;
@@ -257,7 +268,8 @@ static void reads_half_precision(void **state) {
 }
 
 /* A forced save touches its two files and nothing else in the folder. */
-static void leaves_other_files_alone(void **state) {
+static void leaves_other_files_alone(void **state)
+{
     (void)state;
     struct peft_info info;
     struct adapter *a = load_fixture(0, "adapter", &info);
@@ -273,7 +285,8 @@ static void leaves_other_files_alone(void **state) {
     adapter_free(a);
 }
 
-static void refuses_what_it_cannot_say(void **state) {
+static void refuses_what_it_cannot_say(void **state)
+{
     (void)state;
     struct peft_info info;
     struct err e = {0};
@@ -288,7 +301,8 @@ static void refuses_what_it_cannot_say(void **state) {
     adapter_free(a);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_what_peft_wrote),
         cmocka_unit_test(reads_rslora_and_alora),

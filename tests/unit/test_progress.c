@@ -12,12 +12,14 @@
 
 #include <cmocka.h>
 
-static struct progress line_of(uint64_t first, uint64_t total, bool live, bool utf8) {
+static struct progress line_of(uint64_t first, uint64_t total, bool live, bool utf8)
+{
     return (struct progress){
         .label = "train", .unit = "step", .first = first, .total = total, .live = live, .utf8 = utf8};
 }
 
-static void the_line_says_what_counts(void **state) {
+static void the_line_says_what_counts(void **state)
+{
     (void)state;
     char buf[512];
     struct progress p = line_of(0, 200, true, false);
@@ -30,7 +32,8 @@ static void the_line_says_what_counts(void **state) {
                         "train  ---------------    0% 0/200 steps");
 }
 
-static void resumed_runs_count_their_own_rate(void **state) {
+static void resumed_runs_count_their_own_rate(void **state)
+{
     (void)state;
     char buf[512];
     struct progress p = line_of(100, 200, false, false);
@@ -45,7 +48,8 @@ static void resumed_runs_count_their_own_rate(void **state) {
 }
 
 /* Whatever the width and the text, a live line fits and stays valid UTF-8. */
-static void the_line_fits(void **state) {
+static void the_line_fits(void **state)
+{
     (void)state;
     char buf[512], note[400];
     memset(note, 0, sizeof note);
@@ -63,7 +67,8 @@ static void the_line_fits(void **state) {
     assert_non_null(strstr(buf, "100%"));
 }
 
-static void a_file_gets_plain_lines(void **state) {
+static void a_file_gets_plain_lines(void **state)
+{
     (void)state;
     char *text;
     size_t n;
@@ -86,7 +91,8 @@ static void a_file_gets_plain_lines(void **state) {
     free(text);
 }
 
-static void a_terminal_gets_one_line(void **state) {
+static void a_terminal_gets_one_line(void **state)
+{
     (void)state;
     char *text;
     size_t n;
@@ -106,7 +112,8 @@ static void a_terminal_gets_one_line(void **state) {
     free(text);
 }
 
-static void times(void **state) {
+static void times(void **state)
+{
     (void)state;
     char buf[32];
     assert_string_equal(progress_time(7.4, buf, sizeof buf), "0:07");
@@ -116,7 +123,8 @@ static void times(void **state) {
     assert_string_equal(progress_time(1e300, buf, sizeof buf), "100000:00:00");
 }
 
-static char *plot_text(const struct textplot *p, int want) {
+static char *plot_text(const struct textplot *p, int want)
+{
     char *text;
     size_t n;
     struct err e = {0};
@@ -127,7 +135,8 @@ static char *plot_text(const struct textplot *p, int want) {
     return text;
 }
 
-static void a_falling_line(void **state) {
+static void a_falling_line(void **state)
+{
     (void)state;
     double y[21];
     for (int i = 0; i < 21; i++) y[i] = 20 - i;
@@ -154,7 +163,8 @@ static void a_falling_line(void **state) {
 }
 
 /* Every shape keeps to its size, and in braille too. */
-static void plots_keep_their_size(void **state) {
+static void plots_keep_their_size(void **state)
+{
     (void)state;
     double y[500];
     for (int i = 0; i < 500; i++) y[i] = i % 7 == 3 ? NAN : i % 11 == 5 ? INFINITY : sin(i * 0.05) * 1e5;
@@ -173,7 +183,8 @@ static void plots_keep_their_size(void **state) {
                 }
 }
 
-static void plots_of_nothing_are_refused(void **state) {
+static void plots_of_nothing_are_refused(void **state)
+{
     (void)state;
     double y[2] = {NAN, INFINITY};
     struct textplot p = {y, 2, 0, 1, NULL, NULL, 40, 10, false};
@@ -187,7 +198,8 @@ static void plots_of_nothing_are_refused(void **state) {
     free(plot_text(&p, ERR_FIELD_RANGE));
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_line_says_what_counts),
         cmocka_unit_test(resumed_runs_count_their_own_rate),

@@ -10,7 +10,8 @@
 #include <cmocka.h>
 
 /* The known answers published with the paper (Random123, kat_vectors, "philox4x32 10"). */
-static void philox_known_answers(void **state) {
+static void philox_known_answers(void **state)
+{
     (void)state;
     static const struct {
         uint64_t counter, stream, seed;
@@ -30,7 +31,8 @@ static void philox_known_answers(void **state) {
     }
 }
 
-static void words_are_those_of_the_block(void **state) {
+static void words_are_those_of_the_block(void **state)
+{
     (void)state;
     uint32_t out[4];
     rng_block(7, 8, 9, out);
@@ -40,7 +42,8 @@ static void words_are_those_of_the_block(void **state) {
 }
 
 /* Box-Muller in double with the C library, from the same words. */
-static void normals_follow_the_formula(void **state) {
+static void normals_follow_the_formula(void **state)
+{
     (void)state;
     double worst = 0;
     for (uint64_t block = 0; block < 20000; block++) {
@@ -58,7 +61,8 @@ static void normals_follow_the_formula(void **state) {
     assert_true(worst < 1e-6);
 }
 
-static void a_batch_is_its_single_values(void **state) {
+static void a_batch_is_its_single_values(void **state)
+{
     (void)state;
     static float out[2000];
     for (uint64_t first = 0; first < 5; first++)
@@ -71,7 +75,8 @@ static void a_batch_is_its_single_values(void **state) {
         }
 }
 
-static void moments_and_tails_are_normal(void **state) {
+static void moments_and_tails_are_normal(void **state)
+{
     (void)state;
     enum { N = 1 << 20 };
     float *x = malloc(N * sizeof *x);
@@ -91,7 +96,8 @@ static void moments_and_tails_are_normal(void **state) {
     assert_true(fabs(beyond3 - 0.0026998 * N) < 5 * sqrt(0.0026998 * N));
 }
 
-static void seeds_and_streams_differ(void **state) {
+static void seeds_and_streams_differ(void **state)
+{
     (void)state;
     assert_true(rng_u32(1, 0, 0) != rng_u32(2, 0, 0));
     assert_true(rng_u32(1, 0, 0) != rng_u32(1, 1, 0));
@@ -100,7 +106,8 @@ static void seeds_and_streams_differ(void **state) {
     assert_true(rng_u32(0, 0, 4ULL << 32) != rng_u32(0, 0, 0));
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(philox_known_answers),         cmocka_unit_test(words_are_those_of_the_block),
         cmocka_unit_test(normals_follow_the_formula),   cmocka_unit_test(a_batch_is_its_single_values),

@@ -16,7 +16,8 @@
 
 #define REAL "../shared/data/safetensors/model.safetensors"
 
-static struct safetensors *opened(const char *path) {
+static struct safetensors *opened(const char *path)
+{
     struct safetensors *f;
     struct err e = {0};
     if (safetensors_open(&f, path, &e)) fail_msg("%s", e.msg);
@@ -24,7 +25,8 @@ static struct safetensors *opened(const char *path) {
 }
 
 /* A model that Hugging Face's library wrote, with its metadata, saves back to the same bytes. */
-static void a_real_file_round_trips(void **state) {
+static void a_real_file_round_trips(void **state)
+{
     (void)state;
     const char *const meta[] = {"format", "pt", NULL};
     struct err e = {0};
@@ -56,7 +58,8 @@ static void a_real_file_round_trips(void **state) {
 }
 
 /* Written by safetensors itself: scripts/fixtures/model_fixtures.py. */
-static void files_of_the_reference_open(void **state) {
+static void files_of_the_reference_open(void **state)
+{
     (void)state;
     struct safetensors *f = opened("tests/fixtures/model/odd-k64-gqa2/forward.safetensors");
     assert_int_equal(safetensors_count(f), 12);
@@ -73,7 +76,8 @@ static void files_of_the_reference_open(void **state) {
 static const unsigned char bytes[64] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
 
 static struct tensor tensor(const char *name, enum dtype dtype, int rank, uint64_t a, uint64_t b,
-                            uint64_t size) {
+                            uint64_t size)
+{
     return (struct tensor){.name = name,
                            .dtype = dtype,
                            .rank = rank,
@@ -82,7 +86,8 @@ static struct tensor tensor(const char *name, enum dtype dtype, int rank, uint64
                            .bytes = size};
 }
 
-static void every_kind_round_trips(void **state) {
+static void every_kind_round_trips(void **state)
+{
     (void)state;
     const struct tensor t[] = {
         tensor("z.u8", DTYPE_U8, 1, 3, 0, 3),       tensor("a.u8", DTYPE_BOOL, 1, 3, 0, 3),
@@ -114,7 +119,8 @@ static void every_kind_round_trips(void **state) {
     safetensors_close(f);
 }
 
-static void nothing_round_trips(void **state) {
+static void nothing_round_trips(void **state)
+{
     (void)state;
     struct err e = {0};
     assert_int_equal(safetensors_save(scratch("none.safetensors"), NULL, 0, NULL, &e), 0);
@@ -125,7 +131,8 @@ static void nothing_round_trips(void **state) {
     safetensors_close(f);
 }
 
-static void the_writer_refuses(void **state) {
+static void the_writer_refuses(void **state)
+{
     (void)state;
     char long_name[SAFETENSORS_MAX_NAME + 2];
     memset(long_name, 'n', sizeof long_name);
@@ -160,7 +167,8 @@ struct filling {
     size_t calls, fail_at;
 };
 
-static int fill(void *ctx, size_t i, uint64_t offset, void *dst, size_t n, struct err *e) {
+static int fill(void *ctx, size_t i, uint64_t offset, void *dst, size_t n, struct err *e)
+{
     struct filling *f = ctx;
     assert_int_equal(i, 0);
     assert_int_equal(offset, f->next);
@@ -172,7 +180,8 @@ static int fill(void *ctx, size_t i, uint64_t offset, void *dst, size_t n, struc
     return 0;
 }
 
-static void streamed_data_arrives(void **state) {
+static void streamed_data_arrives(void **state)
+{
     (void)state;
     const uint64_t size = 2 * SAFETENSORS_CHUNK + 12;
     const struct tensor t = {
@@ -194,7 +203,8 @@ static void streamed_data_arrives(void **state) {
 /* ---- values ---------------------------------------------------------------------------------------------
  */
 
-static void every_place_of_a_nan_is_found(void **state) {
+static void every_place_of_a_nan_is_found(void **state)
+{
     (void)state;
     enum { N = 5003 }; /* more than a block, and not a multiple of anything */
     static float x[N + 1];
@@ -214,7 +224,8 @@ static void every_place_of_a_nan_is_found(void **state) {
     }
 }
 
-static void values_at_the_edge(void **state) {
+static void values_at_the_edge(void **state)
+{
     (void)state;
     static const struct {
         enum dtype dtype;
@@ -243,7 +254,8 @@ static void values_at_the_edge(void **state) {
     }
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_real_file_round_trips),
         cmocka_unit_test(files_of_the_reference_open),
