@@ -61,13 +61,13 @@ static void docs_init(struct rig *g)
     g->docs[1].n_spans = 1; /* it learns one token in the middle */
 }
 
-static void rig_init(struct rig *g, const struct model_config *c, const struct adapter_config *a,
-                     float dropout)
+static void rig_init(struct rig *g, enum weight_type type, const struct model_config *c,
+                     const struct adapter_config *a, float dropout)
 {
     struct err e = {0};
     memset(g, 0, sizeof *g);
     blas_init();
-    random_model_create(&g->r, c, WT_F32, 2, NULL, 3);
+    random_model_create(&g->r, c, type, 2, NULL, 3);
     g->mc = (struct micro_config){.max_tokens = 2 * N, .max_docs = MAX_DOCS, .chunk = 7, .dropout = dropout};
     if (a) {
         g->adapter = random_adapter(c, a->rank, a->targets, 4);
@@ -123,15 +123,21 @@ static double all_nats(void *ctx)
     return doc_nats(ctx, 0) + doc_nats(ctx, 1);
 }
 
-/* The gradient by micro_run into g->flat, its loss against the double model's. */
-static void differentiate(struct rig *g)
+/* The gradient into g->flat; returns the loss. */
+static double gradient(struct rig *g)
 {
     struct grads grads = trainee_grads(&g->t, g->flat, g->slots);
     struct micro_result out;
     struct err e = {0};
     memset(g->flat, 0, g->t.count * sizeof *g->flat);
     if (micro_run(g->u, g->docs, MAX_DOCS, 1, KEY, &grads, &out, NULL, &e)) fail_msg("%s", e.msg);
-    assert_close_f64(TOL_LOSS, "nats", out.nats, all_nats(g));
+    return out.nats;
+}
+
+static void differentiate(struct rig *g)
+{
+    double nats = gradient(g);
+    assert_close_f64(TOL_LOSS, "nats", nats, all_nats(g));
 }
 
 static double *part_in_double(const struct rig *g, const struct trainee_part *p)
@@ -144,7 +150,7 @@ static void check(const struct model_config *c, const struct adapter_config *a, 
 {
     struct rig g;
     double worst = 0;
-    rig_init(&g, c, a, dropout);
+    rig_init(&g, WT_F32, c, a, dropout);
     differentiate(&g);
     for (uint32_t i = 0; i < g.t.parts; i++) {
         const struct trainee_part *p = &g.t.part[i];
@@ -177,7 +183,7 @@ static void absent_tokens_have_no_gradient(void **state)
     struct rig g;
     char seen[75] = {0};
     (void)state;
-    rig_init(&g, &c, NULL, 0);
+    rig_init(&g, WT_F32, &c, NULL, 0);
     differentiate(&g);
     for (uint32_t i = 0; i < MAX_DOCS; i++)
         for (uint32_t t = 0; t < g.docs[i].n; t++) seen[g.ids[i][t]] = 1;
@@ -221,6 +227,40 @@ static void adapter_with_dropout(void **state)
     check(&c, &a, 0.1f, "dropout 0.1");
 }
 
+/* A bf16 model rounds weights and activations, and has no derivative to compare with: its gradient of each
+ * tensor is that of the fp32 model up to a few roundings of 2^-9. Length of the difference over the length.
+ */
+static void bf16_is_near(const struct model_config *c, const struct adapter_config *a, float dropout)
+{
+    struct rig f, h;
+    rig_init(&f, WT_F32, c, a, dropout);
+    rig_init(&h, WT_BF16, c, a, dropout);
+    differentiate(&f);
+    gradient(&h);
+    for (uint32_t i = 0; i < f.t.parts; i++) {
+        const struct trainee_part *p = &f.t.part[i];
+        double apart = 0, length = 0;
+        for (uint64_t j = p->at; j < p->at + p->count; j++) {
+            apart += pow((double)h.flat[j] - (double)f.flat[j], 2);
+            length += (double)f.flat[j] * (double)f.flat[j];
+        }
+        assert_error(TOL_BF16, p->name, sqrt(apart / length), p->at, sqrt(apart), sqrt(length));
+    }
+    rig_free(&f);
+    rig_free(&h);
+}
+
+static void bf16_gradients_are_near(void **state)
+{
+    struct model_config c = tied_config(), c2 = untied_config();
+    struct adapter_config a = {.rank = 6, .alpha = 12, .targets = LORA_ALL, .gate = GATE_ASSISTANT};
+    (void)state;
+    bf16_is_near(&c, NULL, 0);
+    bf16_is_near(&c2, NULL, 0);
+    bf16_is_near(&c, &a, 0);
+    bf16_is_near(&c2, &a, 0.1f);
+}
+
 /* dropout() keeps 1 - p of the elements, scaled by 1 / (1 - p), and its mask differs from key to key. */
 static void dropout_keeps_the_right_share(void **state)
 {
@@ -253,6 +293,7 @@ int main(void)
         cmocka_unit_test(adapter_at_every_gate),
         cmocka_unit_test(adapter_on_each_product),
         cmocka_unit_test(adapter_with_dropout),
+        cmocka_unit_test(bf16_gradients_are_near),
         cmocka_unit_test(dropout_keeps_the_right_share),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,7 @@ static const struct {
     [TOL_VALUE] = {"value", 2e-6, 2e-5},
     [TOL_SUM] = {"sum in another order", 1e-5, 1e-4},
     [TOL_SUM_BF16] = {"sum in another order, bf16", 2e-3, 1e-2},
+    [TOL_BF16] = {"bf16 gradient", 0.05, 0.1},
     [TOL_ADAMW] = {"way of a weight", 2e-5, 1e-4},
     [TOL_DERIVATIVE] = {"derivative", 2e-5, 1e-4},
     [TOL_WEIGHTS] = {"weights after the steps", 2e-4, 1e-3},

@@ -15,6 +15,7 @@ enum tolerance {
     TOL_VALUE,      /* of one fp32 operation, against double */
     TOL_SUM,        /* the same fp32 terms, added in another order */
     TOL_SUM_BF16,   /* and rounded to bf16 on the way */
+    TOL_BF16,       /* a gradient of a bf16 model, against the fp32 model's: lengths */
     TOL_ADAMW,      /* how far fp32 AdamW moved a weight, against double */
     TOL_DERIVATIVE, /* fp32, against finite differences in double */
 };
