@@ -5,10 +5,10 @@
  *
  * The product's chain. Each output of a product is one fp32 chain: acc starts at 0, or at y where
  * `accumulate` is set (so a product may be split along k at even places, or continued by an adapter's,
- * without changing a bit), and takes the k-pairs in ascending order, in each pair the ODD element first: acc
- * = fma(x[2j+1], w[2j+1], acc);  acc = fma(x[2j], w[2j], acc) which is what the bf16 dot instruction of
- * AVX-512-BF16 does. Odd k is padded by zeros. fp32 products take k in the same order. A chain depends on its
- * own row of x and its own row of w, on nothing else.
+ * without changing a bit), and takes the k-pairs in ascending order, in each pair the ODD element first:
+ *     acc = fma(x[2j+1], w[2j+1], acc);  acc = fma(x[2j], w[2j], acc)
+ * which is what the bf16 dot instruction of AVX-512-BF16 does. Odd k is padded by zeros. fp32 products take k
+ * in the same order. A chain depends on its own row of x and its own row of w, on nothing else.
  *
  * Sums along a row (norms, softmax) use 16 lanes: lane l takes elements l, l+16, l+32 ... in order; then
  * lanes i and i+8 are added, i and i+4, i and i+2, 0 and 1. Maxima likewise (it shows in the sign of a zero).
