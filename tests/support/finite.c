@@ -30,7 +30,7 @@ static uint64_t sizes(struct probe *p)
 
 static void note(struct probe *p, uint64_t at, double got, double want, double scale)
 {
-    double error = fabs(got - want) / fmax(fmax(scale, fabs(want)), 0.01);
+    double error = fabs(got - want) / fmax(fmax(scale, fabs(want)), 0.05);
     if (isnan(p->worst) || error <= p->worst) return;
     p->worst = error, p->at = at, p->got = got, p->want = want;
 }
