@@ -20,7 +20,7 @@ const char *run_terse(void)
     return path;
 }
 
-static pid_t start(const char *log, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static pid_t start(const char *log, const char *fmt, va_list ap)
 {
     char command[4096], exec_[4200];
     vsnprintf(command, sizeof command, fmt, ap);
