@@ -1,4 +1,5 @@
-/* terse export: writes an adapter as PEFT's two files, or merged into its base, and checks what it wrote. */
+/* terse export: writes an adapter as PEFT's two files, or merged into its base (or a base by itself), and checks
+ * what it wrote. */
 #include "checkpoints/cmd_export.h"
 #include "checkpoints/export.h"
 #include "checkpoints/file.h"
@@ -36,7 +37,10 @@ static const struct option table[] = {
      .choices = "auto|f32|bf16",
      .preset = "auto",
      .help = "of the file; auto is f32 for an adapter, the base's for a merged model"},
-    {.key = "merge", .type = OPT_BOOL, AT(merge), .help = "write the whole model with W + scale B A in it"},
+    {.key = "merge",
+     .type = OPT_BOOL,
+     AT(merge),
+     .help = "write the whole model with W + scale B A in it; without an adapter, the base in --dtype"},
     {.key = "check",
      .type = OPT_BOOL,
      AT(check),
@@ -61,7 +65,7 @@ static int load(struct loaded *l, const struct export_flags *f, const char *adap
     int r = load_folder(l, &o, e);
     if (!r && f->merge && (f->dtype == OUT_F32 || l->hf->dtype == DTYPE_F32)) o.dtype = LOAD_FP32;
     if (!r) r = load_model(l, &o, e);
-    return r ? r : load_adapter(l, adapter, e);
+    return r || !adapter ? r : load_adapter(l, adapter, e);
 }
 
 static enum dtype dtype_of(const struct export_flags *f, const struct loaded *l)
@@ -91,7 +95,7 @@ static int run(const struct export_flags *f, const char *adapter, struct err *e)
     struct export_options o = {.model = f->model, .check = f->check, .force = f->force};
     if (!r) {
         o.dtype = dtype_of(f, &l);
-        if (f->merge && l.adapter->cfg.gate != GATE_ALL)
+        if (l.adapter && f->merge && l.adapter->cfg.gate != GATE_ALL)
             fprintf(stderr, "note: the adapter was trained to leave the prompt to the base; merged, it acts "
                             "on the prompt too\n");
         r = f->merge ? export_merged(&l, f->output, &o, &report, e)
@@ -108,16 +112,16 @@ int cmd_export(int argc, char **argv)
     struct options o = {0};
     struct err e = {0};
     if (options_init(&o, table, &f, &e)) return cli_fail(&e);
-    o.usage = "terse export ADAPTER_DIR -m BASE -o OUT [--dtype f32|bf16] [--merge]";
+    o.usage = "terse export [ADAPTER_DIR] -m BASE -o OUT [--dtype f32|bf16] [--merge]";
     o.about =
         "Writes an adapter as PEFT's adapter_config.json and adapter_model.safetensors, or merged into its "
         "base as a "
         "Hugging Face folder. What was written is loaded again and must answer as what was trained does.";
     o.max_positional = 1;
     int status = cli_parse(&o, argc, argv);
-    if (status < 0 && !o.n_positional) err_set(&e, ERR_USAGE, "no adapter given: %s", o.usage);
+    if (status < 0 && !o.n_positional && !f.merge) err_set(&e, ERR_USAGE, "no adapter given: %s", o.usage);
     if (status < 0 && (e.code || options_check_required(&o, &e))) status = cli_usage(&e);
-    if (status < 0) status = run(&f, o.positional[0], &e) ? cli_fail(&e) : CLI_OK;
+    if (status < 0) status = run(&f, o.n_positional ? o.positional[0] : NULL, &e) ? cli_fail(&e) : CLI_OK;
     options_free(&o);
     return status;
 }

@@ -27,10 +27,10 @@ static float element(const struct tensor *t, uint64_t i)
     return bf16_to_f32(half);
 }
 
-/* The adapter's target on a parameter, -1 if it has none. */
+/* The adapter's target on a parameter, -1 if it has none there, or is no adapter. */
 static int target_of(const struct adapter *a, enum param p)
 {
-    for (int t = 0; t < LORA_TARGETS; t++)
+    for (int t = 0; a && t < LORA_TARGETS; t++)
         if (lora_param[t] == p && a->cfg.targets >> t & 1) return t;
     return -1;
 }

@@ -1,4 +1,5 @@
-/* An adapter folded into its base: W + scale * B A, as an ordinary Hugging Face folder. */
+/* An adapter folded into its base: W + scale * B A, as an ordinary Hugging Face folder. Without an adapter:
+ * the base itself, in another type. */
 #ifndef TERSE_CHECKPOINTS_MERGE_H
 #define TERSE_CHECKPOINTS_MERGE_H
 
@@ -6,7 +7,7 @@
 #include "infer/adapter.h"
 
 /* Writes weights and configs to `dir` (made if need be), the matrices as F32 or BF16 (rounded to nearest
- * even). Sums are fp32, one row of a matrix in memory at a time. What a gate kept apart is now everywhere:
+ * even). a may be NULL. Sums are fp32, one row of a matrix in memory at a time. What a gate kept apart is now everywhere:
  * the adapter acts on the prompt too. Errors: those of hf_save_model, NOMEM, NONFINITE, CHANGED (the base's
  * files changed meanwhile). */
 int merge_save(const char *dir, const struct hf_model *base, const struct adapter *a, enum dtype dtype,

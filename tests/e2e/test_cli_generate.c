@@ -306,6 +306,11 @@ static void exports_are_checked(void **state)
     fails(1, "[EXISTS]", args);
     free(out_of(0, "export %s -m %s -o %s/merged --merge --dtype f32", adapter, base, dir));
     free(out_of(0, "generate -m %s/merged -p hi -n 5", dir));
+    /* without an adapter: the base itself */
+    free(out_of(0, "export --merge -m %s -o %s/plain", base, dir));
+    snprintf(args, sizeof args, "generate -m %s -p hi -n 20 --temp 0", base);
+    snprintf(path, sizeof path, "generate -m %s/plain -p hi -n 20 --temp 0", dir);
+    same_output(args, path);
     /* one byte of the last weight */
     snprintf(path, sizeof path, "%s/exported/adapter_model.safetensors", dir);
     assert_int_equal(file_load(path, 1 << 24, &text, &n, &e), 0);
