@@ -3,7 +3,7 @@
 #include "train/backward.h"
 #include "train/blas.h"
 
-enum { DEPTH_BLOCK = 2048, TILE = 512 };
+enum { DEPTH_BLOCK = 2048, TILE_MIN = 64, TILE_MAX = 512, TILES_WANTED = 8 };
 
 static int64_t min64(int64_t a, int64_t b)
 {
@@ -45,7 +45,7 @@ void matmul_back(const struct model *m, struct back *b, const struct weight *w, 
 }
 
 struct outer_job {
-    int64_t m, n, k, lda, ldb, tiles_n;
+    int64_t m, n, k, lda, ldb, tile_m, tile_n, tiles_n;
     const float *a, *b;
     float *c;
 };
@@ -54,14 +54,27 @@ static void outer_unit(void *ctx, int64_t unit, unsigned thread)
 {
     (void)thread;
     const struct outer_job *j = ctx;
-    int64_t r = unit / j->tiles_n * TILE, c = unit % j->tiles_n * TILE;
-    blas_gemm(BLAS_T, BLAS_N, min64(TILE, j->m - r), min64(TILE, j->n - c), j->k, 1, j->a + r, j->lda,
-              j->b + c, j->ldb, 1, j->c + r * j->n + c, j->n);
+    int64_t r = unit / j->tiles_n * j->tile_m, c = unit % j->tiles_n * j->tile_n;
+    blas_gemm(BLAS_T, BLAS_N, min64(j->tile_m, j->m - r), min64(j->tile_n, j->n - c), j->k, 1, j->a + r,
+              j->lda, j->b + c, j->ldb, 1, j->c + r * j->n + c, j->n);
 }
 
+/* The side of a tile along `whole`: parts as equal as can be, none above `most`. */
+static int64_t side(int64_t whole, int64_t most)
+{
+    int64_t parts = (whole + most - 1) / most;
+    return (whole + parts - 1) / parts;
+}
+
+/* Tiles follow from the sizes alone, so that threads do not show: some eight of them where the matrix is
+ * small, so that there is work for all, and none larger than caches like. */
 void outer_add(struct pool *pool, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
                const float *b, int64_t ldb, float *c)
 {
-    struct outer_job j = {m, n, k, lda, ldb, (n + TILE - 1) / TILE, a, b, c};
-    if (k > 0) pool_for(pool, (m + TILE - 1) / TILE * j.tiles_n, outer_unit, &j);
+    if (k <= 0) return;
+    int64_t most = TILE_MIN;
+    while (most < TILE_MAX && most * most * TILES_WANTED < m * n) most *= 2;
+    struct outer_job j = {m, n, k, lda, ldb, side(m, most), side(n, most), 0, a, b, c};
+    j.tiles_n = (n + j.tile_n - 1) / j.tile_n;
+    pool_for(pool, (m + j.tile_m - 1) / j.tile_m * j.tiles_n, outer_unit, &j);
 }
