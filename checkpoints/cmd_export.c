@@ -1,5 +1,5 @@
-/* terse export: writes an adapter as PEFT's two files, or merged into its base (or a base by itself), and checks
- * what it wrote. */
+/* terse export: writes an adapter as PEFT's two files, or merged into its base (or a base by itself), and
+ * checks what it wrote. */
 #include "checkpoints/cmd_export.h"
 #include "checkpoints/export.h"
 #include "checkpoints/file.h"

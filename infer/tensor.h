@@ -11,8 +11,9 @@ enum { TENSOR_MAX_RANK = 64 };
 /* X(name as safetensors spells it, bits an element) */
 #define DTYPE_LIST(X)                                                                                        \
     X(F32, 32)                                                                                               \
-    X(BF16, 16) X(F16, 16) X(F64, 64) X(I64, 64) X(U64, 64) X(I32, 32) X(U32, 32) X(I16, 16) X(U16, 16)      \
-        X(I8, 8) X(U8, 8) X(BOOL, 8) X(F8_E4M3, 8) X(F8_E5M2, 8) X(F8_E8M0, 8) X(C64, 64) X(F4, 4)
+    X(BF16, 16)                                                                                              \
+    X(F16, 16) X(F64, 64) X(I64, 64) X(U64, 64) X(I32, 32) X(U32, 32) X(I16, 16) X(U16, 16) X(I8, 8)         \
+        X(U8, 8) X(BOOL, 8) X(F8_E4M3, 8) X(F8_E5M2, 8) X(F8_E8M0, 8) X(C64, 64) X(F4, 4)
 
 enum dtype {
 #define X(name, bits) DTYPE_##name,
