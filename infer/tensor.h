@@ -12,14 +12,29 @@ enum { TENSOR_MAX_RANK = 64 };
 #define DTYPE_LIST(X)                                                                                        \
     X(F32, 32)                                                                                               \
     X(BF16, 16)                                                                                              \
-    X(F16, 16) X(F64, 64) X(I64, 64) X(U64, 64) X(I32, 32) X(U32, 32) X(I16, 16) X(U16, 16) X(I8, 8)         \
-        X(U8, 8) X(BOOL, 8) X(F8_E4M3, 8) X(F8_E5M2, 8) X(F8_E8M0, 8) X(C64, 64) X(F4, 4)
+    X(F16, 16)                                                                                               \
+    X(F64, 64)                                                                                               \
+    X(I64, 64)                                                                                               \
+    X(U64, 64) X(I32, 32) X(U32, 32) X(I16, 16) X(U16, 16) X(I8, 8) X(U8, 8) X(BOOL, 8) X(F8_E4M3, 8)        \
+        X(F8_E5M2, 8) X(F8_E8M0, 8) X(C64, 64) X(F4, 4)
+
+/* Quantised types, in GGUF's blocks: X(name, elements of a block, its bytes). Blocks lie along the last
+ * dimension, which is a multiple of them. safetensors knows none of these.
+ *   Q8_0  f16 d; 32 int8 q: w = d q
+ *   Q4_0  f16 d; 16 bytes, byte i: q[i] in its low half, q[i + 16] in its high half: w = d (q - 8)
+ *   W4    the bytes of Q4_0, with the same d in all blocks of a row */
+#define DTYPE_BLOCK_LIST(X) X(Q8_0, 32, 34) X(Q4_0, 32, 18) X(W4, 32, 18)
 
 enum dtype {
 #define X(name, bits) DTYPE_##name,
     DTYPE_LIST(X)
 #undef X
-        DTYPE_COUNT
+        DTYPE_COUNT, /* of those with single elements */
+    DTYPE_BLOCKS_ = DTYPE_COUNT - 1,
+#define X(name, elems, bytes) DTYPE_##name,
+    DTYPE_BLOCK_LIST(X)
+#undef X
+        DTYPE_END
 };
 
 struct tensor {
@@ -28,11 +43,19 @@ struct tensor {
     int rank;          /* 0..TENSOR_MAX_RANK; only the first 8 sizes are kept, the rest must be 1 */
     uint64_t shape[8]; /* outermost first */
     const void *data;  /* may be unaligned; NULL only when bytes == 0 */
-    uint64_t bytes;    /* exactly product(shape) * bits / 8 */
+    uint64_t bytes;    /* exactly product(shape) * bits / 8, or the bytes of its blocks */
 };
 
 /* "BF16" for DTYPE_BF16. Static storage. */
 const char *dtype_name(enum dtype t);
+/* Bits of an element; 0 for quantised types. */
 unsigned dtype_bits(enum dtype t);
+/* Elements and bytes of a block; for types with single elements 1 element, and bits / 8 bytes. */
+unsigned dtype_block(enum dtype t);
+unsigned dtype_block_bytes(enum dtype t);
+static inline int dtype_quantised(enum dtype t)
+{
+    return t >= DTYPE_COUNT && t < DTYPE_END;
+}
 
 #endif
