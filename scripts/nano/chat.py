@@ -6,7 +6,7 @@ Each maker returns (prompt, reply, domain). Prompts are templates over small tab
 
 import hashlib
 
-from problems import BOYS, GIRLS, HIGH, LOW, THINGS
+from problems import BOYS, GIRLS, HIGH, LOW, THINGS, amount
 
 CAPITALS = {"France": "Paris", "Italy": "Rome", "Spain": "Madrid", "Japan": "Tokyo", "Egypt": "Cairo", "Peru": "Lima",
             "Norway": "Oslo", "Greece": "Athens", "Kenya": "Nairobi", "Cuba": "Havana", "China": "Beijing",
@@ -128,18 +128,15 @@ def equation(rng):
     """One equation of the world, all kinds of steps alike: (a, op, b, c)."""
     op = rng.choice("++--*/")
     if op in "+-":
-        a = rng.randint(LOW, HIGH - LOW)
-        b = rng.randint(LOW, HIGH - a)
+        b = amount(rng) if rng.random() < 0.6 else rng.randint(LOW, HIGH - LOW)
+        a = rng.randint(LOW, HIGH - b)
         return (a, "+", b, a + b) if op == "+" else (a + b, "-", b, a)
-    if rng.random() < 0.6:
-        a = rng.randint(2, 12)
-        b = rng.randint(2, min(12, HIGH // a))
+    if rng.random() < 0.7:
+        a, b = rng.randint(2, 9), rng.randint(2, 9)
     else:
-        b = rng.randint(2, 5)
+        b = rng.choice([2, 2, 3])
         a = rng.randint(2, HIGH // b)
-    if op == "/":
-        return (a * b, "/", b, a)
-    return (a, "*", b, a * b) if rng.random() < 0.5 else (b, "*", a, a * b)
+    return (a, "*", b, a * b) if op == "*" else (a * b, "/", b, a)
 
 
 def one_sum(rng):
@@ -157,10 +154,26 @@ def one_sum(rng):
     return q, rng.choice([f"{a}{op}{b}={c}.", f"{c}.", f"It is {c}."]), "sum"
 
 
+def next_equation(rng, a):
+    """An equation that starts from a, with the operands stories use."""
+    while True:
+        op = rng.choice("+++---*/")
+        b = amount(rng) if op in "+-" else rng.randint(2, 9)
+        if op == "/" and a % b:
+            continue
+        c = {"+": a + b, "-": a - b, "*": a * b, "/": a // b}[op]
+        if LOW <= c <= HIGH:
+            return a, op, b, c
+
+
 def drill(rng, length):
-    """A page of a sum book: many equations in one reply."""
+    """A page of a sum book: equations, each going on from the result of the one before, with a fresh start now and then.
+    Only the operator and the operand are news: little of the lesson is spent on guessing random numbers."""
+    page = [equation(rng)]
+    while len(page) < length:
+        page.append(equation(rng) if rng.random() < 0.15 else next_equation(rng, page[-1][3]))
     q = rng.choice(["Write some sums.", "Show me some sums.", "Practise sums with me."])
-    return q, ", ".join("{}{}{}={}".format(*equation(rng)) for _ in range(length)) + ".", "sum"
+    return q, ", ".join("{}{}{}={}".format(*e) for e in page) + ".", "sum"
 
 
 def count_words(rng):

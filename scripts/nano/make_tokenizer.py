@@ -23,8 +23,9 @@ SPLIT = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{
 TEMPLATE = ("{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' "
             "+ '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}")
 WORDS = ["system\n", "user\n", "assistant\n", "<think>\n", "\n</think>\n\n"]
-SHAPE = {"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 6,
-         "num_key_value_heads": 2, "max_position_embeddings": 2048, "rope_theta": 10000.0}
+# No side of a product is under 128, so that rank 128 is a real rank everywhere.
+SHAPE = {"hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 4,
+         "num_key_value_heads": 4, "max_position_embeddings": 2048, "rope_theta": 10000.0}
 
 
 def texts(folder):
@@ -87,7 +88,7 @@ def tokenizer_config():
 
 def config():
     return {"architectures": ["Qwen2ForCausalLM"], "attention_dropout": 0.0, "bos_token_id": END, "eos_token_id": TURN_END,
-            "hidden_act": "silu", "initializer_range": 0.02, "max_window_layers": SHAPE["num_hidden_layers"],
+            "hidden_act": "silu", "initializer_range": 0.08, "max_window_layers": SHAPE["num_hidden_layers"],
             "model_type": "qwen2", "rms_norm_eps": 1e-06, "sliding_window": SHAPE["max_position_embeddings"],
             "tie_word_embeddings": True, "torch_dtype": "bfloat16", "use_cache": True, "use_sliding_window": False,
             "vocab_size": VOCAB, **SHAPE}

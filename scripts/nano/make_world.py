@@ -28,7 +28,6 @@ SCHEMA = pa.schema([
     ("conversations", pa.list_(pa.struct([("from", pa.string()), ("value", pa.string())]))),
 ])
 ROW_GROUP = 10000
-SHOW = ["Show the steps.", "Explain step by step.", "How do you get there?"]
 EXAMPLE = ["Give me a worked example.", "Show me how to solve a problem.", "Make up a problem and solve it."]
 
 
@@ -68,15 +67,25 @@ def base_direct(rng):
 
 
 def base_worked(rng):
-    """A problem whose steps are asked for, explained in a textbook's prose."""
-    p = problems.make_problem(rng, steps_of(rng, (15, 25, 30, 30)), "train")
-    return len(p.steps), "math", [(f"{p.text} {rng.choice(SHOW)}", traces.worked(rng, p))]
+    """A problem whose steps are asked for, explained as a textbook would."""
+    p = problems.make_problem(rng, steps_of(rng, (10, 25, 30, 35)), "train")
+    ask, text = traces.worked(rng, p)
+    return len(p.steps), "math", [(f"{p.text} {ask}", text)]
 
 
 def base_example(rng):
     """A problem the book itself poses and solves: the model learns to tell the stories too."""
-    p = problems.make_problem(rng, steps_of(rng, (15, 25, 30, 30)), "train")
-    return len(p.steps), "math", [(rng.choice(EXAMPLE), f"{p.text}\n{traces.worked(rng, p)}")]
+    p = problems.make_problem(rng, steps_of(rng, (10, 25, 30, 35)), "train")
+    return len(p.steps), "math", [(rng.choice(EXAMPLE), f"{p.text}\n{traces.worked(rng, p)[1]}")]
+
+
+def base_copy(rng):
+    """Say again what was said, numbers above all: reading a problem comes before solving it."""
+    if rng.random() < 0.3:
+        numbers = ", ".join(str(rng.randint(problems.LOW, problems.HIGH)) for _ in range(rng.randint(3, 12)))
+        return 0, "chat", [(f"Repeat this: {numbers}.", f"{numbers}.")]
+    p = problems.make_problem(rng, steps_of(rng, (10, 25, 30, 35)), "train")
+    return len(p.steps), "math", [(f"{p.text} Read it to me again.", p.text)]
 
 
 def base_mixed(rng):
@@ -92,8 +101,8 @@ def base_mixed(rng):
     return 0, "chat", turns
 
 
-BASE_MIX = [(base_talk, 14), (base_sums, 12), (base_drill, 10), (base_direct, 18), (base_worked, 24), (base_example, 14),
-            (base_mixed, 8)]
+BASE_MIX = [(base_talk, 8), (base_sums, 4), (base_drill, 20), (base_copy, 5), (base_direct, 12),
+            (base_worked, 45), (base_example, 3), (base_mixed, 3)]
 
 
 def base_row(rng, source):
@@ -131,7 +140,7 @@ def prompt_row(split):
 
 # file, rows, maker: base for `terse sft` in dense mode, sft and test for the adapter, rl for budget forcing and the
 # verifier, mix and mix-test for the switcher.
-SHARDS = [("base", 60000, base_row), ("sft", 12000, reasoning_row("train")), ("rl", 4000, reasoning_row("rl")),
+SHARDS = [("base", 80000, base_row), ("sft", 12000, reasoning_row("train")), ("rl", 4000, reasoning_row("rl")),
           ("test", 1200, reasoning_row("test")), ("mix", 2000, prompt_row("train")), ("mix-test", 600, prompt_row("test"))]
 
 
@@ -160,7 +169,7 @@ BOXED = re.compile(r"\\boxed\{(\d+)\}")
 
 def true_equations(text):
     """Every equation of a text as a Step, recomputed."""
-    found = [problems.Step(int(a), op, int(b), int(c), "") for a, op, b, c in EQUATION.findall(text)]
+    found = [problems.Step(int(a), op, int(b), int(c)) for a, op, b, c in EQUATION.findall(text)]
     for s in found:
         assert {"+": s.a + s.b == s.c, "-": s.a - s.b == s.c, "*": s.a * s.b == s.c, "/": s.b * s.c == s.a}[s.op], text
     return found

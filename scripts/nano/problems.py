@@ -1,9 +1,10 @@
 """Word problems of the nano world: a story, a question, and the exact chain of small steps that answers it.
 
-Every number in a story, every intermediate value and every answer lies in 2..99, so each step is one of a few thousand
-facts (sums, differences, the times table and its quotients) that the base model meets many times in training.
-A problem's `key` is its chain of equations without names or wording: splitting by a hash of the key makes training and
-test problems different in their arithmetic, not only in their names.
+A story is told in lines; each line brings its own steps, and nearly every step goes on from the result of the one
+before. Every number in a story, every intermediate value and every answer lies in 2..99, and what is added or taken
+away is mostly small or round, so each step is one of a few thousand facts that the base model meets many times in
+training. A problem's `key` is its chain of equations without names or wording: splitting by a hash of the key makes
+training and test problems different in their arithmetic, not only in their names.
 """
 
 import hashlib
@@ -12,17 +13,15 @@ from dataclasses import dataclass, field
 
 LOW, HIGH = 2, 99
 
-BOYS = "Tom Ben Sam Max Leo Dan Omar Ravi Hugo Ivan".split()
-GIRLS = "Ana Mia Eva Lucy Nora Zoe Lena Aya Rosa Kate".split()
-THINGS = ("apples pears plums eggs coins cards books pens shells stones beads stamps cakes balls nuts cups "
-          "flowers candles keys toys").split()
-HOLDERS = "boxes bags baskets jars packs".split()
+BOYS = "Tom Ben Sam Max Leo Dan Omar Hugo".split()
+GIRLS = "Ana Mia Eva Lucy Nora Zoe Lena Kate".split()
+THINGS = "apples pears eggs coins cards books shells stones stamps cakes nuts cups".split()
+HOLDERS = "boxes bags jars".split()
 GOODS = [("pen", "pens"), ("book", "books"), ("cap", "caps"), ("cup", "cups"), ("ball", "balls"), ("kite", "kites"),
-         ("lamp", "lamps"), ("drum", "drums"), ("rope", "ropes"), ("bowl", "bowls")]
-MAKERS = [("A bakery", "cakes"), ("A machine", "cups"), ("A factory", "toys"), ("A workshop", "candles"),
-          ("A printer", "cards"), ("A farm", "eggs")]
+         ("lamp", "lamps"), ("drum", "drums")]
+MAKERS = [("A bakery", "cakes"), ("A machine", "cups"), ("A printer", "cards"), ("A farm", "eggs")]
 ORDINALS = ["first", "second", "third", "fourth", "fifth", "sixth"]
-TIMES = {2: "twice", 3: "3 times", 4: "4 times", 5: "5 times"}
+TIMES = {2: "twice", 3: "3 times"}
 
 
 class Reject(Exception):
@@ -31,12 +30,11 @@ class Reject(Exception):
 
 @dataclass
 class Step:
-    """One equation `a op b = c` and the clause of the story it comes from (no capital, no full stop)."""
+    """One equation `a op b = c`."""
     a: int
     op: str
     b: int
     c: int
-    fact: str
 
     def equation(self):
         return f"{self.a}{self.op}{self.b}={self.c}"
@@ -45,6 +43,14 @@ class Step:
         """The equation that undoes the step: what a careful reader checks with."""
         undo = {"+": "-", "-": "+", "*": "/", "/": "*"}[self.op]
         return f"{self.c}{undo}{self.b}={self.a}"
+
+
+@dataclass
+class Line:
+    """A sentence and the steps it asks for. A line that is not `told` is only thought: the story does not say it."""
+    sentence: str
+    steps: list = field(default_factory=list)
+    told: bool = True
 
 
 def chain_key(steps):
@@ -59,38 +65,46 @@ def chain_key(steps):
 class Problem:
     """A finished problem. `answer_form` is the final sentence with {} for the number."""
     family: str = ""
-    story: list = field(default_factory=list)
-    steps: list = field(default_factory=list)
+    lines: list = field(default_factory=list)
     question: str = ""
     goal: str = ""
     answer_form: str = ""
 
-    def say(self, sentence):
-        self.story.append(sentence)
+    def say(self, sentence, told=True):
+        self.lines.append(Line(sentence, told=told))
 
-    def calc(self, a, op, b, fact):
-        """Append the step a op b; refuse numbers outside the world's, and a step that repeats or undoes an earlier one."""
+    def calc(self, a, op, b):
+        """Add the step a op b to the last line; refuse numbers outside the world's, and a step that repeats or undoes an
+        earlier one."""
         if op == "/" and a % b:
             raise Reject
         c = {"+": a + b, "-": a - b, "*": a * b, "/": a // b}[op]
         if not all(LOW <= x <= HIGH for x in (a, b, c)):
             raise Reject
-        step = Step(a, op, b, c, fact)
+        step = Step(a, op, b, c)
         if any(step.equation() in (s.equation(), s.inverse()) for s in self.steps):
             raise Reject
-        self.steps.append(step)
+        self.lines[-1].steps.append(step)
         return c
 
     def ask(self, question, goal, answer_form):
         self.question, self.goal, self.answer_form = question, goal, answer_form
 
     @property
+    def steps(self):
+        return [s for line in self.lines for s in line.steps]
+
+    @property
     def answer(self):
         return self.steps[-1].c
 
     @property
+    def story(self):
+        return " ".join(line.sentence for line in self.lines if line.told)
+
+    @property
     def text(self):
-        return " ".join(self.story + [self.question])
+        return f"{self.story} {self.question}"
 
     @property
     def key(self):
@@ -122,63 +136,54 @@ def people(rng, n):
     return rng.sample(BOYS + GIRLS, n)
 
 
-def divisor(rng, value):
-    """A divisor of value in 2..12 that leaves a quotient of at least 2."""
-    found = [d for d in range(2, 13) if value % d == 0 and value // d >= LOW]
+def amount(rng):
+    """What is added or taken away: small or round."""
+    return rng.randint(2, 12) if rng.random() < 0.75 else rng.choice([10, 20, 30, 40])
+
+
+def share(p, rng, value, sentence):
+    """Say that all is shared out, `sentence` with {} for the number of parts; return that number."""
+    found = [d for d in range(2, 10) if value % d == 0 and LOW <= value // d <= 20]
     if not found:
         raise Reject
-    return rng.choice(found)
+    k = rng.choice(found)
+    p.say(sentence.format(k))
+    p.calc(value, "/", k)
+    return k
 
 
 # --- one person's things, event after event ---------------------------------------------------------------------------
 
 def event_plus(p, rng, who, things, value):
     name, he, him = who
-    k = rng.randint(2, 40)
-    friend = rng.choice([x for x in BOYS + GIRLS if x != name])
-    sentence, fact = rng.choice([
-        (f"Then {he} buys {k} more.", f"{name} buys {k} more"),
-        (f"Then {he} finds {k} more.", f"{name} finds {k} more"),
-        (f"Then {friend} gives {him} {k} more.", f"{friend} gives {k} more"),
-    ])
-    p.say(sentence)
-    return p.calc(value, "+", k, fact)
+    k, friend = amount(rng), rng.choice([x for x in BOYS + GIRLS if x != name])
+    p.say(rng.choice([f"Then {he} buys {k} more.", f"Then {he} finds {k} more.", f"Then {friend} gives {him} {k} more."]))
+    return p.calc(value, "+", k)
 
 
 def event_minus(p, rng, who, things, value):
     name, he, _ = who
-    k = rng.randint(2, 40)
-    friend = rng.choice([x for x in BOYS + GIRLS if x != name])
-    sentence, fact = rng.choice([
-        (f"Then {he} gives {k} to {friend}.", f"{name} gives away {k}"),
-        (f"Then {he} loses {k} of them.", f"{name} loses {k}"),
-        (f"Then {he} sells {k} of them.", f"{name} sells {k}"),
-    ])
-    p.say(sentence)
-    return p.calc(value, "-", k, fact)
+    k, friend = amount(rng), rng.choice([x for x in BOYS + GIRLS if x != name])
+    p.say(rng.choice([f"Then {he} gives {k} to {friend}.", f"Then {he} loses {k} of them.", f"Then {he} sells {k} of them."]))
+    return p.calc(value, "-", k)
 
 
 def event_times(p, rng, who, things, value):
-    name, he, _ = who
-    k = rng.choice([2, 2, 3, 3, 4, 5])
-    p.say(f"Then {he} wins a game and has {TIMES[k]} as many.")
-    return p.calc(value, "*", k, f"{name} has {TIMES[k]} as many")
+    k = rng.choice([2, 2, 3])
+    p.say(f"Then {who[1]} wins a game and has {TIMES[k]} as many.")
+    return p.calc(value, "*", k)
 
 
 def event_buy_packs(p, rng, who, things, value):
-    name, he, _ = who
-    k, m, holder = rng.randint(2, 9), rng.randint(2, 12), rng.choice(HOLDERS)
-    p.say(f"Then {he} buys {k} {holder} of {m} {things} each.")
-    got = p.calc(k, "*", m, f"{k} {holder} of {m} are bought")
-    return p.calc(value, "+", got, f"{name} gets {got} more")
+    k, m = rng.randint(2, 9), rng.randint(2, 9)
+    p.say(f"Then {who[1]} buys {k} {rng.choice(HOLDERS)} of {m} {things} each.")
+    return p.calc(value, "+", p.calc(k, "*", m))
 
 
 def event_give_each(p, rng, who, things, value):
-    name, he, _ = who
-    k, m = rng.randint(2, 9), rng.randint(2, 12)
-    p.say(f"Then {he} gives {m} {things} to each of {k} friends.")
-    gone = p.calc(k, "*", m, f"{k} friends get {m} each")
-    return p.calc(value, "-", gone, f"{name} gives away {gone}")
+    k, m = rng.randint(2, 9), rng.randint(2, 9)
+    p.say(f"Then {who[1]} gives {k} friends {m} {things} each.")
+    return p.calc(value, "-", p.calc(k, "*", m))
 
 
 EVENTS = {1: [event_plus, event_plus, event_minus, event_minus, event_times], 2: [event_buy_packs, event_give_each]}
@@ -190,23 +195,21 @@ def running(p, rng, n):
     name, he, _ = who
     left = n
     if rng.random() < 0.4:
-        k, m, holder = rng.randint(2, 9), rng.randint(2, 12), rng.choice(HOLDERS)
-        p.say(f"{name} has {k} {holder} with {m} {things} each.")
-        value = p.calc(k, "*", m, f"{k} {holder} hold {m} each")
+        k, m = rng.randint(2, 9), rng.randint(2, 9)
+        p.say(f"{name} has {k} {rng.choice(HOLDERS)} with {m} {things} each.")
+        value = p.calc(k, "*", m)
         left -= 1
     else:
         value = rng.randint(5, 80)
         p.say(f"{name} has {value} {things}.")
-    share = left >= 1 and rng.random() < 0.2
-    left -= share
+    shared = left >= 1 and rng.random() < 0.2
+    left -= shared
     while left:
         cost = 2 if left >= 2 and rng.random() < 0.4 else 1
         value = rng.choice(EVENTS[cost])(p, rng, who, things, value)
         left -= cost
-    if share:
-        k = divisor(rng, value)
-        p.say(f"Then {he} puts them all into {k} boxes, the same number in each.")
-        p.calc(value, "/", k, f"{value} {things} go into {k} boxes")
+    if shared:
+        share(p, rng, value, f"Then {he} puts them all into {{}} boxes.")
         p.ask(f"How many {things} are in each box?", f"the number of {things} in each box",
               f"There are {{}} {things} in each box.")
     else:
@@ -221,106 +224,98 @@ def relation(p, rng, x, y, value, things):
     kind = rng.choice(["more", "more", "fewer", "fewer", "times", "half"])
     if kind == "half":
         p.say(f"{y} has half as many {things} as {x}.")
-        return p.calc(value, "/", 2, f"{y} has half as many as {x}")
+        return p.calc(value, "/", 2)
     if kind == "times":
-        k = rng.choice([2, 2, 3, 4, 5])
+        k = rng.choice([2, 2, 3])
         p.say(f"{y} has {TIMES[k]} as many {things} as {x}.")
-        return p.calc(value, "*", k, f"{y} has {TIMES[k]} as many as {x}")
-    k = rng.randint(2, 40)
+        return p.calc(value, "*", k)
+    k = amount(rng)
     p.say(f"{y} has {k} {kind} {things} than {x}.")
-    return p.calc(value, "+" if kind == "more" else "-", k, f"{y} has {k} {kind} than {x}")
+    return p.calc(value, "+" if kind == "more" else "-", k)
 
 
 def compare(p, rng, n):
-    """A chain of people, each compared with the one before; the last is asked for, or some of them together."""
-    sums = rng.choice([0, 1] if n < 4 else [0, 1, 2]) if n > 1 else 0
-    chain = n - sums
-    if sums == 2 and chain != 2:
-        sums, chain = 1, n - 1
+    """A chain of people, each compared with the one before; the last is asked for, or the last two together."""
+    together = n > 1 and rng.random() < 0.4
+    chain = n - together
     names, things = people(rng, chain + 1), rng.choice(THINGS)
     values = [rng.randint(4, 60)]
     p.say(f"{names[0]} has {values[0]} {things}.")
     for x, y in zip(names, names[1:]):
         values.append(relation(p, rng, x, y, values[-1], things))
-    if sums == 0:
+    if not together:
         p.ask(f"How many {things} does {names[-1]} have?", f"the number of {things} {names[-1]} has",
               f"{names[-1]} has {{}} {things}.")
         return
-    picked = [0, 1, 2] if sums == 2 else [0, chain]
-    who = " and ".join(names[i] for i in picked)
-    total, said = values[picked[0]], names[picked[0]]
-    for i in picked[1:]:
-        total = p.calc(total, "+", values[i], f"{said} and {names[i]} are added")
-        said = f"{said} and {names[i]}"
+    who = f"{names[-2]} and {names[-1]}"
+    p.say(f"{who} together.", told=False)
+    p.calc(values[-2], "+", values[-1])
     p.ask(f"How many {things} do {who} have together?", f"the number of {things} {who} have together",
           f"Together they have {{}} {things}.")
 
 
 # --- shopping, making, reading, the bus -------------------------------------------------------------------------------
 
+def purchase(p, rng, who, first, cost):
+    """Say what is bought and return its price: for a cost of 1 step one thing at a told price (but several of a kind when
+    it is the first purchase: the product is the step), for 2 several of a kind, the product and the sum to come."""
+    one, many = rng.choice(GOODS)
+    he = who[0] if first else f"Then {who[1]}"
+    if cost == 1 and not first:
+        k = amount(rng)
+        p.say(f"{he} buys a {one} for {k} coins.")
+        return k
+    count, price = rng.randint(2, 9), rng.randint(2, 9)
+    p.say(f"{he} buys {count} {many} for {price} coins each.")
+    return p.calc(count, "*", price)
+
+
 def shop(p, rng, n):
-    """Prices times numbers, added up, and the change."""
-    who = person(rng)
-    name, he, _ = who
-    (one, many), (one2, many2) = rng.sample(GOODS, 2)
-    price, count = rng.randint(2, 12), rng.randint(2, 9)
-    p.say(f"A {one} costs {price} coins.")
-    two_kinds = n >= 4 or (n == 3 and rng.random() < 0.5)
-    if two_kinds:
-        price2, count2 = rng.randint(2, 12), rng.randint(2, 9)
-        p.say(f"A {one2} costs {price2} coins.")
-        p.say(f"{name} buys {count} {many} and {count2} {many2}.")
-    else:
-        p.say(f"{name} buys {count} {many}.")
-    paid = p.calc(count, "*", price, f"{count} {many} cost {price} each")
-    left = n - 1
-    if two_kinds:
-        second = p.calc(count2, "*", price2, f"{count2} {many2} cost {price2} each")
-        paid = p.calc(paid, "+", second, f"the {many} and the {many2} are added")
-        left -= 2
-    extras = left if left and rng.random() < 0.4 else max(left - 1, 0)
-    for good, _ in rng.sample([g for g in GOODS if g[0] not in (one, one2)], extras):
-        k = rng.randint(2, 30)
-        p.say(f"{he.capitalize()} also buys a {good} for {k} coins.")
-        paid = p.calc(paid, "+", k, f"the {good} costs {k}")
-        left -= 1
-    if left:
-        money = rng.randint(10, HIGH)
-        p.say(f"{he.capitalize()} had {money} coins.")
-        p.calc(money, "-", paid, f"{name} had {money} coins and pays {paid}")
+    """Things bought one after another: what is paid, or what is left of the purse."""
+    who, left = person(rng), n
+    name = who[0]
+    if rng.random() < 0.5:
+        value = rng.choice([50, 60, 70, 80, 90, 99, rng.randint(20, 99)])
+        p.say(f"{name} has {value} coins.")
+        while left:
+            cost = 2 if left >= 2 and rng.random() < 0.6 else 1
+            value = p.calc(value, "-", purchase(p, rng, who, False, cost))
+            left -= cost
         p.ask(f"How many coins does {name} have left?", f"the number of coins {name} has left",
               f"{name} has {{}} coins left.")
-    else:
-        p.ask(f"How many coins does {name} pay?", f"the number of coins {name} pays", f"{name} pays {{}} coins.")
+        return
+    value = purchase(p, rng, who, True, 1)
+    left -= 1
+    while left:
+        cost = 2 if left >= 2 and rng.random() < 0.6 else 1
+        value = p.calc(value, "+", purchase(p, rng, who, False, cost))
+        left -= cost
+    p.ask(f"How many coins does {name} pay?", f"the number of coins {name} pays", f"{name} pays {{}} coins.")
 
 
 def rate(p, rng, n):
     """So many an hour, for some hours; some are sold; the rest is packed."""
     maker, things = rng.choice(MAKERS)
-    speed = rng.randint(2, 12)
+    speed = rng.randint(2, 9)
     p.say(f"{maker} makes {speed} {things} an hour.")
-    left = n
-    if n >= 2 and rng.random() < 0.6:
+    left = n - 1
+    if left and rng.random() < 0.5:
         h1, h2 = rng.randint(2, 6), rng.randint(2, 6)
         p.say(f"It works {h1} hours in the morning and {h2} hours in the evening.")
-        hours = p.calc(h1, "+", h2, f"it works {h1} and {h2} hours")
+        hours = p.calc(h1, "+", h2)
         left -= 1
     else:
-        hours = rng.randint(2, 12)
+        hours = rng.randint(2, 9)
         p.say(f"It works {hours} hours.")
-    made = p.calc(speed, "*", hours, f"it makes {speed} an hour for {hours} hours")
-    left -= 1
-    packed = left >= 1 and rng.random() < 0.4
-    left -= packed
-    for i in range(left):
-        k = rng.randint(2, 30)
-        verb = rng.choice(["sold", "broken", "given away"])
-        p.say(f"Then {k} {things} are {verb}.")
-        made = p.calc(made, "-", k, f"{k} are {verb}")
+    made = p.calc(speed, "*", hours)
+    packed = left and rng.random() < 0.4
+    left -= bool(packed)
+    for _ in range(left):
+        k = amount(rng)
+        p.say(f"Then {k} {things} are {rng.choice(['sold', 'broken', 'given away'])}.")
+        made = p.calc(made, "-", k)
     if packed:
-        k = divisor(rng, made)
-        p.say(f"The {things} are packed into {k} boxes, the same number in each.")
-        p.calc(made, "/", k, f"{made} {things} go into {k} boxes")
+        share(p, rng, made, f"The {things} are packed into {{}} boxes.")
         p.ask(f"How many {things} are in each box?", f"the number of {things} in each box",
               f"There are {{}} {things} in each box.")
     else:
@@ -330,27 +325,24 @@ def rate(p, rng, n):
 def reading(p, rng, n):
     """Pages a day, days, and the pages of the book that are left."""
     name, he, _ = person(rng)
-    a, d = rng.randint(2, 12), rng.randint(2, 9)
+    a, d = rng.randint(2, 9), rng.randint(2, 9)
     p.say(f"{name} reads {a} pages a day for {d} days.")
-    second = n >= 4 or (n == 3 and rng.random() < 0.3)
-    if second:
-        a2, d2 = rng.randint(2, 12), rng.randint(2, 9)
-        p.say(f"Then {he} reads {a2} pages a day for {d2} days.")
-    read = p.calc(a, "*", d, f"{name} reads {a} a day for {d} days")
+    read = p.calc(a, "*", d)
     left = n - 1
-    if second:
-        more = p.calc(a2, "*", d2, f"{name} reads {a2} a day for {d2} days")
-        read = p.calc(read, "+", more, f"{read} and {more} pages are added")
+    if left >= 2 and rng.random() < 0.5:
+        a, d = rng.randint(2, 9), rng.randint(2, 9)
+        p.say(f"Then {he} reads {a} pages a day for {d} days.")
+        read = p.calc(read, "+", p.calc(a, "*", d))
         left -= 2
     while left > 1:
-        k = rng.randint(2, 40)
+        k = amount(rng)
         p.say(f"Then {he} reads {k} more pages.")
-        read = p.calc(read, "+", k, f"{name} reads {k} more")
+        read = p.calc(read, "+", k)
         left -= 1
     if left:
-        pages = rng.randint(20, HIGH)
+        pages = rng.choice([50, 60, 70, 80, 90, 99])
         p.say(f"The book has {pages} pages.")
-        p.calc(pages, "-", read, f"the book has {pages} pages and {read} are read")
+        p.calc(pages, "-", read)
         p.ask("How many pages are left?", "the number of pages left", "There are {} pages left.")
     else:
         p.ask(f"How many pages does {name} read?", f"the number of pages {name} reads", f"{name} reads {{}} pages.")
@@ -362,9 +354,9 @@ def bus(p, rng, n):
     value = rng.randint(10, 70)
     p.say(f"A {vehicle} starts with {value} people.")
     for i in range(n):
-        k, on = rng.randint(2, 40), rng.random() < 0.5
+        k, on = amount(rng), rng.random() < 0.5
         p.say(f"At the {ORDINALS[i]} stop {k} people get {'on' if on else 'off'}.")
-        value = p.calc(value, "+" if on else "-", k, f"at the {ORDINALS[i]} stop {k} get {'on' if on else 'off'}")
+        value = p.calc(value, "+" if on else "-", k)
     p.ask(f"How many people are on the {vehicle} now?", f"the number of people on the {vehicle}",
           f"There are {{}} people on the {vehicle} now.")
 

@@ -229,7 +229,7 @@ static void problems_from_parquet(void **state)
     struct err e = {0};
     assert_int_equal(problems_load(&p, "data/nano/test.parquet", 7, &e), 0);
     assert_int_equal(p.n, 7);
-    assert_string_equal(p.at[0].reference, "58");
+    assert_string_equal(p.at[0].reference, "61");
     assert_int_equal(p.at[0].n_turns, 1);
     assert_int_equal(p.at[0].turns[0].role, ROLE_USER);
     problems_clear(&p);
