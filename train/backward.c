@@ -16,8 +16,6 @@ static int64_t min64(int64_t a, int64_t b)
 /* ---- scratch
  * ------------------------------------------------------------------------------------------------ */
 
-enum { TRANSPOSED_DEPTH = 2048 }; /* rows a transposed panel holds at most (matmul_back.c) */
-
 static void carve(struct arena *a, struct back *b, const struct model *m, uint32_t rank, uint32_t max_tokens)
 {
     const struct model_config *c = &m->c;
@@ -41,7 +39,7 @@ static void carve(struct arena *a, struct back *b, const struct model *m, uint32
     b->drop = arena_take(a, rank ? n * widest : 0, f);
     b->act = arena_take(a, n * widest, act);
     b->act_mid = arena_take(a, n * r, act);
-    size_t panel = (size_t)panel_elems(TRANSPOSED_DEPTH) * weight_bytes(m->type);
+    size_t panel = (size_t)panel_elems(BACK_DEPTH) * BACK_PANELS * weight_bytes(m->type);
     size_t attn = attention_back_scratch(m, max_tokens);
     b->thread_bytes = panel > attn ? panel : attn;
     b->thread = arena_take(a, pool_threads(m->pool), b->thread_bytes);

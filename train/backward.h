@@ -11,6 +11,9 @@ struct grads {
     float **dense;  /* [params_slots]: each [rows][cols] fp32, or NULL for a slot */
 };
 
+/* A product's backward pass transposes this many panels of this depth at a time (matmul_back.c). */
+enum { BACK_PANELS = 4, BACK_DEPTH = 512 };
+
 /* Scratch of the backward pass for chunks of up to max_rows rows and sequences of up to max_tokens. */
 struct back {
     int64_t max_rows;       /* rows of a chunk */

@@ -3,7 +3,7 @@
 #include "train/backward.h"
 #include "train/blas.h"
 
-enum { DEPTH_BLOCK = 2048, TILE_MIN = 64, TILE_MAX = 512, TILES_WANTED = 8 };
+enum { UNIT_PANELS = 16, TILE_MIN = 64, TILE_MAX = 512, TILES_WANTED = 8 };
 
 static int64_t min64(int64_t a, int64_t b)
 {
@@ -14,25 +14,36 @@ struct back_job {
     const struct model *m;
     struct back *b;
     const struct weight *w;
-    int64_t rows, ldx, ldo;
+    int64_t rows, ldx, ldo, units;
     const char *act;
     float *out;
     int accumulate;
 };
 
-/* One panel of 32 columns of w, all rows: transposed block by block along the depth. */
+/* Panels [first, end) of the transposed matrix, some at a time into scratch that stays in the second-level
+ * cache, as does a block of activations (rows x BACK_DEPTH): along the depth outside, so that the
+ * activations, which for the head are larger than any cache, are read once a unit and not once a panel. */
 static void back_unit(void *ctx, int64_t unit, unsigned thread)
 {
     const struct back_job *j = ctx;
     const struct weight *w = j->w;
     const struct kernels *k = &j->m->kern;
-    void *panel = j->b->thread + thread * j->b->thread_bytes;
-    int64_t col = unit * PANEL;
-    for (int64_t n = 0; n < w->n; n += DEPTH_BLOCK) {
-        int64_t depth = min64(DEPTH_BLOCK, w->n - n);
-        k->panel_transpose[w->type](n, depth, w->k, col, w->panels, panel);
-        k->gemm[w->type](j->rows, depth, min64(PANEL, w->k - col), j->act + (size_t)n * k->act_bytes[w->type],
-                         j->ldx, panel, j->out + col, j->ldo, j->accumulate || n > 0);
+    char *scratch = j->b->thread + thread * j->b->thread_bytes;
+    int64_t panels = panel_count(w->k), first = unit * panels / j->units,
+            end = (unit + 1) * panels / j->units;
+    for (int64_t n = 0; n < w->n; n += BACK_DEPTH) {
+        int64_t depth = min64(BACK_DEPTH, w->n - n);
+        size_t bytes = (size_t)panel_elems(depth) * weight_bytes(w->type);
+        const char *act = j->act + (size_t)n * k->act_bytes[w->type];
+        for (int64_t p = first, some; p < end; p += some) {
+            some = min64(BACK_PANELS, end - p);
+            for (int64_t i = 0; i < some; i++)
+                k->panel_transpose[w->type](n, depth, w->k, (p + i) * PANEL, w->panels,
+                                            scratch + (size_t)i * bytes);
+            int64_t col = p * PANEL;
+            k->gemm[w->type](j->rows, depth, min64(some * PANEL, w->k - col), act, j->ldx, scratch,
+                             j->out + col, j->ldo, j->accumulate || n > 0);
+        }
     }
 }
 
@@ -40,8 +51,11 @@ void matmul_back(const struct model *m, struct back *b, const struct weight *w, 
                  int64_t ldx, float *out, int64_t ldo, int accumulate)
 {
     if (rows <= 0) return;
-    struct back_job j = {m, b, w, rows, ldx, ldo, act, out, accumulate};
-    pool_for(m->pool, panel_count(w->k), back_unit, &j);
+    int64_t panels = panel_count(w->k), threads = pool_threads(m->pool);
+    int64_t units = (panels + UNIT_PANELS - 1) / UNIT_PANELS;
+    units = min64(panels, (units + threads - 1) / threads * threads);
+    struct back_job j = {m, b, w, rows, ldx, ldo, units, act, out, accumulate};
+    pool_for(m->pool, units, back_unit, &j);
 }
 
 struct outer_job {
