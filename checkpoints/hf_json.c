@@ -5,7 +5,7 @@
 #include <string.h>
 
 struct reader {
-    struct hf_vocab *v;
+    struct vocab *v;
     const struct js *root;
     const char *what;
     struct err *e;
@@ -117,7 +117,7 @@ static int check_post_processor(const struct reader *r)
     const struct js *p = js_get(r->root, "post_processor");
     if (js_type(p) == JS_NULL || js_is(js_get(p, "type"), "ByteLevel")) return 0;
     for (struct js_iter it = {0}; js_next(js_get(p, "special_tokens"), &it);)
-        if (it.key && hf_vocab_find(r->v, it.key, it.key_len) < 0)
+        if (it.key && vocab_find(r->v, it.key, it.key_len) < 0)
             return err_set(r->e, ERR_TOK_SPECIAL, "%s: post_processor names \"%.100s\", which is no token",
                            r->what, it.key);
     return unsupported(r, "post_processor", shown(p, "type"), "ByteLevel or null");
@@ -138,7 +138,7 @@ static int read_added_token(const struct reader *r, const struct js *a)
     if (!rc) rc = check_off(r, a, "an added token", "rstrip");
     if (rc) return rc;
     const char *text = js_string(content, &len);
-    return hf_vocab_add_special(r->v, js_get(a, "id"), text, len, special, r->e);
+    return vocab_add_special(r->v, hf_vocab_id(js_get(a, "id")), text, len, special, r->e);
 }
 
 static int read_added_tokens(const struct reader *r)
@@ -167,6 +167,20 @@ static int check_model(const struct reader *r, const struct js *model)
     return rc;
 }
 
+int64_t hf_vocab_id(const struct js *id)
+{
+    int64_t n;
+    return js_int(id, &n) ? n : -1;
+}
+
+int hf_vocab_add_all(struct vocab *v, const struct js *vocab, struct err *e)
+{
+    int rc = 0;
+    for (struct js_iter it = {0}; !rc && js_next(vocab, &it);)
+        rc = vocab_add(v, hf_vocab_id(it.value), it.key, it.key_len, e);
+    return rc;
+}
+
 static int read_vocab(const struct reader *r, const struct js *model, size_t bytes, int64_t rows)
 {
     const struct js *vocab = js_get(model, "vocab");
@@ -176,10 +190,10 @@ static int read_vocab(const struct reader *r, const struct js *model, size_t byt
     size_t tokens = js_size(vocab) + js_size(js_get(r->root, "added_tokens"));
     if (tokens > TOKENIZER_MAX)
         return err_set(r->e, ERR_TOO_MANY, "%s: %zu tokens, the limit is %d", r->what, tokens, TOKENIZER_MAX);
-    int rc = hf_vocab_init(r->v, r->what, tokens, bytes, rows, r->e);
+    int rc = vocab_init(r->v, r->what, tokens, bytes, rows, r->e);
     if (!rc) rc = read_added_tokens(r);
     if (!rc) rc = hf_vocab_add_all(r->v, vocab, r->e);
-    return rc ? rc : hf_vocab_seal(r->v, r->e);
+    return rc ? rc : vocab_seal(r->v, r->e);
 }
 
 /* "left right" up to tokenizers 0.19, ["left", "right"] since 0.20. */
@@ -187,13 +201,13 @@ static int read_merge(const struct reader *r, const struct js *m)
 {
     size_t a, b;
     const char *left = js_string(m, &a), *right;
-    if (left) return hf_vocab_merge_line(r->v, left, a, r->e);
+    if (left) return vocab_merge_line(r->v, left, a, r->e);
     left = js_string(js_at(m, 0), &a);
     right = js_string(js_at(m, 1), &b);
     if (js_size(m) != 2 || !left || !right || !a || !b)
         return err_set(r->e, ERR_TOK_MERGE, "%s: merge %zu is not a pair of strings", r->what,
                        r->v->n_merges);
-    return hf_vocab_merge(r->v, left, a, right, b, r->e);
+    return vocab_merge(r->v, left, a, right, b, r->e);
 }
 
 static int read_merges(const struct reader *r, const struct js *model)
@@ -208,16 +222,16 @@ static int check_unk(const struct reader *r, const struct js *model)
 {
     const char *unk = NULL;
     int rc = js_want_string(model, "model", "unk_token", &unk, r->e);
-    if (rc || !unk || hf_vocab_find(r->v, unk, strlen(unk)) >= 0) return rc;
+    if (rc || !unk || vocab_find(r->v, unk, strlen(unk)) >= 0) return rc;
     return err_set(r->e, ERR_TOK_SPECIAL, "%s: unk_token \"%.100s\" is no token", r->what, unk);
 }
 
-int hf_json_read(struct hf_vocab *v, const struct js *root, const char *what, size_t bytes, int64_t rows,
+int hf_json_read(struct vocab *v, const struct js *root, const char *what, size_t bytes, int64_t rows,
                  struct err *e)
 {
     const struct reader r = {v, root, what, e};
     const struct js *model;
-    *v = (struct hf_vocab){.what = what};
+    *v = (struct vocab){.what = what};
     if (js_type(root) != JS_OBJECT)
         return err_set(e, ERR_TOK_ROOT, "%s: the root is %s, expected an object", what,
                        js_type_name(js_type(root)));

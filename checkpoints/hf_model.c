@@ -1,8 +1,8 @@
 #include "checkpoints/hf_model.h"
-#include "checkpoints/finite.h"
 #include "checkpoints/hf_config.h"
 #include "checkpoints/hf_index.h"
 #include "checkpoints/safetensors.h"
+#include "infer/finite.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,6 +1,7 @@
 #include "checkpoints/hf_tokenizer.h"
 #include "checkpoints/file.h"
 #include "checkpoints/hf_vocab.h"
+#include "infer/chat_template.h"
 #include "infer/utf8.h"
 
 #include <stdlib.h>
@@ -14,7 +15,7 @@ struct folder {
     int64_t rows;
     struct js *config, *generation, *tokenizer;
     char *system; /* default system turn */
-    struct hf_vocab vocab;
+    struct vocab vocab;
     struct err *e;
 };
 
@@ -45,7 +46,7 @@ static int read_template_file(struct folder *f, const char *inline_text)
     if (!rc && inline_text && strcmp(inline_text, text) != 0)
         rc = err_set(f->e, ERR_TOK_CONFLICT, "%s differs from the chat_template of tokenizer_config.json",
                      path);
-    if (!rc) rc = hf_template_read(path, text, n, &f->system, f->e);
+    if (!rc) rc = chat_template_read(path, text, n, &f->system, f->e);
     free(text);
     return rc;
 }
@@ -60,7 +61,7 @@ static int read_template(struct folder *f)
                        "%s/tokenizer_config.json: chat_template is %s, expected one string", f->dir,
                        js_type_name(js_type(v)));
     if (has(f, "chat_template.jinja")) return read_template_file(f, text);
-    return text ? hf_template_read("tokenizer_config.json", text, n, &f->system, f->e) : 0;
+    return text ? chat_template_read("tokenizer_config.json", text, n, &f->system, f->e) : 0;
 }
 
 /* ---- ids and tokens that the configs name
@@ -108,7 +109,7 @@ static int named_token(const struct folder *f, const char *key, int32_t *id)
     const char *text = js_string(js_type(v) == JS_OBJECT ? js_get(v, "content") : v, &n);
     *id = -1;
     if (js_type(v) == JS_NULL) return 0;
-    if (text) *id = hf_vocab_find(&f->vocab, text, n);
+    if (text) *id = vocab_find(&f->vocab, text, n);
     if (*id >= 0) return 0;
     return err_set(f->e, ERR_TOK_SPECIAL, "%s/tokenizer_config.json: %s \"%.100s\" is no token", f->dir, key,
                    text ? text : js_type_name(js_type(v)));
@@ -132,10 +133,10 @@ static int compare_vocab(const struct folder *f, const struct js *listed)
 {
     for (struct js_iter it = {0}; js_next(listed, &it);) {
         int64_t id = -1;
-        if (!js_int(it.value, &id) || hf_vocab_find(&f->vocab, it.key, it.key_len) != id)
+        if (!js_int(it.value, &id) || vocab_find(&f->vocab, it.key, it.key_len) != id)
             return err_set(f->e, ERR_TOK_CONFLICT,
                            "%s: token \"%.100s\" has id %lld in vocab.json, %d in tokenizer.json", f->dir,
-                           it.key, (long long)id, hf_vocab_find(&f->vocab, it.key, it.key_len));
+                           it.key, (long long)id, vocab_find(&f->vocab, it.key, it.key_len));
     }
     size_t plain = 0;
     for (size_t i = 0; i < f->vocab.n; i++) plain += f->vocab.tokens[i].kind == TOKEN_NORMAL;
@@ -179,7 +180,7 @@ static int read_added_decoder(struct folder *f, const struct js *added)
         if (!rc) rc = js_want_bool(it.value, "added token", "special", &special, f->e);
         if (!rc) {
             const char *text = js_string(content, &n);
-            rc = hf_vocab_add_special(&f->vocab, id, text, n, special, f->e);
+            rc = vocab_add_special(&f->vocab, hf_vocab_id(id), text, n, special, f->e);
         }
         js_free(id);
     }
@@ -196,7 +197,7 @@ static int read_merges_text(struct folder *f, const char *text, size_t n)
         const char *line = text + at, *end = memchr(line, '\n', n - at);
         size_t len = end ? (size_t)(end - line) : n - at;
         if (len && !(at == 0 && len >= 8 && memcmp(line, "#version", 8) == 0))
-            rc = hf_vocab_merge_line(&f->vocab, line, len, f->e);
+            rc = vocab_merge_line(&f->vocab, line, len, f->e);
         at += len + 1;
     }
     return rc;
@@ -214,11 +215,10 @@ static int read_vocab_json(struct folder *f)
         rc = err_set(f->e, ERR_TOK_VOCAB, "%s is %s, expected an object", path, js_type_name(js_type(vocab)));
     for (struct js_iter it = {0}; js_next(vocab, &it);) bytes += it.key_len;
     for (struct js_iter it = {0}; js_next(added, &it);) bytes += js_size(js_get(it.value, "content"));
-    if (!rc)
-        rc = hf_vocab_init(&f->vocab, "vocab.json", js_size(vocab) + js_size(added), bytes, f->rows, f->e);
+    if (!rc) rc = vocab_init(&f->vocab, "vocab.json", js_size(vocab) + js_size(added), bytes, f->rows, f->e);
     if (!rc) rc = read_added_decoder(f, added);
     if (!rc) rc = hf_vocab_add_all(&f->vocab, vocab, f->e);
-    if (!rc) rc = hf_vocab_seal(&f->vocab, f->e);
+    if (!rc) rc = vocab_seal(&f->vocab, f->e);
     js_free(vocab);
     return rc;
 }
@@ -245,8 +245,7 @@ static int read_vocab_and_merges(struct folder *f)
 /* ---- the whole
  * ---------------------------------------------------------------------------------------------- */
 
-static int create(struct tokenizer **out, const struct hf_vocab *v, struct tokenizer_spec *spec,
-                  struct err *e)
+static int create(struct tokenizer **out, const struct vocab *v, struct tokenizer_spec *spec, struct err *e)
 {
     spec->tokens = v->tokens;
     spec->n = v->n;
@@ -271,7 +270,7 @@ int hf_tokenizer_load(struct tokenizer **out, const char *dir, int64_t embedding
     if (!rc) rc = read_special(&f, &spec);
     spec.default_system = f.system;
     if (!rc) rc = create(out, &f.vocab, &spec, e);
-    hf_vocab_free(&f.vocab);
+    vocab_free(&f.vocab);
     free(f.system);
     js_free(f.tokenizer);
     js_free(f.generation);
@@ -283,12 +282,12 @@ int hf_tokenizer_parse(struct tokenizer **out, const char *what, const char *jso
                        int64_t embedding_rows, struct err *e)
 {
     struct js *root = NULL;
-    struct hf_vocab v = {0};
+    struct vocab v = {0};
     *out = NULL;
     int rc = js_parse(&root, what, json, len, NULL, e);
     if (!rc) rc = hf_json_read(&v, root, what, len, embedding_rows, e);
     if (!rc) rc = create(out, &v, &(struct tokenizer_spec){0}, e);
-    hf_vocab_free(&v);
+    vocab_free(&v);
     js_free(root);
     return rc;
 }

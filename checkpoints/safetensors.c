@@ -1,6 +1,6 @@
 #include "checkpoints/safetensors.h"
 #include "checkpoints/json.h"
-#include "checkpoints/map.h"
+#include "infer/map.h"
 #include "infer/size.h"
 #include "infer/utf8.h"
 

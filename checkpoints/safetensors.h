@@ -7,7 +7,7 @@
  * needs 64 MiB and the header's length of memory at most, whatever the file.
  *
  * Data is mapped, not read. Should the file be cut short while somebody looks at it, the missing pages read
- * as zeros (checkpoints/map.h) and safetensors_intact() says so: call it once after the last use of the data.
+ * as zeros (infer/map.h) and safetensors_intact() says so: call it once after the last use of the data.
  */
 #ifndef TERSE_CHECKPOINTS_SAFETENSORS_H
 #define TERSE_CHECKPOINTS_SAFETENSORS_H

@@ -1,5 +1,5 @@
 /* Any bytes as a safetensors file: open it, look at every tensor and value. Every refusal has its message. */
-#include "checkpoints/finite.h"
+#include "infer/finite.h"
 #include "checkpoints/safetensors.h"
 
 #include <string.h>

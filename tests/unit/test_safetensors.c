@@ -1,5 +1,5 @@
 #include "checkpoints/file.h"
-#include "checkpoints/finite.h"
+#include "infer/finite.h"
 #include "checkpoints/safetensors.h"
 #include "checkpoints/sha256.h"
 #include "tests/support/scratch.h"

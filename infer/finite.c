@@ -1,4 +1,4 @@
-#include "checkpoints/finite.h"
+#include "infer/finite.h"
 
 #include <stdbool.h>
 #include <stdio.h>

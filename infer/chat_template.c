@@ -1,27 +1,40 @@
-/* Chat templates are programs (Jinja); none is ever run. Known ones are recognised by their digest, and what
+/* Chat templates are programs (Jinja); none is ever run. Known ones are recognised by their hash, and what
  * they do is infer/chatml.c. */
-#include "checkpoints/hf_vocab.h"
-#include "checkpoints/sha256.h"
+#include "infer/chat_template.h"
+#include "infer/hash.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { TEMPLATE_MAX = 65536 };
 
+struct known {
+    size_t len;
+    uint64_t hash; /* without a seed: nothing is gained by another text with this hash, since none is run */
+};
 /* Every model of the Qwen2.5 family ships this one with a default system turn of its own, written out twice.
- * The digest is of the text without the two. */
-static const char qwen25[] = "576ca4dc24e9d4d38d89baf0c3b2ee4d5931dea9aa71a0d90ddd15de428a6a3c";
+ * What is hashed is the text without the two. */
+static const struct known qwen25 = {2371, 0x28b760997d997305};
 /* Nothing but ChatML's frame around each message (checkpoints/nano): no default system turn. */
-static const char plain[] = "66edfb854931c933d3ac94f507626dd4fa2d5ca0a9b1036b11729d296a7392ac";
+static const struct known plain = {201, 0xe70b87ac9920935c};
 
-/* The default system turn as the template spells it, up to *end; NULL if there is none. */
-static const char *find_system(const char *text, const char **end)
+static bool is_known(const struct known *k, const char *text, size_t len)
 {
-    static const char lead[] = "'<|im_start|>system\\n";
-    for (const char *at = text; (at = strstr(at, lead));) {
+    return len == k->len && hash_bytes(text, len, 0) == k->hash;
+}
+
+/* The default system turn as the template spells it, *n bytes; NULL if there is none. */
+static const char *find_system(const char *text, size_t len, size_t *n)
+{
+    static const char lead[] = "'<|im_start|>system\\n", tail[] = "<|im_end|>";
+    const char *end = text + len, *at = text, *stop;
+    while ((at = memmem(at, (size_t)(end - at), lead, sizeof lead - 1))) {
         at += sizeof lead - 1;
-        *end = strstr(at, "<|im_end|>");
-        if (*at != '\'' && *end) return at;
+        stop = memmem(at, (size_t)(end - at), tail, sizeof tail - 1);
+        if (!stop) return NULL;
+        *n = (size_t)(stop - at);
+        if (*at != '\'') return at;
     }
     return NULL;
 }
@@ -71,22 +84,18 @@ static int fail_unknown(const char *what, struct err *e)
 
 static int recognise(const char *what, const char *text, size_t len, char *rest, char **out, struct err *e)
 {
-    char hex[SHA256_HEX];
-    int rc = sha256_hex(text, len, hex, e);
-    if (rc) return rc;
-    if (strcmp(hex, plain) == 0) return 0;
-    const char *end, *system = find_system(text, &end);
-    size_t n;
-    if (!system || end == system || remove_part(text, len, system, (size_t)(end - system), rest, &n) != 2)
+    if (is_known(&plain, text, len)) return 0;
+    size_t size, n;
+    const char *system = find_system(text, len, &size);
+    if (!system || !size || remove_part(text, len, system, size, rest, &n) != 2 ||
+        !is_known(&qwen25, rest, n))
         return fail_unknown(what, e);
-    rc = sha256_hex(rest, n, hex, e);
-    if (rc || strcmp(hex, qwen25) != 0) return rc ? rc : fail_unknown(what, e);
-    *out = strndup(system, (size_t)(end - system));
+    *out = strndup(system, size);
     if (!*out) return err_set(e, ERR_NOMEM, "%s: no memory for the chat template", what);
     return unescape(*out) ? 0 : fail_unknown(what, e);
 }
 
-int hf_template_read(const char *what, const char *text, size_t len, char **out, struct err *e)
+int chat_template_read(const char *what, const char *text, size_t len, char **out, struct err *e)
 {
     *out = NULL;
     if (len > TEMPLATE_MAX)

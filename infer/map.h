@@ -3,8 +3,8 @@
  * Looking at a page past the new end of a truncated file raises SIGBUS, on whatever thread looks. A handler
  * for the whole process, installed by map_open(), puts a page of zeros there and notes it; map_intact()
  * tells. A SIGBUS outside every map goes where it would have gone before. */
-#ifndef TERSE_CHECKPOINTS_MAP_H
-#define TERSE_CHECKPOINTS_MAP_H
+#ifndef TERSE_INFER_MAP_H
+#define TERSE_INFER_MAP_H
 
 #include "infer/err.h"
 

@@ -1,5 +1,5 @@
-#include "checkpoints/map.h"
-#include "checkpoints/file.h"
+#include "infer/map.h"
+#include "infer/file_open.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -1,6 +1,6 @@
 /* A look at every value of a tensor. */
-#ifndef TERSE_CHECKPOINTS_FINITE_H
-#define TERSE_CHECKPOINTS_FINITE_H
+#ifndef TERSE_INFER_FINITE_H
+#define TERSE_INFER_FINITE_H
 
 #include "infer/err.h"
 #include "infer/tensor.h"

@@ -1,0 +1,14 @@
+/* Opening what a user names as a file. */
+#ifndef TERSE_INFER_FILE_OPEN_H
+#define TERSE_INFER_FILE_OPEN_H
+
+#include "infer/err.h"
+
+#include <stdint.h>
+
+/* Opens a regular file for reading; a FIFO or device is refused without blocking. Symbolic links are
+ * followed. *fd is the caller's to close; *size (may be NULL) gets its length in bytes.
+ * Errors: FILE_MISSING, EACCES, NOT_REGULAR, IO; *fd is then -1. */
+int file_open(const char *path, int *fd, uint64_t *size, struct err *e);
+
+#endif
