@@ -77,6 +77,16 @@
     X(DUP_TENSOR, "tensor given twice")                                                                      \
     X(INDEX_SIZE, "index total_size is wrong")                                                               \
     X(INDEX_TYPE, "index is malformed")                                                                      \
+    /* GGUF */                                                                                               \
+    X(GG_MAGIC, "not a GGUF file")                                                                           \
+    X(GG_ENDIAN, "big-endian GGUF")                                                                          \
+    X(GG_KEY, "malformed key")                                                                               \
+    X(GG_STRING, "string past the end of file")                                                              \
+    X(GG_TYPE, "unknown value type")                                                                         \
+    X(GG_ARRAY, "array past the end of file")                                                                \
+    X(GG_ALIGN, "malformed alignment")                                                                       \
+    X(GG_BLOCK, "row is no multiple of the quantised block")                                                 \
+    X(GG_SPLIT, "model split over several files")                                                            \
     /* model */                                                                                              \
     X(MODEL_MISSING, "required tensor missing")                                                              \
     X(MODEL_SHAPE, "tensor shape disagrees with the config")                                                 \
