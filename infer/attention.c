@@ -69,8 +69,7 @@ static void block_visit(struct tile *t, int64_t row, int64_t rows, int64_t n, co
     char *p = t->p + (size_t)(row * KV_PAGE) * act;
     kn->act_pack[type](rows, KV_PAGE, s, KV_PAGE, p, KV_PAGE);
     for (int64_t d = 0; d < t->k; d += PANEL) {
-        const char *panel =
-            (const char *)values + (size_t)(d / PANEL * panel_elems(KV_PAGE)) * weight_bytes(type);
+        const char *panel = (const char *)values + (size_t)(d / PANEL) * panel_bytes(type, KV_PAGE);
         kn->gemm[type](rows, n, min64(PANEL, t->k - d), p, KV_PAGE, panel, t->o + row * t->k + d, t->k, 1);
     }
 }

@@ -31,7 +31,7 @@ static void fill(char *p, size_t bytes)
 
 static void carve(struct arena *a, struct rig *g, const struct bench_product *b)
 {
-    size_t matrix = (size_t)(panel_count(b->n) * panel_elems(b->k)) * weight_bytes(b->type);
+    size_t matrix = weight_size(b->type, b->n, b->k);
     g->copies = (int64_t)(COPIES_BYTES / matrix) + 1;
     g->w = arena_take(a, (size_t)g->copies, sizeof *g->w);
     g->memory = arena_take(a, (size_t)g->copies, matrix);
@@ -80,7 +80,7 @@ int bench_product(const struct bench_product *b, struct pool *p, struct bench_ro
     out->dtype = b->type == WT_BF16 ? "bf16" : "f32";
     out->ns = best * 1e9;
     out->gflop_s = 2.0 * (double)b->m * (double)b->n * (double)b->k / out->ns;
-    out->gb_s = (double)b->n * (double)b->k * (double)weight_bytes(b->type) / out->ns;
+    out->gb_s = (double)weight_size(b->type, b->n, b->k) / out->ns;
     bench_share(out, peak, read);
     out->peak_rss = machine_peak_rss();
     arena_free(&a);

@@ -6,7 +6,7 @@
 
 static void panels_make(const struct trial *t, const float *w, void *panels)
 {
-    size_t bytes = (size_t)panel_elems(t->k) * weight_bytes(t->type);
+    size_t bytes = panel_bytes(t->type, t->k);
     for (int64_t p = 0; p < panel_count(t->n); p++) {
         int64_t rows = t->n - p * PANEL < PANEL ? t->n - p * PANEL : PANEL;
         t->ref->panel_pack[t->type](rows, t->k, w + p * PANEL * t->ldx, t->ldx,

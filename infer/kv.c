@@ -19,11 +19,10 @@ struct kv_pool {
 
 static void shape_init(struct kv_pool *p, const struct model *m, uint32_t pages)
 {
-    size_t elem = weight_bytes(m->type);
     *p = (struct kv_pool){.type = m->type, .layers = m->c.layers, .heads = m->c.kv_heads};
     p->head_dim = m->c.head_dim, p->pages = pages;
-    p->key_bytes = (size_t)(KV_PAGE / PANEL * panel_elems(p->head_dim)) * elem;
-    p->value_bytes = (size_t)(panel_count(p->head_dim) * panel_elems(KV_PAGE)) * elem;
+    p->key_bytes = weight_size(p->type, KV_PAGE, p->head_dim);
+    p->value_bytes = weight_size(p->type, p->head_dim, KV_PAGE);
     p->page_bytes = round_up((p->key_bytes + p->value_bytes) * p->layers * p->heads, 64);
 }
 

@@ -28,8 +28,7 @@ static void matmul_unit(void *ctx, int64_t unit, unsigned thread)
     int64_t all = panel_count(w->n), panel = part * all / j->panel_units,
             end = (part + 1) * all / j->panel_units;
     int64_t col = panel * PANEL, cols = min64(end * PANEL, w->n) - col;
-    const char *panels =
-        (const char *)w->panels + (size_t)(panel * panel_elems(w->k)) * weight_bytes(w->type);
+    const char *panels = (const char *)w->panels + (size_t)panel * panel_bytes(w->type, w->k);
     const char *x = j->act + (size_t)(row * j->ldx) * j->m->kern.act_bytes[w->type];
     j->m->kern.gemm[w->type](min64(ROW_BLOCK, j->rows - row), w->k, cols, x, j->ldx, panels,
                              j->y + row * j->ldy + col, j->ldy, j->accumulate);

@@ -66,7 +66,7 @@ static void pack_unit(void *ctx, int64_t unit, unsigned thread)
     const struct pack_job *j = ctx;
     const struct weight *w = j->w;
     int64_t n0 = unit * PANEL, n = w->n - n0 < PANEL ? w->n - n0 : PANEL;
-    char *panel = (char *)w->panels + (size_t)(unit * panel_elems(w->k)) * weight_bytes(w->type);
+    char *panel = (char *)w->panels + (size_t)unit * panel_bytes(w->type, w->k);
     if (j->dtype == DTYPE_BF16)
         j->m->kern.panel_pack_bf16[w->type](n, w->k, (const uint16_t *)j->rows + n0 * w->k, w->k, panel);
     else

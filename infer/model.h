@@ -55,9 +55,5 @@ void model_set(struct model *m, uint32_t slot, const float *values);
 
 /* Packs a row-major fp32 or bf16 matrix into w->panels, on all threads. */
 void weight_pack(const struct model *m, struct weight *w, const void *rows, enum dtype dtype);
-static inline size_t weight_size(enum weight_type t, int64_t n, int64_t k)
-{
-    return (size_t)(panel_count(n) * panel_elems(k)) * weight_bytes(t);
-}
 
 #endif

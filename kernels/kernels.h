@@ -10,6 +10,15 @@
  * which is what the bf16 dot instruction of AVX-512-BF16 does. Odd k is padded by zeros. fp32 products take k
  * in the same order. A chain depends on its own row of x and its own row of w, on nothing else.
  *
+ * With weights in groups of 32 (Q8_0, Q4_0; kernels/weights.h) each group is such a chain over the integers q,
+ * started at 0, and joins the output by its scale:  y = fma(group, scale, y), y starting at 0 or as it is. With
+ * one scale a row (W4) the chain over q runs through all of k:  y = acc * scale, or fma(acc, scale, y). WT_I8
+ * is the plain chain over q.
+ *
+ * With 8-bit activations (act8) a group of x is scale * integers too and its product with a group of weights a
+ * sum of integers, exact in any order:  y = fma(sum, scale_x * scale_w, y); for W4, acc = fma(sum, scale_x,
+ * acc) from 0 and then as above.
+ *
  * Sums along a row (norms, softmax) use 16 lanes: lane l takes elements l, l+16, l+32 ... in order; then
  * lanes i and i+8 are added, i and i+4, i and i+2, 0 and 1. Maxima likewise (it shows in the sign of a zero).
  */
@@ -17,41 +26,7 @@
 #define TERSE_KERNELS_KERNELS_H
 
 #include "kernels/cpu.h"
-
-#include <stddef.h>
-#include <stdint.h>
-
-/* Types of weights in panels. */
-enum weight_type { WT_F32, WT_BF16, WT_COUNT };
-
-/* A panel holds 32 output rows of a weight matrix, interleaved so that one vector lane is one output row:
- * element (n, k) of panel p is at [k/2][n - 32 p][k % 2] for bf16, where a k-pair is one 32-bit operand, and
- * at [k][n - 32 p] for fp32. Missing rows and an odd last k are zero. A matrix [N][K] is ceil(N/32) panels of
- * panel_elems(K) elements, one after the other. */
-enum { PANEL = 32 };
-
-/* Index in its panel of column k of row `lane` (0..31). */
-static inline int64_t panel_index(enum weight_type t, int64_t lane, int64_t k)
-{
-    return t == WT_F32 ? k * PANEL + lane : (k / 2 * PANEL + lane) * 2 + k % 2;
-}
-
-static inline int64_t pad_even(int64_t k)
-{
-    return (k + 1) & ~(int64_t)1;
-}
-static inline int64_t panel_elems(int64_t k)
-{
-    return pad_even(k) * PANEL;
-}
-static inline int64_t panel_count(int64_t n)
-{
-    return (n + PANEL - 1) / PANEL;
-}
-static inline size_t weight_bytes(enum weight_type t)
-{
-    return t == WT_F32 ? 4 : 2;
-}
+#include "kernels/weights.h"
 
 struct adamw_step {
     float lr, beta1, beta2, eps;
@@ -64,7 +39,7 @@ struct kernels {
     const char *name; /* "ref", "avx2", "avx512", "avx512bf16" */
 
     /* Bytes of one activation as gemm wants it; for a bf16 product it is rounded to bf16 and stored as bf16
-     * or, where the machine has no bf16 dot, as the same value in fp32. */
+     * or, where the machine has no bf16 dot, as the same value in fp32. All types but F32 take bf16's. */
     size_t act_bytes[WT_COUNT];
 
     /* x [rows][ldx] fp32 -> act [rows][ldo] for products with weights of type t; k elements a row, then zeros
@@ -72,20 +47,33 @@ struct kernels {
     void (*act_pack[WT_COUNT])(int64_t rows, int64_t k, const float *x, int64_t ldx, void *act, int64_t ldo);
 
     /* y [m][ldy] (+)= x [m][k] * w^T for `cols` outputs of consecutive panels w. x: packed activations, row
-     * stride ldx elements. k, cols >= 1; the last panel may be partial; y beyond cols is not touched. */
+     * stride ldx elements. k, cols >= 1; the last panel may be partial; y beyond cols is not touched. Where
+     * cols <= 32 k may be less than the panel's depth: its first k columns (not of W4). */
     void (*gemm[WT_COUNT])(int64_t m, int64_t k, int64_t cols, const void *x, int64_t ldx, const void *w,
                            float *y, int64_t ldy, int accumulate);
 
-    /* One panel from n <= 32 rows of a row-major fp32 matrix w [n][ldw], k columns (rounded to bf16 for
-     * BF16). */
+    /* 8-bit activations, for Q8_0, Q4_0 and W4. act8_bytes: of a group of 32 k of a row, its scale (largest
+     * |x| / 127) included; a row is k / 32 of them, rows lie one after the other. */
+    size_t act8_bytes;
+    void (*act8_pack)(int64_t rows, int64_t k, const float *x, int64_t ldx, void *act);
+    void (*gemm_act8[WT_COUNT])(int64_t m, int64_t k, int64_t cols, const void *x, const void *w, float *y,
+                                int64_t ldy, int accumulate); /* NULL for other types */
+
+    /* One panel from n <= 32 rows of a row-major fp32 matrix w [n][ldw], k columns: rounded to bf16 for BF16,
+     * to integers for I8 (halves to even, within -127..127), quantised for the others (kernels/quant.h). */
     void (*panel_pack[WT_COUNT])(int64_t n, int64_t k, const float *w, int64_t ldw, void *panel);
     /* The same from bf16 rows (as a file has them). */
     void (*panel_pack_bf16[WT_COUNT])(int64_t n, int64_t k, const uint16_t *w, int64_t ldw, void *panel);
+    /* The same from rows of GGUF blocks, ldw bytes a row: of the same type without any rounding; W4 from Q4_0
+     * too where a row's scales are all the same. */
+    void (*panel_pack_q8_0[WT_COUNT])(int64_t n, int64_t k, const void *w, int64_t ldw, void *panel);
+    void (*panel_pack_q4_0[WT_COUNT])(int64_t n, int64_t k, const void *w, int64_t ldw, void *panel);
     /* One panel of the transposed matrix: of the panels w with k columns, columns k0..k0+31 (k0 a multiple of
      * 32) become the outputs and rows n0..n0+n-1 (n0 a multiple of 32) the depth; columns past k give zero
-     * outputs. out: panel_elems(n). */
+     * outputs. out: panel_bytes(WT_F32, n) of an F32 panel; of all other types a BF16 panel, scale * q rounded
+     * to bf16 once. NULL for I8. */
     void (*panel_transpose[WT_COUNT])(int64_t n0, int64_t n, int64_t k, int64_t k0, const void *w, void *out);
-    /* Row n of a panelled matrix with k columns -> fp32 (embedding lookup). */
+    /* Row n of a panelled matrix with k columns -> fp32 (embedding lookup), scale * q exactly. */
     void (*panel_row[WT_COUNT])(int64_t n, int64_t k, const void *w, float *out);
 
     /* bf16 storage */

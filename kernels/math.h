@@ -35,6 +35,27 @@ static inline float f16_to_f32(uint16_t h)
     return f32_from_bits(sign | (exponent + 112) << 23 | fraction << 13);
 }
 
+/* Round to nearest even; NaN stays NaN. */
+static inline uint16_t f32_to_f16(float x)
+{
+    uint32_t u = f32_bits(x), sign = u >> 16 & 0x8000, e = u >> 23 & 255, f = u & 0x7fffff;
+    if (e == 255) return (uint16_t)(sign | 0x7c00 | (f ? 0x200 : 0));
+    if (e > 142) return (uint16_t)(sign | 0x7c00);
+    if (e < 102) return (uint16_t)sign;
+    /* bits to drop, and what is kept: a subnormal's leading one is explicit, a normal's carries into e */
+    uint32_t drop = e < 113 ? 126 - e : 13, all = e < 113 ? f | 0x800000 : f | (e - 112) << 23;
+    uint32_t kept = all >> drop, rest = all & ((1u << drop) - 1), half = 1u << (drop - 1);
+    return (uint16_t)(sign | (kept + (rest > half || (rest == half && (kept & 1)))));
+}
+
+/* To an integer, halves to even, within -limit..limit; NaN becomes -limit. */
+static inline float round_even(float x, float limit)
+{
+    x = x > -limit ? x : -limit;
+    x = x < limit ? x : limit;
+    return (x + 12582912.0f) - 12582912.0f;
+}
+
 /* Round to nearest even; NaN stays NaN (quiet). */
 static inline uint16_t f32_to_bf16(float x)
 {

@@ -11,7 +11,10 @@ void kernels_init_ref(struct kernels *k)
 {
     k->name = "ref";
     ref_gemm_init(k);
+    ref_gemm_quant_init(k);
+    ref_gemm_act8_init(k);
     ref_panel_init(k);
+    ref_panel_quant_init(k);
     ref_row_init(k);
     ref_point_init(k);
 }

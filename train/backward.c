@@ -39,7 +39,7 @@ static void carve(struct arena *a, struct back *b, const struct model *m, uint32
     b->drop = arena_take(a, rank ? n * widest : 0, f);
     b->act = arena_take(a, n * widest, act);
     b->act_mid = arena_take(a, n * r, act);
-    size_t panel = (size_t)panel_elems(BACK_DEPTH) * BACK_PANELS * weight_bytes(m->type);
+    size_t panel = panel_bytes(m->type, BACK_DEPTH) * BACK_PANELS;
     size_t attn = attention_back_scratch(m, max_tokens);
     b->thread_bytes = panel > attn ? panel : attn;
     b->thread = arena_take(a, pool_threads(m->pool), b->thread_bytes);

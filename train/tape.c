@@ -4,7 +4,7 @@
 
 static void mlp_carve(struct arena *a, struct layer_tape *l, const struct model *m, size_t rows)
 {
-    size_t elem = weight_bytes(m->type);
+    size_t elem = value_bytes(m->type);
     l->g = arena_take(a, rows * m->c.ff, elem);
     l->u = arena_take(a, rows * m->c.ff, elem);
 }
@@ -12,7 +12,7 @@ static void mlp_carve(struct arena *a, struct layer_tape *l, const struct model 
 static void rest_carve(struct arena *a, struct layer_tape *l, const struct model *m, const struct lora *lora,
                        size_t rows)
 {
-    size_t elem = weight_bytes(m->type), q = (size_t)m->c.heads * m->c.head_dim;
+    size_t elem = value_bytes(m->type), q = (size_t)m->c.heads * m->c.head_dim;
     l->q = arena_take(a, rows * q, elem);
     l->o = arena_take(a, rows * q, elem);
     l->lse = arena_take(a, rows * m->c.heads, sizeof(float));

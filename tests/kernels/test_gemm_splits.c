@@ -34,18 +34,18 @@ struct product {
 static void product_create(struct product *p)
 {
     p->ldx = pad_even(p->k);
-    size_t bytes = weight_bytes(p->type);
+    size_t bytes = panel_bytes(p->type, p->k);
     p->x = malloc((size_t)(p->m * p->k) * sizeof *p->x);
     p->w = malloc((size_t)(p->n * p->k) * sizeof *p->w);
     p->act = malloc((size_t)(p->m * p->ldx) * p->kn->act_bytes[p->type]);
-    p->panels = malloc((size_t)(panel_count(p->n) * panel_elems(p->k)) * bytes);
+    p->panels = malloc(weight_size(p->type, p->n, p->k));
     p->y = malloc((size_t)(p->m * p->n) * sizeof *p->y);
     p->pieces = malloc((size_t)(p->m * p->n) * sizeof *p->y);
     for (int64_t i = 0; i < p->m * p->k; i++) p->x[i] = (float)(pick(2001) - 1000) / 700;
-    for (int64_t i = 0; i < p->n * p->k; i++) p->w[i] = (float)(pick(2001) - 1000) / 30000;
+    for (int64_t i = 0; i < p->n * p->k; i++) p->w[i] = (float)(pick(2001) - 1000) / (p->type == WT_I8 ? 8 : 30000);
     for (int64_t n = 0; n < p->n; n += PANEL)
         p->kn->panel_pack[p->type](p->n - n < PANEL ? p->n - n : PANEL, p->k, p->w + n * p->k, p->k,
-                                   p->panels + (size_t)(n / PANEL * panel_elems(p->k)) * bytes);
+                                   p->panels + (size_t)(n / PANEL) * bytes);
     p->kn->act_pack[p->type](p->m, p->k, p->x, p->k, p->act, p->ldx);
     p->kn->gemm[p->type](p->m, p->k, p->n, p->act, p->ldx, p->panels, p->y, p->n, 0);
 }
@@ -55,17 +55,24 @@ static void product_free(struct product *p)
     free(p->x), free(p->w), free(p->act), free(p->panels), free(p->y), free(p->pieces);
 }
 
+/* Where a panel may be cut along k: at multiples of this; 0 for nowhere. */
+static int64_t cut_of(enum weight_type t)
+{
+    static const int64_t cuts[WT_COUNT] = {2, 2, GROUP, GROUP, 0, 4};
+    return cuts[t];
+}
+
 /* Rows [row, row + rows) of some outputs from column `col`, a multiple of 32. */
 static void piece(struct product *p, int64_t row, int64_t rows, int64_t col, int64_t cols)
 {
     const char *x = p->act + (size_t)(row * p->ldx) * p->kn->act_bytes[p->type];
-    const char *w = p->panels + (size_t)(col * pad_even(p->k)) * weight_bytes(p->type);
+    const char *w = p->panels + (size_t)(col / PANEL) * panel_bytes(p->type, p->k);
     float *y = p->pieces + row * p->n + col;
-    int64_t step = cols <= PANEL ? 2 * (1 + pick(p->k / 2 + 1)) : p->k; /* one panel may be cut along k */
+    int64_t cut = cols <= PANEL ? cut_of(p->type) : 0, step = cut ? cut * (1 + pick(p->k / cut + 1)) : p->k;
     for (int64_t j = 0; j < p->k; j += step) {
         int64_t some = p->k - j < step ? p->k - j : step;
         p->kn->gemm[p->type](rows, some, cols, x + (size_t)j * p->kn->act_bytes[p->type], p->ldx,
-                             w + (size_t)(j * PANEL) * weight_bytes(p->type), y, p->n, j > 0);
+                             w + (j ? panel_bytes(p->type, j) : 0), y, p->n, j > 0);
     }
 }
 
@@ -85,7 +92,8 @@ static void in_pieces(struct product *p)
 static void check_product(const struct kernels *kn, enum weight_type type, int64_t m, int64_t k, int64_t n,
                           int times)
 {
-    struct product p = {.kn = kn, .type = type, .m = m, .k = k, .n = n};
+    struct product p = {.kn = kn, .type = type, .m = m, .n = n};
+    p.k = weight_quantised(type) ? (k + GROUP - 1) / GROUP * GROUP : k;
     product_create(&p);
     for (int i = 0; i < times; i++) {
         in_pieces(&p);
