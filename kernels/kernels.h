@@ -10,13 +10,13 @@
  * which is what the bf16 dot instruction of AVX-512-BF16 does. Odd k is padded by zeros. fp32 products take k
  * in the same order. A chain depends on its own row of x and its own row of w, on nothing else.
  *
- * With weights in groups of 32 (Q8_0, Q4_0; kernels/weights.h) each group is such a chain over the integers q,
- * started at 0, and joins the output by its scale:  y = fma(group, scale, y), y starting at 0 or as it is. With
- * one scale a row (W4) the chain over q runs through all of k:  y = acc * scale, or fma(acc, scale, y). WT_I8
- * is the plain chain over q.
+ * With weights in groups of 32 (Q8_0, Q4_0; kernels/weights.h) each group is such a chain over the integers
+ * q, started at 0, and joins the output by its scale:  y = fma(group, scale, y), y starting at 0 or as it is.
+ * With one scale a row (W4) the chain over q runs through all of k:  y = acc * scale, or fma(acc, scale, y).
+ * WT_I8 is the plain chain over q.
  *
- * With 8-bit activations (act8) a group of x is scale * integers too and its product with a group of weights a
- * sum of integers, exact in any order:  y = fma(sum, scale_x * scale_w, y); for W4, acc = fma(sum, scale_x,
+ * With 8-bit activations (act8) a group of x is scale * integers too and its product with a group of weights
+ * a sum of integers, exact in any order:  y = fma(sum, scale_x * scale_w, y); for W4, acc = fma(sum, scale_x,
  * acc) from 0 and then as above.
  *
  * Sums along a row (norms, softmax) use 16 lanes: lane l takes elements l, l+16, l+32 ... in order; then
@@ -70,8 +70,8 @@ struct kernels {
     void (*panel_pack_q4_0[WT_COUNT])(int64_t n, int64_t k, const void *w, int64_t ldw, void *panel);
     /* One panel of the transposed matrix: of the panels w with k columns, columns k0..k0+31 (k0 a multiple of
      * 32) become the outputs and rows n0..n0+n-1 (n0 a multiple of 32) the depth; columns past k give zero
-     * outputs. out: panel_bytes(WT_F32, n) of an F32 panel; of all other types a BF16 panel, scale * q rounded
-     * to bf16 once. NULL for I8. */
+     * outputs. out: panel_bytes(WT_F32, n) of an F32 panel; of all other types a BF16 panel, scale * q
+     * rounded to bf16 once. NULL for I8. */
     void (*panel_transpose[WT_COUNT])(int64_t n0, int64_t n, int64_t k, int64_t k0, const void *w, void *out);
     /* Row n of a panelled matrix with k columns -> fp32 (embedding lookup), scale * q exactly. */
     void (*panel_row[WT_COUNT])(int64_t n, int64_t k, const void *w, float *out);

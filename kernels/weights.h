@@ -1,7 +1,8 @@
 /* Types of weights and how they lie in memory.
  *
  * A panel holds 32 output rows of a weight matrix, interleaved so that one vector lane is one output row. A
- * matrix [N][K] is ceil(N/32) panels of panel_bytes(type, K) bytes, one after the other; rows past N are zero.
+ * matrix [N][K] is ceil(N/32) panels of panel_bytes(type, K) bytes, one after the other; rows past N are
+ * zero.
  *
  *   WT_F32   [K][32] floats, an odd K padded by zeros to even
  *   WT_BF16  [K/2][32][2]: a k-pair of a lane is one 32-bit operand; an odd K is padded by zeros
@@ -10,11 +11,11 @@
  *   WT_W4    scale[32] fp32, then K/32 groups of word [4][32] as in WT_Q4_0
  *   WT_I8    byte [ceil(K/4)][32][4], no scales: whoever multiplies knows them (8-bit keys and values)
  *
- * Q8_0, Q4_0 and W4 take K in multiples of 32. A weight is scale * q. A byte is q + 128, a nibble q + 8: stored
- * unsigned, so that zero is 0x80 and 0x8. The four k of a quad of bytes stand in the order 0 2 1 3, the eight k
- * of a word of nibbles, least significant first, in the order 0 4 2 6 1 5 3 7. So both halfwords of a word, at
- * the same shift, hold a k-pair (for the bf16 product), and its nibbles of one parity are a quad (for the 8-bit
- * product). Scales are GGUF's f16, which fp32 holds exactly. */
+ * Q8_0, Q4_0 and W4 take K in multiples of 32. A weight is scale * q. A byte is q + 128, a nibble q + 8:
+ * stored unsigned, so that zero is 0x80 and 0x8. The four k of a quad of bytes stand in the order 0 2 1 3,
+ * the eight k of a word of nibbles, least significant first, in the order 0 4 2 6 1 5 3 7. So both halfwords
+ * of a word, at the same shift, hold a k-pair (for the bf16 product), and its nibbles of one parity are a
+ * quad (for the 8-bit product). Scales are GGUF's f16, which fp32 holds exactly. */
 #ifndef TERSE_KERNELS_WEIGHTS_H
 #define TERSE_KERNELS_WEIGHTS_H
 
@@ -39,6 +40,12 @@ enum {
 static inline int weight_quantised(enum weight_type t)
 {
     return t == WT_Q8_0 || t == WT_Q4_0 || t == WT_W4;
+}
+
+/* The plain type whose activations a weight takes, and in which its transpose comes. */
+static inline enum weight_type weight_plain(enum weight_type t)
+{
+    return t == WT_F32 ? WT_F32 : WT_BF16;
 }
 
 static inline int64_t pad_even(int64_t k)

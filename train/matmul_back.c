@@ -28,12 +28,13 @@ static void back_unit(void *ctx, int64_t unit, unsigned thread)
     const struct back_job *j = ctx;
     const struct weight *w = j->w;
     const struct kernels *k = &j->m->kern;
+    enum weight_type plain = weight_plain(w->type);
     char *scratch = j->b->thread + thread * j->b->thread_bytes;
     int64_t panels = panel_count(w->k), first = unit * panels / j->units,
             end = (unit + 1) * panels / j->units;
     for (int64_t n = 0; n < w->n; n += BACK_DEPTH) {
         int64_t depth = min64(BACK_DEPTH, w->n - n);
-        size_t bytes = (size_t)panel_elems(depth) * weight_bytes(w->type);
+        size_t bytes = panel_bytes(plain, depth);
         const char *act = j->act + (size_t)n * k->act_bytes[w->type];
         for (int64_t p = first, some; p < end; p += some) {
             some = min64(BACK_PANELS, end - p);
@@ -41,8 +42,8 @@ static void back_unit(void *ctx, int64_t unit, unsigned thread)
                 k->panel_transpose[w->type](n, depth, w->k, (p + i) * PANEL, w->panels,
                                             scratch + (size_t)i * bytes);
             int64_t col = p * PANEL;
-            k->gemm[w->type](j->rows, depth, min64(some * PANEL, w->k - col), act, j->ldx, scratch,
-                             j->out + col, j->ldo, j->accumulate || n > 0);
+            k->gemm[plain](j->rows, depth, min64(some * PANEL, w->k - col), act, j->ldx, scratch,
+                           j->out + col, j->ldo, j->accumulate || n > 0);
         }
     }
 }
