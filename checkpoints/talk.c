@@ -9,9 +9,9 @@ int talk_open(struct talk *t, const struct loaded *l, const struct sampler_confi
 {
     if (max_tokens > l->m->context) max_tokens = l->m->context;
     struct session_config sc = {.streams = streams, .max_tokens = max_tokens};
-    *t = (struct talk){.l = l, .streams = streams, .max_tokens = max_tokens};
+    *t = (struct talk){.l = l, .streams = streams, .max_tokens = max_tokens, .sampler = *c};
     t->n_stop = prompt_stops(l->tokenizer, t->stop);
-    int r = sampler_create(&t->sampler, c, (uint32_t)tokenizer_vocab(l->tokenizer), e);
+    int r = sampler_config_check(c, e);
     if (!r) r = session_create(&t->s, l->m, l->lora, &sc, e);
     if (r) talk_close(t);
     return r;
@@ -20,7 +20,6 @@ int talk_open(struct talk *t, const struct loaded *l, const struct sampler_confi
 void talk_close(struct talk *t)
 {
     session_free(t->s);
-    sampler_free(t->sampler);
     memset(t, 0, sizeof *t);
 }
 
@@ -52,15 +51,16 @@ static int run(struct talk *t, const struct prompt *p, uint32_t max_new, int32_t
                struct answered *a, uint32_t n, struct generate_stats *stats, struct err *e)
 {
     struct listener l = {.t = t, .requests = q, .a = a, .e = e};
+    struct generate_config c = {.streams = n < t->streams ? n : t->streams, .on_token = on_token, .ctx = &l};
+    c.vocab = (uint32_t)tokenizer_vocab(t->l->tokenizer), c.stop = t->stop, c.n_stop = t->n_stop;
     int r = 0;
     for (uint32_t i = 0; !r && i < n; i++) {
         q[i] = (struct request){
             .prompt = p->ids, .n_prompt = p->n, .adapt_from = p->adapt_from, .max_new = max_new};
-        q[i].stream = i, q[i].answer = ids + (size_t)i * max_new;
+        q[i].stream = i, q[i].answer = ids + (size_t)i * max_new, q[i].sampler = t->sampler;
         r = begin(&a[i], p, e);
     }
-    uint32_t streams = n < t->streams ? n : t->streams;
-    if (!r) r = generate_run(t->s, streams, t->sampler, t->stop, t->n_stop, q, n, on_token, &l, stats, e);
+    if (!r) r = generate_run(t->s, &c, q, n, stats, e);
     if (!r) r = l.code;
     for (uint32_t i = 0; i < n; i++) {
         a[i].finish = q[i].finish, a[i].tokens = q[i].n_answer;

@@ -9,7 +9,7 @@
 struct talk {
     const struct loaded *l;
     struct session *s;
-    struct sampler *sampler;
+    struct sampler_config sampler;
     uint32_t streams, max_tokens;
     int32_t stop[PROMPT_MAX_STOPS];
     uint32_t n_stop;

@@ -16,11 +16,12 @@ enum finish {
 struct request {
     const int32_t *prompt; /* [n_prompt], n_prompt >= 1 */
     uint32_t n_prompt;
-    uint32_t adapt_from; /* first token the adapter acts on; UINT32_MAX: never */
-    uint32_t max_new;    /* tokens at most, the stop token included */
-    uint64_t stream;     /* names the draw: same seed and stream, same answer */
-    int32_t *answer;     /* [max_new] filled; the stop token is kept */
-    float *logprob;      /* [max_new] log-probability of each token, or NULL */
+    uint32_t adapt_from;           /* first token the adapter acts on; UINT32_MAX: never */
+    uint32_t max_new;              /* tokens at most, the stop token included */
+    struct sampler_config sampler; /* checked */
+    uint64_t stream;               /* names the draw: same seed and stream, same answer */
+    int32_t *answer;               /* [max_new] filled; the stop token is kept */
+    float *logprob;                /* [max_new] log-probability of each token, or NULL */
     uint32_t n_answer;
     enum finish finish;
 };
@@ -34,10 +35,18 @@ struct generate_stats {
 /* Hears every token; returning nonzero cancels all that is unfinished. */
 typedef int generate_token(void *ctx, struct request *r, int32_t token);
 
-/* Runs the requests with up to `streams` streams of the session (its streams 0..streams-1). Answers end with
- * a token of `stop` [n_stop]. on_token and stats may be NULL. Errors: those of session_sync. */
-int generate_run(struct session *s, uint32_t streams, struct sampler *sampler, const int32_t *stop,
-                 uint32_t n_stop, struct request *requests, size_t n, generate_token *on_token, void *ctx,
+struct generate_config {
+    uint32_t streams;    /* of the session that may be used: 0..streams-1 */
+    uint32_t vocab;      /* tokens that may be chosen: ids below */
+    const int32_t *stop; /* [n_stop] each ends an answer */
+    uint32_t n_stop;
+    generate_token *on_token; /* or NULL */
+    void *ctx;
+};
+
+/* Runs the requests. stats may be NULL. Errors: those of session_sync and sampler_pick, NOMEM; answers that
+ * are finished by then stay whole. */
+int generate_run(struct session *s, const struct generate_config *c, struct request *requests, size_t n,
                  struct generate_stats *stats, struct err *e);
 
 #endif

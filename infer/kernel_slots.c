@@ -177,6 +177,11 @@ static void softmax_call(const struct kernels *k, const struct trial *t, void **
         k->softmax_block(t->n, width, 0.125f, t->variant & 2, b[0], t->variant & 4 ? b[0] : b[1], r, r + 1);
 }
 
+static void largest_call(const struct kernels *k, const struct trial *t, void **b)
+{
+    ((float *)b[1])[0] = k->largest(t->n, b[0]);
+}
+
 static void logsumexp_call(const struct kernels *k, const struct trial *t, void **b)
 {
     ((float *)b[1])[0] = k->logsumexp(t->n, b[0]);
@@ -281,6 +286,7 @@ const struct slot kernel_slots[] = {
     {SLOT(silu_mul_back), "fffff", NULL, silu_mul_back_call},
     {SLOT(rope), "fff", NULL, rope_call},
     {SLOT(softmax_block), "ffr", softmax_lengths, softmax_call},
+    {SLOT(largest), "fr", NULL, largest_call},
     {SLOT(logsumexp), "fr", NULL, logsumexp_call},
     {SLOT(softmax_scaled), "f", NULL, softmax_scaled_call},
     {SLOT(add), "ff", NULL, add_call},

@@ -1,8 +1,14 @@
-/* Choosing the next token. */
+/* Choosing the next token.
+ *
+ * Tokens are in one order: the likelier first, among equals the lower id. Every cut keeps a beginning of it:
+ * top_k the first k; top_p, of what top_k left, the fewest whose probabilities reach p; min_p those with at
+ * least min_p times the first one's probability. Nothing is sorted to find out: a cut is found by selection,
+ * in time linear in the tokens that come into question, and with the result that sorting would give. */
 #ifndef TERSE_INFER_SAMPLER_H
 #define TERSE_INFER_SAMPLER_H
 
-#include "infer/model.h"
+#include "infer/err.h"
+#include "kernels/kernels.h"
 
 struct sampler_config {
     double temperature;        /* 0: the likeliest token (greedy) */
@@ -18,22 +24,19 @@ void sampler_config_init(struct sampler_config *c);
 /* FIELD_RANGE naming the field. */
 int sampler_config_check(const struct sampler_config *c, struct err *e);
 
-struct sampler {
-    struct sampler_config c;
-    uint32_t vocab; /* tokens that may be chosen: ids below; the embedding's padding is not */
-    struct candidate {
-        float logit;
-        int32_t id;
-    } * candidate; /* [vocab] scratch */
-};
+/* Memory to choose with; not for two threads at a time. It keeps nothing from one token to the next. */
+struct sampler;
 
-/* vocab: the tokenizer's, <= the model's V. Errors: NOMEM. */
-int sampler_create(struct sampler **out, const struct sampler_config *c, uint32_t vocab, struct err *e);
+/* vocab: tokens that may be chosen are the ids below, at most the model's V: the embedding's padding is not
+ * among them. kern is borrowed. Errors: NOMEM. */
+int sampler_create(struct sampler **out, const struct kernels *kern, uint32_t vocab, struct err *e);
 void sampler_free(struct sampler *s);
 
-/* Picks from logits [V]. The draw is a function of (seed, stream, position) alone. history [n]: the sequence
- * so far, for the penalty. Ties go to the lower id. Logits are not changed. */
-int32_t sampler_pick(struct sampler *s, const float *logits, const int32_t *history, uint32_t n,
-                     uint64_t stream, uint32_t position);
+/* Picks *token from logits [vocab or more], which stay as they are. c was checked. The draw is a function of
+ * (c->seed, stream, position) alone (rng_uniform). history [n]: the sequence so far, for the penalty. Errors:
+ * NONFINITE (a logit is infinite or no number; the message names token and position). Allocates nothing. */
+int sampler_pick(struct sampler *s, const struct sampler_config *c, const float *logits,
+                 const int32_t *history, uint32_t n, uint64_t stream, uint32_t position, int32_t *token,
+                 struct err *e);
 
 #endif

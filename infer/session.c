@@ -212,6 +212,11 @@ const int32_t *session_tokens(const struct session *s, uint32_t i, uint32_t *n)
     return s->stream[i].ids;
 }
 
+const struct model *session_model(const struct session *s)
+{
+    return s->m;
+}
+
 uint32_t session_max_tokens(const struct session *s)
 {
     return s->c.max_tokens;

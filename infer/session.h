@@ -37,6 +37,7 @@ int session_step(struct session *s, const uint32_t *stream, const int32_t *token
 const float *session_logits(const struct session *s, uint32_t i);
 /* Tokens of stream i. */
 const int32_t *session_tokens(const struct session *s, uint32_t i, uint32_t *n);
+const struct model *session_model(const struct session *s);
 /* Tokens a stream can hold: the configuration's max_tokens. */
 uint32_t session_max_tokens(const struct session *s);
 /* Log-probability of `token` after stream i, as the trainer would compute it. */

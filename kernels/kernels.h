@@ -104,6 +104,8 @@ struct kernels {
     float (*softmax_block)(int64_t n, int64_t width, float scale, int round, const float *s, float *p,
                            float *m, float *l);
 
+    /* The largest of n values; NaN where one of them is infinite or no number. */
+    float (*largest)(int64_t n, const float *x);
     /* log(sum(exp(x))) of n logits. */
     float (*logsumexp)(int64_t n, const float *x);
     /* x = exp(x - lse) * scale. */

@@ -43,6 +43,7 @@ static int prompts_make(struct eval *v)
             .n_prompt = p->n,
             .adapt_from = p->adapt_from,
             .max_new = v->c->max_new < room ? v->c->max_new : room,
+            .sampler = v->c->sampler,
             .stream = i,
             .answer = v->answers + i * v->c->max_new,
         };
@@ -100,16 +101,15 @@ static int on_token(void *ctx, struct request *r, int32_t token)
 static int run(struct eval *v)
 {
     struct session *s = NULL;
-    struct sampler *sampler = NULL;
     uint32_t streams = v->n < v->c->streams ? (uint32_t)v->n : v->c->streams, context = v->l->m->context;
     struct session_config sc = {.streams = streams};
+    struct generate_config c = {.streams = streams, .stop = v->stop, .n_stop = v->n_stop};
     sc.max_tokens = v->c->max_new < context - v->longest ? v->longest + v->c->max_new : context;
-    int r = sampler_create(&sampler, &v->c->sampler, (uint32_t)tokenizer_vocab(v->l->tokenizer), v->e);
+    c.vocab = (uint32_t)tokenizer_vocab(v->l->tokenizer), c.on_token = on_token, c.ctx = v;
+    int r = sampler_config_check(&v->c->sampler, v->e);
     if (!r) r = session_create(&s, v->l->m, v->l->lora, &sc, v->e);
-    if (!r)
-        r = generate_run(s, streams, sampler, v->stop, v->n_stop, v->requests, v->n, on_token, v, NULL, v->e);
+    if (!r) r = generate_run(s, &c, v->requests, v->n, NULL, v->e);
     session_free(s);
-    sampler_free(sampler);
     return r ? r : v->code;
 }
 

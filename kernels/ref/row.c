@@ -58,6 +58,14 @@ static float max_of(int64_t n, const float *x)
     return lane[0];
 }
 
+/* x * 0 is 0 only for what is finite. */
+static float largest(int64_t n, const float *x)
+{
+    float zero = 0;
+    for (int64_t i = 0; i < n; i++) zero += x[i] * 0;
+    return zero == 0 ? max_of(n, x) : NAN;
+}
+
 static float softmax_block(int64_t n, int64_t width, float scale, int round, const float *s, float *p,
                            float *m, float *l)
 {
@@ -102,6 +110,7 @@ void ref_row_init(struct kernels *k)
     k->rmsnorm_back = rmsnorm_back;
     k->rope = rope;
     k->softmax_block = softmax_block;
+    k->largest = largest;
     k->logsumexp = logsumexp;
     k->softmax_scaled = softmax_scaled;
     k->sum_squares = sum_squares;

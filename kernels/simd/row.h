@@ -81,6 +81,17 @@ static inline float max_of(int64_t n, const float *x)
     return lanes_max(m);
 }
 
+static float largest(int64_t n, const float *x)
+{
+    v16 m = v16_all(-(float)INFINITY), zero = v16_zero();
+    EACH16(n, i, c, {
+        v16 v = v16_load_n(x + i, c);
+        m = first(c, v16_larger(v, m), m);
+        zero = v16_fma(v, v16_zero(), zero);
+    });
+    return lanes_sum(zero) == 0 ? lanes_max(m) : NAN;
+}
+
 /* exp(s * scale - top) of c lanes, stored to p, and added to sum. */
 VEC v16 softmax_at(int c, v16 scale, v16 minus_top, int round, const float *s, float *p, v16 sum)
 {
@@ -136,6 +147,7 @@ static void row_init(struct kernels *k)
     k->rmsnorm_back = rmsnorm_back;
     k->rope = rope;
     k->softmax_block = softmax_block;
+    k->largest = largest;
     k->logsumexp = logsumexp;
     k->softmax_scaled = softmax_scaled;
     k->sum_squares = sum_squares;

@@ -18,6 +18,7 @@ struct rig {
     struct lora *lora;
     struct session *s;
     struct sampler *sampler;
+    struct sampler_config how;
     int32_t prompt[REQUESTS][MAX_TOKENS + 1];
 };
 
@@ -34,15 +35,14 @@ static void rig_init(struct rig *g, uint32_t streams, double temperature)
 {
     struct model_config c = tiny_config();
     struct session_config sc = {.streams = streams, .max_tokens = MAX_TOKENS, .prefill = 16};
-    struct sampler_config how;
     struct err e = {0};
-    sampler_config_init(&how);
-    how.temperature = temperature, how.seed = 5, how.top_p = 0.95, how.repetition_penalty = 1.1;
+    sampler_config_init(&g->how);
+    g->how.temperature = temperature, g->how.seed = 5, g->how.top_p = 0.95, g->how.repetition_penalty = 1.1;
     random_model_create(&g->r, &c, WT_BF16, 2, NULL, 1);
     g->adapter = random_adapter(&c, 8, LORA_ALL, 2);
     assert_int_equal(lora_create(&g->lora, g->r.m, g->adapter, &e), 0);
     assert_int_equal(session_create(&g->s, g->r.m, g->lora, &sc, &e), 0);
-    assert_int_equal(sampler_create(&g->sampler, &how, VOCAB, &e), 0);
+    assert_int_equal(sampler_create(&g->sampler, &g->r.m->kern, VOCAB, &e), 0);
     for (uint64_t i = 0; i < REQUESTS; i++)
         for (uint64_t t = 0; t < MAX_TOKENS; t++)
             g->prompt[i][t] = (int32_t)((random_at(40 + i, t) + 1) * 35);
@@ -67,6 +67,7 @@ static void requests_init(const struct rig *g, struct answers *a)
         a->r[i] = (struct request){
             .prompt = g->prompt[i], .n_prompt = n, .stream = 1000 + i, .answer = a->token[i]};
         a->r[i].adapt_from = i % 3 == 0 ? UINT32_MAX : i % 3 == 1 ? n : n / 2;
+        a->r[i].sampler = g->how;
         a->r[i].max_new = 7 + i * 5 % 24, a->r[i].logprob = a->logprob[i];
     }
 }
@@ -82,8 +83,8 @@ static int hear(void *ctx, struct request *r, int32_t token)
 static void generate(struct rig *g, uint32_t streams, const int32_t *stop, uint32_t n_stop, struct answers *a)
 {
     struct err e = {0};
-    if (generate_run(g->s, streams, g->sampler, stop, n_stop, a->r, REQUESTS, hear, a, &a->stats, &e))
-        fail_msg("%s", e.msg);
+    struct generate_config c = {streams, VOCAB, stop, n_stop, hear, a};
+    if (generate_run(g->s, &c, a->r, REQUESTS, &a->stats, &e)) fail_msg("%s", e.msg);
 }
 
 static void same_answer(const struct answers *a, const struct answers *b, uint32_t i)
@@ -104,7 +105,10 @@ static void by_hand(struct rig *g, const struct request *r, const struct answers
     for (uint32_t t = 0; t < r->n_answer; t++) {
         const int32_t *history = session_tokens(g->s, 0, &n);
         assert_int_equal(n, r->n_prompt + t);
-        int32_t token = sampler_pick(g->sampler, session_logits(g->s, 0), history, n, r->stream, n);
+        int32_t token;
+        assert_int_equal(sampler_pick(g->sampler, &r->sampler, session_logits(g->s, 0), history, n, r->stream,
+                                      n, &token, &e),
+                         0);
         float p = session_logprob(g->s, 0, token);
         assert_int_equal(token, want->token[i][t]);
         assert_memory_equal(&p, &want->logprob[i][t], sizeof p);
@@ -256,19 +260,18 @@ static void errors_name_the_token(void **state)
     static struct answers a;
     struct rig g;
     struct err e = {0};
+    struct generate_config c = {.streams = 3, .vocab = VOCAB};
     (void)state;
     rig_init(&g, 3, 0.9);
     requests_init(&g, &a);
     g.prompt[6][2] = 75;
-    assert_int_equal(generate_run(g.s, 3, g.sampler, NULL, 0, a.r, REQUESTS, NULL, NULL, NULL, &e),
-                     ERR_TOKEN_RANGE);
+    assert_int_equal(generate_run(g.s, &c, a.r, REQUESTS, NULL, &e), ERR_TOKEN_RANGE);
     assert_non_null(strstr(e.msg, "token 75 at 2"));
     g.prompt[6][2] = 3;
     e.code = 0;
     requests_init(&g, &a);
     a.r[2].n_prompt = MAX_TOKENS + 1;
-    assert_int_equal(generate_run(g.s, 3, g.sampler, NULL, 0, a.r, REQUESTS, NULL, NULL, NULL, &e),
-                     ERR_CTX_FULL);
+    assert_int_equal(generate_run(g.s, &c, a.r, REQUESTS, NULL, &e), ERR_CTX_FULL);
     rig_free(&g);
 }
 

@@ -11,22 +11,33 @@
 
 #include <cmocka.h>
 
-enum { V = 64, VOCAB = 50 }; /* ids 50..63 are padding of the embedding */
+enum { VOCAB = 50, MOST = 2700, PADDING = 14 }; /* ids from the vocabulary on are padding of the embedding */
 
-static float logits[V];
+static float logits[MOST + PADDING];
+static uint32_t vocab = VOCAB;
+static struct kernels kern;
 
 static void logits_init(uint64_t seed, float scale)
 {
-    for (uint64_t i = 0; i < V; i++) logits[i] = scale * random_at(seed, i);
-    for (int i = VOCAB; i < V; i++) logits[i] = 1e6f; /* never chosen all the same */
+    for (uint64_t i = 0; i < MOST + PADDING; i++) logits[i] = scale * random_at(seed, i);
+    for (uint32_t i = vocab; i < vocab + PADDING; i++) logits[i] = 1e6f; /* never chosen all the same */
 }
 
-static struct sampler *sampler_of(struct sampler_config c)
+static struct sampler *sampler_of(void)
 {
     struct sampler *s;
     struct err e = {0};
-    if (sampler_create(&s, &c, VOCAB, &e)) fail_msg("%s", e.msg);
+    if (sampler_create(&s, &kern, vocab, &e)) fail_msg("%s", e.msg);
     return s;
+}
+
+static int32_t pick(struct sampler *s, const struct sampler_config *c, const int32_t *history, uint32_t n,
+                    uint64_t stream, uint32_t position)
+{
+    struct err e = {0};
+    int32_t token;
+    if (sampler_pick(s, c, logits, history, n, stream, position, &token, &e)) fail_msg("%s", e.msg);
+    return token;
 }
 
 static struct sampler_config hot(void)
@@ -42,60 +53,66 @@ static struct sampler_config hot(void)
 /* Probability of each token after every cut, 0 where cut; near: closer than rounding to a cut, so either way
  * is right. */
 struct plain {
-    double p[VOCAB];
+    double p[MOST];
     int near;
 };
 
-static double penalised(const struct sampler_config *c, int32_t id, const int32_t *history, uint32_t n)
+static double penalised(const struct sampler_config *c, uint32_t id, const int32_t *history, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++)
-        if (history[i] == id)
+        if (history[i] == (int32_t)id)
             return (double)logits[id] > 0 ? (double)logits[id] / c->repetition_penalty
                                           : (double)logits[id] * c->repetition_penalty;
     return (double)logits[id];
 }
 
-static struct plain plain_of(const struct sampler_config *c, const int32_t *history, uint32_t n)
+static double x[MOST];
+
+static int likelier(const void *pa, const void *pb)
 {
-    struct plain r = {.near = 0};
-    double x[VOCAB], total = 0, before = 0;
-    int order[VOCAB], kept = c->top_k && c->top_k < VOCAB ? (int)c->top_k : VOCAB;
-    for (int i = 0; i < VOCAB; i++) x[i] = penalised(c, i, history, n) / c->temperature;
-    for (int i = 0; i < VOCAB; i++) { /* how many are likelier: its place */
-        int place = 0;
-        for (int j = 0; j < VOCAB; j++) place += x[j] > x[i] || (x[j] == x[i] && j < i);
-        order[place] = i;
-    }
-    for (int i = 0; i < kept; i++) total += r.p[order[i]] = exp(x[order[i]] - x[order[0]]);
-    for (int i = 0; i < kept; i++) {
-        double *p = &r.p[order[i]], share = before / total;
+    uint32_t a = *(const uint32_t *)pa, b = *(const uint32_t *)pb;
+    if (x[a] != x[b]) return x[a] > x[b] ? -1 : 1;
+    return a < b ? -1 : a > b;
+}
+
+static void plain_of(struct plain *r, const struct sampler_config *c, const int32_t *history, uint32_t n)
+{
+    static uint32_t order[MOST];
+    double total = 0, before = 0;
+    uint32_t kept = c->top_k && c->top_k < vocab ? c->top_k : vocab;
+    memset(r, 0, sizeof *r);
+    for (uint32_t i = 0; i < vocab; i++) x[i] = penalised(c, i, history, n) / c->temperature, order[i] = i;
+    qsort(order, vocab, sizeof *order, likelier);
+    for (uint32_t i = 0; i < kept; i++) total += r->p[order[i]] = exp(x[order[i]] - x[order[0]]);
+    for (uint32_t i = 0; i < kept; i++) {
+        double *p = &r->p[order[i]], share = before / total;
         before += *p;
-        r.near |= i && ((c->top_p < 1 && fabs(share - c->top_p) < 1e-6) || fabs(*p / c->min_p - 1) < 1e-5);
+        r->near |= i && ((c->top_p < 1 && fabs(share - c->top_p) < 1e-6) || fabs(*p / c->min_p - 1) < 1e-5);
         if (i && ((c->top_p < 1 && share >= c->top_p) || *p < c->min_p)) *p = 0;
     }
     total = 0;
-    for (int i = 0; i < VOCAB; i++) total += r.p[i];
-    for (int i = 0; i < VOCAB; i++) r.p[i] /= total;
-    return r;
+    for (uint32_t i = 0; i < vocab; i++) total += r->p[i];
+    for (uint32_t i = 0; i < vocab; i++) r->p[i] /= total;
 }
 
 /* Draws many, and tests them by chi-square; a token that was cut must never come. */
 static void draws_match(const struct sampler_config *c, const int32_t *history, uint32_t n, const char *what)
 {
-    enum { DRAWS = 4000 };
-    struct plain want = plain_of(c, history, n);
-    struct sampler *s = sampler_of(*c);
-    int count[VOCAB] = {0}, degrees = -1;
+    const uint32_t draws = vocab > VOCAB ? 600 : 4000;
+    static struct plain want;
+    struct sampler *s = sampler_of();
+    int count[MOST] = {0}, degrees = -1;
     double chi = 0, rest = 0, rest_count = 0;
+    plain_of(&want, c, history, n);
     assert_int_equal(want.near, 0);
-    for (uint32_t i = 0; i < DRAWS; i++) {
-        int32_t id = sampler_pick(s, logits, history, n, i % 7, i);
-        assert_in_range(id, 0, VOCAB - 1);
+    for (uint32_t i = 0; i < draws; i++) {
+        int32_t id = pick(s, c, history, n, i % 7, i);
+        assert_in_range(id, 0, vocab - 1);
         if (want.p[id] == 0) fail_msg("%s: token %d was cut, and drawn", what, id);
         count[id]++;
     }
-    for (int i = 0; i < VOCAB; i++) {
-        double expected = want.p[i] * DRAWS;
+    for (uint32_t i = 0; i < vocab; i++) {
+        double expected = want.p[i] * draws;
         if (expected < 10) { /* too few for the approximation: all such in one class */
             rest += expected, rest_count += count[i];
             continue;
@@ -115,17 +132,17 @@ static void greedy_takes_the_likeliest(void **state)
 {
     struct sampler_config c;
     sampler_config_init(&c);
-    struct sampler *s = sampler_of(c);
+    struct sampler *s = sampler_of();
     (void)state;
     for (uint64_t seed = 0; seed < 50; seed++) {
         int32_t best = 0;
         logits_init(seed, 5);
         for (int i = 1; i < VOCAB; i++)
             if (logits[i] > logits[best]) best = i;
-        assert_int_equal(sampler_pick(s, logits, NULL, 0, seed, 3), best);
+        assert_int_equal(pick(s, &c, NULL, 0, seed, 3), best);
         logits[(best + 7) % VOCAB] = logits[best]; /* a tie goes to the lower id */
         int32_t other = (best + 7) % VOCAB;
-        assert_int_equal(sampler_pick(s, logits, NULL, 0, seed, 3), other < best ? other : best);
+        assert_int_equal(pick(s, &c, NULL, 0, seed, 3), other < best ? other : best);
     }
     sampler_free(s);
 }
@@ -162,6 +179,109 @@ static void cuts_keep_the_right_tokens(void **state)
             }
 }
 
+/* Vocabularies of many blocks, with ties across them, and cuts that fall inside a tie. */
+static void large_vocabularies_are_cut_alike(void **state)
+{
+    static const uint32_t sizes[] = {255, 256, 257, 1024, 1030, MOST}, ks[] = {0, 1, 3, 40, 1500};
+    static const double ps[] = {1, 0.993, 0.61, 0.053}, temperatures[] = {0.05, 0.7, 3};
+    static struct plain want;
+    uint64_t seed = 0;
+    (void)state;
+    for (int i = 0; i < 6 * 5 * 4; i++) {
+        struct sampler_config c = hot();
+        char what[80];
+        vocab = sizes[i % 6];
+        c.top_k = ks[i / 6 % 5], c.top_p = ps[i / 30], c.min_p = i % 7 == 3 ? 0.1 : 0;
+        c.temperature = temperatures[i % 3];
+        snprintf(what, sizeof what, "%u tokens, top_k %u, top_p %g, min_p %g", vocab, c.top_k, c.top_p,
+                 c.min_p);
+        do {
+            logits_init(seed++, 9);
+            for (uint32_t t = 0; t < vocab; t++)
+                if (i % 2) logits[t] = floorf(logits[t]); /* many equals */
+            plain_of(&want, &c, NULL, 0);
+        } while (want.near);
+        draws_match(&c, NULL, 0, what);
+    }
+    vocab = VOCAB;
+}
+
+/* Zeros of either sign are equals. */
+static void ties_go_to_the_lower_id(void **state)
+{
+    struct sampler_config c = hot();
+    (void)state;
+    vocab = MOST;
+    struct sampler *s = sampler_of();
+    for (int i = 0; i < MOST; i++) logits[i] = -5;
+    for (int i = 300; i < MOST; i += 300) logits[i] = i % 600 ? -0.0f : 0;
+    for (uint32_t k = 1; k < 5; k++)
+        for (uint32_t i = 0; i < 50; i++) {
+            c.top_k = k;
+            int32_t id = pick(s, &c, NULL, 0, 0, i);
+            assert_true(id % 300 == 0 && id <= (int32_t)k * 300);
+        }
+    c.temperature = 0;
+    assert_int_equal(pick(s, &c, NULL, 0, 0, 0), 300);
+    sampler_free(s);
+    vocab = VOCAB;
+}
+
+/* Infinities and NaNs at any place, whatever the settings; past the vocabulary they do no harm. */
+static void what_is_not_finite_is_refused(void **state)
+{
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    static const uint32_t places[] = {0, 1, 255, 256, 2047, MOST - 1};
+    struct sampler_config configs[4] = {hot(), hot(), hot(), hot()};
+    (void)state;
+    configs[0].temperature = 0, configs[1].top_k = 3, configs[2].top_p = 0.9;
+    vocab = MOST;
+    struct sampler *s = sampler_of();
+    for (int i = 0; i < 3 * 6 * 4; i++) {
+        struct err e = {0};
+        int32_t token, history[] = {7};
+        char want[80];
+        uint32_t place = places[i / 3 % 6];
+        logits_init((uint64_t)i, 4);
+        logits[MOST + 3] = bad[i % 3];
+        pick(s, &configs[i / 18], NULL, 0, 0, 99);
+        logits[place] = bad[i % 3];
+        snprintf(want, sizeof want, "token %u at position 1234", place);
+        assert_int_equal(sampler_pick(s, &configs[i / 18], logits, NULL, 0, 0, 1234, &token, &e),
+                         ERR_NONFINITE);
+        if (!strstr(e.msg, want)) fail_msg("'%s' does not say '%s'", e.msg, want);
+        logits[place] = 1, logits[7] = 1e38f, configs[3].repetition_penalty = 0.01;
+        assert_int_equal(sampler_pick(s, &configs[3], logits, history, 1, 0, 5, &token, &e), ERR_NONFINITE);
+    }
+    sampler_free(s);
+    vocab = VOCAB;
+}
+
+/* Every instruction set picks the same token. */
+static void draws_do_not_depend_on_the_machine(void **state)
+{
+    enum { N = 60 };
+    struct sampler_config c[4] = {hot(), hot(), hot(), hot()};
+    int32_t want[4][N];
+    const char *isas[] = {"ref", "avx2", "avx512"};
+    (void)state;
+    c[1].top_k = 40, c[1].top_p = 0.9, c[2].top_p = 0.95, c[3].min_p = 0.01;
+    vocab = MOST;
+    logits_init(5, 6);
+    for (int isa = 0; isa < 3; isa++) {
+        kernels_init(&kern, cpu_limit(cpu_detect(), isas[isa]));
+        struct sampler *s = sampler_of();
+        for (uint32_t i = 0; i < 4 * N; i++) {
+            int32_t id = pick(s, &c[i / N], NULL, 0, 3, i);
+            if (isa == 0) want[i / N][i % N] = id;
+            assert_int_equal(id, want[i / N][i % N]);
+        }
+        sampler_free(s);
+    }
+    kernels_init(&kern, cpu_detect());
+    vocab = VOCAB;
+}
+
 /* Once for each different token, positive logits divided and negative ones multiplied; foreign ids do no
  * harm. */
 static void penalty_makes_the_past_less_likely(void **state)
@@ -178,14 +298,14 @@ static void penalty_makes_the_past_less_likely(void **state)
     }
     sampler_config_init(&c);
     c.repetition_penalty = 2;
-    struct sampler *s = sampler_of(c);
+    struct sampler *s = sampler_of();
     for (int i = 0; i < VOCAB; i++) logits[i] = -10;
     logits[9] = 3, logits[5] = 2;
-    assert_int_equal(sampler_pick(s, logits, history, 0, 0, 0), 9);
-    assert_int_equal(sampler_pick(s, logits, history, 10, 0, 0), 5); /* 3 / 2 < 2 */
+    assert_int_equal(pick(s, &c, history, 0, 0, 0), 9);
+    assert_int_equal(pick(s, &c, history, 10, 0, 0), 5); /* 3 / 2 < 2 */
     for (int i = 0; i < VOCAB; i++) logits[i] = -10;
     logits[9] = -3, logits[5] = -4;
-    assert_int_equal(sampler_pick(s, logits, history, 10, 0, 0), 5); /* -3 * 2 < -4 */
+    assert_int_equal(pick(s, &c, history, 10, 0, 0), 5); /* -3 * 2 < -4 */
     sampler_free(s);
 }
 
@@ -200,20 +320,19 @@ static void draws_are_functions_of_their_place(void **state)
     (void)state;
     c2.seed++;
     logits_init(1, 1);
-    struct sampler *s = sampler_of(c), *s2 = sampler_of(c2);
-    for (uint32_t i = 0; i < N; i++) first[i] = sampler_pick(s, logits, NULL, 0, 5, i);
+    struct sampler *s = sampler_of();
+    for (uint32_t i = 0; i < N; i++) first[i] = pick(s, &c, NULL, 0, 5, i);
     for (uint32_t i = N; i-- > 0;) {
-        float before[V];
+        float before[MOST + PADDING];
         memcpy(before, logits, sizeof logits);
-        assert_int_equal(sampler_pick(s, logits, NULL, 0, 5, i), first[i]);
+        assert_int_equal(pick(s, &c, NULL, 0, 5, i), first[i]);
         assert_memory_equal(before, logits, sizeof logits);
-        seed += sampler_pick(s2, logits, NULL, 0, 5, i) != first[i];
-        stream += sampler_pick(s, logits, NULL, 0, 6, i) != first[i];
+        seed += pick(s, &c2, NULL, 0, 5, i) != first[i];
+        stream += pick(s, &c, NULL, 0, 6, i) != first[i];
         position += i && first[i] != first[i - 1];
     }
     assert_true(seed > N * 8 / 10 && stream > N * 8 / 10 && position > N * 8 / 10);
     sampler_free(s);
-    sampler_free(s2);
 }
 
 static void the_coldest_and_flattest_logits_work(void **state)
@@ -221,12 +340,12 @@ static void the_coldest_and_flattest_logits_work(void **state)
     struct sampler_config c = hot();
     (void)state;
     c.temperature = 1e-30;
-    struct sampler *s = sampler_of(c);
+    struct sampler *s = sampler_of();
     logits_init(3, 4);
     int32_t best = 0;
     for (int i = 1; i < VOCAB; i++)
         if (logits[i] > logits[best]) best = i;
-    for (uint32_t i = 0; i < 100; i++) assert_int_equal(sampler_pick(s, logits, NULL, 0, 0, i), best);
+    for (uint32_t i = 0; i < 100; i++) assert_int_equal(pick(s, &c, NULL, 0, 0, i), best);
     sampler_free(s);
     c = hot();
     for (int i = 0; i < VOCAB; i++) logits[i] = i % 2 ? 80.0f : -1e30f;
@@ -255,10 +374,8 @@ static void impossible_settings_are_refused(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct sampler *s;
         struct err e = {0};
-        assert_int_equal(sampler_create(&s, &cases[i].c, VOCAB, &e), ERR_FIELD_RANGE);
-        assert_null(s);
+        assert_int_equal(sampler_config_check(&cases[i].c, &e), ERR_FIELD_RANGE);
         if (!strstr(e.msg, cases[i].key)) fail_msg("case %d is not named: %s", (int)i, e.msg);
     }
     sampler_free(NULL);
@@ -266,10 +383,15 @@ static void impossible_settings_are_refused(void **state)
 
 int main(void)
 {
+    kernels_init(&kern, cpu_detect());
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(greedy_takes_the_likeliest),
         cmocka_unit_test(draws_follow_the_probabilities),
         cmocka_unit_test(cuts_keep_the_right_tokens),
+        cmocka_unit_test(large_vocabularies_are_cut_alike),
+        cmocka_unit_test(ties_go_to_the_lower_id),
+        cmocka_unit_test(what_is_not_finite_is_refused),
+        cmocka_unit_test(draws_do_not_depend_on_the_machine),
         cmocka_unit_test(penalty_makes_the_past_less_likely),
         cmocka_unit_test(draws_are_functions_of_their_place),
         cmocka_unit_test(the_coldest_and_flattest_logits_work),
