@@ -113,7 +113,7 @@ static int merge(struct hf_model *m, struct err *e)
 static int bind(struct hf_model *m, const char *dir, struct err *e)
 {
     struct err why = {0};
-    int rc = params_bind(&m->config, m->tensors, m->n, m->bound, &why);
+    int rc = params_bind(&m->config, PARAMS_HF, m->tensors, m->n, m->bound, &why);
     if (!rc && m->claimed != UINT64_MAX && m->claimed != m->bytes)
         rc = err_set(&why, ERR_INDEX_SIZE,
                      "the index says total_size %" PRIu64 ", but the shards hold %" PRIu64 " bytes",

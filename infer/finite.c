@@ -45,6 +45,9 @@ static int scanner_of(const struct tensor *t, scanner **scan, struct err *e)
     case DTYPE_F64:
         *scan = bad_uint64_t;
         return 0;
+    case DTYPE_Q8_0:
+    case DTYPE_Q4_0:
+    case DTYPE_W4: /* see blocks_check */
     case DTYPE_I64:
     case DTYPE_U64:
     case DTYPE_I32:
@@ -74,11 +77,25 @@ static int report(const struct tensor *t, uint64_t i, struct err *e)
     return err_set(e, ERR_NONFINITE, "tensor %s: element [%s] is NaN or infinite", t->name, at);
 }
 
+/* Of a quantised tensor only the scales can be wrong. */
+static int blocks_check(const struct tensor *t, struct err *e)
+{
+    unsigned size = dtype_block_bytes(t->dtype);
+    const char *data = t->data;
+    uint16_t d;
+    for (uint64_t at = 0; at < t->bytes; at += size) {
+        memcpy(&d, data + at, sizeof d);
+        if ((d & 0x7c00) == 0x7c00) return report(t, at / size * dtype_block(t->dtype), e);
+    }
+    return 0;
+}
+
 int tensor_check_finite(const struct tensor *t, struct err *e)
 {
     _Alignas(64) unsigned char block[BLOCK];
     scanner *scan;
     int rc = scanner_of(t, &scan, e);
+    if (dtype_quantised(t->dtype)) return blocks_check(t, e);
     if (rc || !scan) return rc;
     size_t width = dtype_bits(t->dtype) / 8;
     for (uint64_t at = 0; at < t->bytes; at += BLOCK) {

@@ -5,8 +5,9 @@
 #include "infer/err.h"
 #include "infer/tensor.h"
 
-/* ERR_NONFINITE, naming the tensor and the element, when one is NaN or infinite. Types: F32, BF16, F16, F64;
- * the integer types are always fine, other types are ERR_DTYPE. Data may be unaligned. */
+/* ERR_NONFINITE, naming the tensor and the element, when one is NaN or infinite. Types: F32, BF16, F16, F64,
+ * and the quantised ones; the integer types are always fine, other types are ERR_DTYPE. Data may be
+ * unaligned. */
 int tensor_check_finite(const struct tensor *t, struct err *e);
 
 #endif

@@ -71,15 +71,25 @@ void params_shape(const struct model_config *c, enum param p, uint64_t *rows, ui
     *cols = size_of_letter(c, params[p].cols);
 }
 
-void params_name(const struct model_config *c, uint32_t slot, char *name, size_t size)
+static const char *spec_name(enum param p, enum params_names as)
+{
+    return as == PARAMS_GGUF ? params[p].gguf : params[p].hf;
+}
+
+void params_name_as(const struct model_config *c, enum params_names as, uint32_t slot, char *name,
+                    size_t size)
 {
     uint32_t layer;
-    enum param p = params_of_slot(c, slot, &layer);
-    const char *spec = params[p].hf, *mark = strstr(spec, "%u");
+    const char *spec = spec_name(params_of_slot(c, slot, &layer), as), *mark = strstr(spec, "%u");
     if (mark)
         snprintf(name, size, "%.*s%u%s", (int)(mark - spec), spec, layer, mark + 2);
     else
         snprintf(name, size, "%s", spec);
+}
+
+void params_name(const struct model_config *c, uint32_t slot, char *name, size_t size)
+{
+    params_name_as(c, PARAMS_HF, slot, name, size);
 }
 
 /* ---- from names to slots --------------------------------------------------------------------------------
@@ -98,18 +108,25 @@ static bool read_layer(const char **s, uint64_t *layer)
     return some;
 }
 
-int64_t params_find(const struct model_config *c, const char *name)
+int64_t params_find_as(const struct model_config *c, enum params_names as, const char *name)
 {
     for (int p = P_LAYER_COUNT; p < P_COUNT; p++)
-        if (!strcmp(name, params[p].hf)) return params_slot(c, (enum param)p, 0);
-    size_t head = sizeof LAYER - sizeof "%u.";
+        if (!strcmp(name, spec_name((enum param)p, as))) return params_slot(c, (enum param)p, 0);
+    const char *spec = spec_name(P_NORM1, as), *rest;
+    size_t head = (size_t)(strstr(spec, "%u") - spec);
     uint64_t layer;
-    if (strncmp(name, LAYER, head)) return -1;
-    name += head;
-    if (!read_layer(&name, &layer) || layer >= c->layers) return -1;
+    if (strncmp(name, spec, head)) return -1;
+    rest = name + head;
+    if (!read_layer(&rest, &layer) || layer >= c->layers) return -1;
     for (int p = 0; p < P_LAYER_COUNT; p++)
-        if (!strcmp(name, params[p].hf + head + 2)) return params_slot(c, (enum param)p, (uint32_t)layer);
+        if (!strcmp(rest, spec_name((enum param)p, as) + head + 2))
+            return params_slot(c, (enum param)p, (uint32_t)layer);
     return -1;
+}
+
+int64_t params_find(const struct model_config *c, const char *name)
+{
+    return params_find_as(c, PARAMS_HF, name);
 }
 
 /* ---- binding --------------------------------------------------------------------------------------------
@@ -137,8 +154,9 @@ static int shape_check(const struct model_config *c, enum param p, const struct 
     return err_set(e, ERR_MODEL_SHAPE, "tensor %s is [%s], the config says [%s]", t->name, found, due);
 }
 
-static int dtype_check(enum param p, const struct tensor *t, const struct tensor **first_matrix,
-                       struct err *e)
+/* Hugging Face's folders: F32 or BF16, one for all matrices. */
+static int hf_dtype_check(enum param p, const struct tensor *t, const struct tensor **first_matrix,
+                          struct err *e)
 {
     if (t->dtype != DTYPE_F32 && t->dtype != DTYPE_BF16)
         return err_set(e, ERR_DTYPE, "tensor %s is %s, expected F32 or BF16", t->name, dtype_name(t->dtype));
@@ -149,6 +167,14 @@ static int dtype_check(enum param p, const struct tensor *t, const struct tensor
                        t->name, dtype_name(t->dtype), (*first_matrix)->name,
                        dtype_name((*first_matrix)->dtype));
     return 0;
+}
+
+static int gguf_dtype_check(enum param p, const struct tensor *t, struct err *e)
+{
+    if (t->dtype == DTYPE_F32 || t->dtype == DTYPE_BF16 || t->dtype == DTYPE_F16) return 0;
+    if (params[p].cols && dtype_quantised(t->dtype)) return 0;
+    return err_set(e, ERR_DTYPE, "tensor %s is %s, expected F32, F16%s", t->name, dtype_name(t->dtype),
+                   params[p].cols ? ", BF16, Q8_0 or Q4_0" : " or BF16");
 }
 
 /* Puts the head of a tied model aside again, after a look. */
@@ -166,20 +192,21 @@ static int tie_check(const struct model_config *c, const struct tensor **bound, 
                    embed->name);
 }
 
-static int missing_check(const struct model_config *c, const struct tensor **bound, struct err *e)
+static int missing_check(const struct model_config *c, enum params_names as, const struct tensor **bound,
+                         struct err *e)
 {
     char first[96];
     uint32_t missing = 0, layer;
     for (uint32_t s = 0; s < params_slots(c); s++) {
         if (bound[s] || !params_has(c, params_of_slot(c, s, &layer))) continue;
-        if (!missing++) params_name(c, s, first, sizeof first);
+        if (!missing++) params_name_as(c, as, s, first, sizeof first);
     }
     if (!missing) return 0;
     return err_set(e, ERR_MODEL_MISSING, "no tensor %s (%u of the model's tensors are missing)", first,
                    missing);
 }
 
-int params_bind(const struct model_config *c, const struct tensor *tensors, size_t n,
+int params_bind(const struct model_config *c, enum params_names as, const struct tensor *tensors, size_t n,
                 const struct tensor **bound, struct err *e)
 {
     const struct tensor *extra = NULL, *matrix = NULL;
@@ -188,7 +215,7 @@ int params_bind(const struct model_config *c, const struct tensor *tensors, size
     memset(bound, 0, params_slots(c) * sizeof *bound);
     for (size_t i = 0; i < n && !r; i++) {
         const struct tensor *t = &tensors[i];
-        int64_t slot = params_find(c, t->name);
+        int64_t slot = params_find_as(c, as, t->name);
         if (slot < 0) {
             if (!extra) extra = t;
             continue;
@@ -196,11 +223,11 @@ int params_bind(const struct model_config *c, const struct tensor *tensors, size
         enum param p = params_of_slot(c, (uint32_t)slot, &layer);
         if (bound[slot]) return err_set(e, ERR_DUP_TENSOR, "tensor %s is given twice", t->name);
         bound[slot] = t;
-        r = dtype_check(p, t, &matrix, e);
+        r = as == PARAMS_HF ? hf_dtype_check(p, t, &matrix, e) : gguf_dtype_check(p, t, e);
         if (!r) r = shape_check(c, p, t, e);
     }
     /* missing before extra: of a file that is no model at all, every tensor is extra */
-    if (!r) r = missing_check(c, bound, e);
+    if (!r) r = missing_check(c, as, bound, e);
     if (!r) r = tie_check(c, bound, e);
     if (r || !extra) return r;
     return err_set(e, ERR_MODEL_EXTRA, "tensor %s is not one of a model with %u layers", extra->name,

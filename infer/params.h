@@ -53,17 +53,24 @@ enum param params_of_slot(const struct model_config *c, uint32_t slot, uint32_t 
 int params_has(const struct model_config *c, enum param p);
 /* Sizes of a parameter; cols is 1 for vectors. */
 void params_shape(const struct model_config *c, enum param p, uint64_t *rows, uint64_t *cols);
+/* Whose names tensors have. */
+enum params_names { PARAMS_HF, PARAMS_GGUF };
+
 /* Writes the Hugging Face name of a slot to `name` (at least 96 bytes). */
 void params_name(const struct model_config *c, uint32_t slot, char *name, size_t size);
+void params_name_as(const struct model_config *c, enum params_names as, uint32_t slot, char *name,
+                    size_t size);
 /* The slot of a Hugging Face name, -1 if the model has no such tensor. lm_head.weight has one even when tied.
  */
 int64_t params_find(const struct model_config *c, const char *name);
+int64_t params_find_as(const struct model_config *c, enum params_names as, const char *name);
 
 /* Binds tensors to slots by name, type and shape: bound[slot] is set to the tensor or NULL (only an absent
- * head of a tied model). Accepted types: F32 and BF16, one for all matrices. A tied model may carry
- * lm_head.weight if it is byte-equal to the embedding. Errors: MODEL_MISSING, MODEL_SHAPE, MODEL_EXTRA,
- * MODEL_TIE, DTYPE, DUP_TENSOR, each naming the tensor. `bound` has params_slots(c) entries. */
-int params_bind(const struct model_config *c, const struct tensor *tensors, size_t n,
+ * head of a tied model). Accepted types: under Hugging Face's names F32 and BF16, one for all matrices; under
+ * GGUF's also F16 and, of matrices, the quantised ones, in any mix. A tied model may carry lm_head.weight if
+ * it is byte-equal to the embedding. Errors: MODEL_MISSING, MODEL_SHAPE, MODEL_EXTRA, MODEL_TIE, DTYPE,
+ * DUP_TENSOR, each naming the tensor. `bound` has params_slots(c) entries. */
+int params_bind(const struct model_config *c, enum params_names as, const struct tensor *tensors, size_t n,
                 const struct tensor **bound, struct err *e);
 
 /* Random initial values of a slot, elements [first, first + n) in row-major order: norms 1, biases 0,

@@ -361,7 +361,7 @@ static void given_as_base(void **state)
     struct err e = {0};
     sound_parts(&p);
     set_bytes(&p);
-    int r = params_bind(&m, p.t, p.n, bound, &e);
+    int r = params_bind(&m, PARAMS_HF, p.t, p.n, bound, &e);
     if (r != ERR_MODEL_MISSING || !strstr(e.msg, "model.layers.0.input_layernorm.weight"))
         fail_msg("AD40: %s \"%s\"", err_name(r), e.msg);
 }
