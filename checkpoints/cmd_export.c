@@ -77,9 +77,13 @@ static enum dtype dtype_of(const struct export_flags *f, const struct loaded *l)
 static void tell(const struct export_flags *f, const struct export_report *r)
 {
     printf("%s\n", f->output);
-    if (r->rows)
+    if (r->rows && !r->ties)
         fprintf(stderr, "checked: %u rows of logits, largest difference %.2g, the same greedy text\n",
                 r->rows, r->difference);
+    if (r->ties)
+        fprintf(stderr,
+                "checked: %u rows of logits, largest difference %.2g; at %u near ties another token leads\n",
+                r->rows, r->difference, r->ties);
     fprintf(stderr,
             f->merge ? "next: terse generate -m %s -p \"...\"\n"
                      : "next: terse generate -m %s --lora %s -p \"...\"\n",

@@ -16,6 +16,7 @@ enum { EXPORT_TOKENS = 32 };
 struct export_report {
     uint32_t rows;     /* of logits; 0: nothing was compared */
     double difference; /* the largest, relative to the largest logit of its row */
+    uint32_t ties;     /* rows whose likeliest token differs: two logits nearer than twice the difference */
 };
 
 /* The largest difference of logits that rounding explains: 0 for an adapter in F32 or in the model's own
@@ -35,8 +36,8 @@ int export_adapter(const struct loaded *l, const char *dir, const struct export_
 int export_merged(const struct loaded *l, const char *dir, const struct export_options *o,
                   struct export_report *out, struct err *e);
 
-/* EXPORT_DIFF unless both give the same logits within `tolerance` (0: the same bits) and the same greedy
- * tokens. everywhere: a's adapter acts on all tokens, as a merged one does. */
+/* EXPORT_DIFF unless both give the same logits within `tolerance` (0: the same bits, so the same text) along
+ * a's greedy answers. everywhere: a's adapter acts on all tokens, as a merged one does. */
 int export_compare(const struct loaded *a, const struct loaded *b, bool everywhere, double tolerance,
                    struct export_report *out, struct err *e);
 
