@@ -19,8 +19,12 @@ int load_digests(struct loaded *l, struct err *e)
 
 static enum weight_type weight_type(const struct loaded *l, enum load_dtype t)
 {
-    if (t == LOAD_AUTO) return l->hf->dtype == DTYPE_BF16 ? WT_BF16 : WT_F32;
-    return t == LOAD_BF16 ? WT_BF16 : WT_F32;
+    static const enum weight_type types[] = {
+        [LOAD_BF16] = WT_BF16, [LOAD_FP32] = WT_F32, [LOAD_Q8_0] = WT_Q8_0,
+        [LOAD_Q4_0] = WT_Q4_0, [LOAD_W4] = WT_W4,
+    };
+    if (t == LOAD_AUTO) return l->hf->dtype == DTYPE_F32 ? WT_F32 : WT_BF16;
+    return types[t];
 }
 
 int load_model(struct loaded *l, const struct load_options *o, struct err *e)

@@ -9,9 +9,12 @@
 #include "infer/lora.h"
 #include "infer/model.h"
 
-/* The type of products; the choices of a command's --dtype in this order. */
-enum load_dtype { LOAD_AUTO, LOAD_BF16, LOAD_FP32 };
-#define LOAD_DTYPES "auto|bf16|fp32"
+/* The type of products, or of weights quantised at load in a bf16 model; the choices of a command's --dtype
+ * in this order. */
+enum load_dtype { LOAD_AUTO, LOAD_BF16, LOAD_FP32, LOAD_Q8_0, LOAD_Q4_0, LOAD_W4 };
+#define LOAD_COMPUTE_DTYPES   "auto|bf16|fp32"
+#define LOAD_QUANTISED_DTYPES "q8_0|q4_0|w4"
+#define LOAD_DTYPES           LOAD_COMPUTE_DTYPES "|" LOAD_QUANTISED_DTYPES
 
 struct load_options {
     const char *model;     /* Hugging Face folder */

@@ -27,7 +27,7 @@ struct sampling_flags {
     {.key = "lora", .alias = "adapter_name_or_path", .type = OPT_PATH, MODEL_FLAG(config, lora),                       \
      .unset = "the base model alone", .help = "adapter: a PEFT folder"},                                               \
     {.key = "dtype", .type = OPT_ENUM, MODEL_FLAG(config, dtype), .choices = LOAD_DTYPES, .preset = "auto",            \
-     .help = "of weights and products; auto is the folder's"},                                                         \
+     .help = "of weights and products; auto is the folder's; q8_0, q4_0 and w4 quantise the weights while loading"},                                                         \
     {.key = "threads", .type = OPT_INT, MODEL_FLAG(config, threads), .preset = "0", .min = 0,                          \
      .max = POOL_MAX_THREADS, .short_flag = 't', .help = "0 for one a processor; answers do not depend on it"},        \
     {.key = "ctx_size", .alias = "context", .type = OPT_INT, MODEL_FLAG(config, context), .preset = "4096", .min = 0,  \

@@ -4,7 +4,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void carve(struct arena *a, struct model *m)
+enum weight_type model_weight_type(enum weight_type wanted, enum dtype given)
+{
+    if (wanted != WT_BF16) return wanted;
+    switch ((int)given) {
+    case DTYPE_Q8_0:
+        return WT_Q8_0;
+    case DTYPE_Q4_0:
+        return WT_Q4_0;
+    case DTYPE_W4:
+        return WT_W4;
+    default:
+        return WT_BF16;
+    }
+}
+
+static void carve(struct arena *a, struct model *m, enum weight_type type, const struct tensor *const *bound)
 {
     const struct model_config *c = &m->c;
     uint32_t slots = params_slots(c), layer;
@@ -22,16 +37,18 @@ static void carve(struct arena *a, struct model *m)
             if (m->vec) m->vec[s] = v;
             continue;
         }
-        void *panels = arena_take(a, weight_size(m->type, (int64_t)rows, (int64_t)cols), 1);
-        if (m->mat) m->mat[s] = (struct weight){m->type, (int64_t)rows, (int64_t)cols, panels};
+        enum weight_type t = model_weight_type(type, bound[s]->dtype);
+        void *panels = arena_take(a, weight_size(t, (int64_t)rows, (int64_t)cols), 1);
+        if (m->mat) m->mat[s] = (struct weight){t, (int64_t)rows, (int64_t)cols, panels};
     }
 }
 
-uint64_t model_plan(const struct model_config *c, enum weight_type type, uint32_t context)
+uint64_t model_plan(const struct model_config *c, enum weight_type type, uint32_t context,
+                    const struct tensor *const *bound)
 {
     struct arena count = {0};
-    struct model m = {.c = *c, .type = type, .context = context ? context : c->max_positions};
-    carve(&count, &m);
+    struct model m = {.c = *c, .context = context ? context : c->max_positions};
+    carve(&count, &m, type, bound);
     return count.used;
 }
 
@@ -64,13 +81,21 @@ static void pack_unit(void *ctx, int64_t unit, unsigned thread)
 {
     (void)thread;
     const struct pack_job *j = ctx;
+    const struct kernels *kn = &j->m->kern;
     const struct weight *w = j->w;
     int64_t n0 = unit * PANEL, n = w->n - n0 < PANEL ? w->n - n0 : PANEL;
+    int64_t row = w->k / (int64_t)dtype_block(j->dtype) * (int64_t)dtype_block_bytes(j->dtype);
     char *panel = (char *)w->panels + (size_t)unit * panel_bytes(w->type, w->k);
-    if (j->dtype == DTYPE_BF16)
-        j->m->kern.panel_pack_bf16[w->type](n, w->k, (const uint16_t *)j->rows + n0 * w->k, w->k, panel);
+    const void *rows = (const char *)j->rows + n0 * row;
+    if (j->dtype == DTYPE_F32)
+        kn->panel_pack[w->type](n, w->k, rows, w->k, panel);
+    else if (j->dtype == DTYPE_BF16)
+        kn->panel_pack_bf16[w->type](n, w->k, rows, w->k, panel);
+    else if (j->dtype == DTYPE_F16)
+        kn->panel_pack_f16[w->type](n, w->k, rows, w->k, panel);
     else
-        j->m->kern.panel_pack[w->type](n, w->k, (const float *)j->rows + n0 * w->k, w->k, panel);
+        (j->dtype == DTYPE_Q8_0 ? kn->panel_pack_q8_0 : kn->panel_pack_q4_0)[w->type](n, w->k, rows, row,
+                                                                                      panel);
 }
 
 void weight_pack(const struct model *m, struct weight *w, const void *rows, enum dtype dtype)
@@ -81,8 +106,11 @@ void weight_pack(const struct model *m, struct weight *w, const void *rows, enum
 
 static void vector_fill(const struct model *m, float *v, const struct tensor *t)
 {
+    const uint16_t *h = t->data;
     if (t->dtype == DTYPE_BF16)
-        m->kern.from_bf16((int64_t)t->shape[0], t->data, v);
+        m->kern.from_bf16((int64_t)t->shape[0], h, v);
+    else if (t->dtype == DTYPE_F16)
+        for (uint64_t i = 0; i < t->shape[0]; i++) v[i] = f16_to_f32(h[i]);
     else
         memcpy(v, t->data, t->bytes);
 }
@@ -95,6 +123,23 @@ static void weights_fill(struct model *m, const struct tensor *const *bound)
     }
 }
 
+/* Groups of 32 must not straddle rows. */
+static int groups_check(const struct model_config *c, enum weight_type type, struct err *e)
+{
+    uint32_t layer;
+    for (uint32_t s = 0; weight_quantised(type) && s < params_slots(c); s++) {
+        enum param p = params_of_slot(c, s, &layer);
+        uint64_t rows, cols;
+        char name[96];
+        params_shape(c, p, &rows, &cols);
+        if (!params[p].cols || !params_has(c, p) || cols % GROUP == 0) continue;
+        params_name(c, s, name, sizeof name);
+        return err_set(e, ERR_GG_BLOCK, "%s has rows of %u values, no multiple of %d: it cannot be quantised",
+                       name, (unsigned)cols, GROUP);
+    }
+    return 0;
+}
+
 int model_create(struct model **out, const struct model_config *c, enum weight_type type, uint32_t context,
                  const struct tensor *const *bound, struct pool *pool, unsigned cpu_flags, struct err *e)
 {
@@ -103,18 +148,19 @@ int model_create(struct model **out, const struct model_config *c, enum weight_t
         return err_set(e, ERR_CTX_FULL, "a context of %u tokens, but the model was made for %u", context,
                        c->max_positions);
     int r = model_config_check(c, e);
+    if (!r) r = groups_check(c, type, e);
     if (r) return r;
     struct model *m = calloc(1, sizeof *m);
     if (!m) return err_set(e, ERR_NOMEM, "no memory for a model");
-    m->c = *c, m->type = type, m->pool = pool;
+    m->c = *c, m->type = weight_plain(type), m->pool = pool;
     m->context = context ? context : c->max_positions;
     kernels_init(&m->kern, cpu_flags);
-    r = arena_create(&m->arena, model_plan(c, type, context), "the model's weights", e);
+    r = arena_create(&m->arena, model_plan(c, type, context, bound), "the model's weights", e);
     if (r) {
         free(m);
         return r;
     }
-    carve(&m->arena, m);
+    carve(&m->arena, m, type, bound);
     rotary_fill(m);
     weights_fill(m, bound);
     *out = m;

@@ -9,7 +9,7 @@
 #include "infer/pool.h"
 #include "kernels/kernels.h"
 
-/* A weight matrix [n][k] in panels (kernels.h). */
+/* A weight matrix [n][k] in panels (kernels/weights.h). */
 struct weight {
     enum weight_type type;
     int64_t n, k;
@@ -20,7 +20,7 @@ struct model {
     struct model_config c;
     struct kernels kern;
     struct pool *pool;     /* borrowed */
-    enum weight_type type; /* of all matrices, activations in products, and the KV cache */
+    enum weight_type type; /* WT_F32 or WT_BF16: of activations in products, adapters and the KV cache */
     uint32_t context;      /* longest sequence: rows of the rotary tables */
     struct weight *mat;    /* [params_slots]: PARAM_MATRIX and PARAM_EMBED */
     float **vec;           /* [params_slots]: PARAM_BIAS and PARAM_NORM, fp32 */
@@ -28,12 +28,20 @@ struct model {
     struct arena arena;    /* owns all of the above but the pool */
 };
 
-/* Bytes model_create takes. */
-uint64_t model_plan(const struct model_config *c, enum weight_type type, uint32_t context);
+/* The type in which a matrix is kept that a file has as `given`: as wanted; but where WT_BF16 is wanted,
+ * quantised ones keep their own. */
+enum weight_type model_weight_type(enum weight_type wanted, enum dtype given);
 
-/* Copies the bound tensors (params_bind; F32 or BF16, in any mix) into panels of `type`. The tensors are not
- * needed afterwards. context: 0 for max_positions. cpu_flags: cpu_detect(). Errors: NOMEM, CFG_*, CTX_FULL.
- */
+/* Bytes model_create takes. */
+uint64_t model_plan(const struct model_config *c, enum weight_type type, uint32_t context,
+                    const struct tensor *const *bound);
+
+/* Copies the bound tensors (params_bind) into panels. type: WT_F32 and WT_BF16 choose how the model computes,
+ * and tensors may be of any type: quantised ones are repacked without rounding in a bf16 model and become
+ * their exact values in an fp32 one. WT_Q8_0, WT_Q4_0, WT_W4: a bf16 model whose matrices, the embedding
+ * included, are quantised to this type now (kernels/quant.h); norms and biases stay fp32. The tensors are not
+ * needed afterwards. context: 0 for max_positions. cpu_flags: cpu_detect(). Errors: NOMEM, CFG_*, CTX_FULL,
+ * GG_BLOCK (a width that is no multiple of 32 cannot be quantised). */
 int model_create(struct model **out, const struct model_config *c, enum weight_type type, uint32_t context,
                  const struct tensor *const *bound, struct pool *pool, unsigned cpu_flags, struct err *e);
 void model_free(struct model *m);
@@ -53,7 +61,7 @@ const struct weight *model_head(const struct model *m);
 /* Rewrites one parameter from fp32 values [rows][cols] (dense training after each step). */
 void model_set(struct model *m, uint32_t slot, const float *values);
 
-/* Packs a row-major fp32 or bf16 matrix into w->panels, on all threads. */
+/* Packs a row-major matrix (F32, BF16, F16, or quantised blocks) into w->panels, on all threads. */
 void weight_pack(const struct model *m, struct weight *w, const void *rows, enum dtype dtype);
 
 #endif

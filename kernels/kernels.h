@@ -62,8 +62,9 @@ struct kernels {
     /* One panel from n <= 32 rows of a row-major fp32 matrix w [n][ldw], k columns: rounded to bf16 for BF16,
      * to integers for I8 (halves to even, within -127..127), quantised for the others (kernels/quant.h). */
     void (*panel_pack[WT_COUNT])(int64_t n, int64_t k, const float *w, int64_t ldw, void *panel);
-    /* The same from bf16 rows (as a file has them). */
+    /* The same from bf16 or f16 rows (as a file has them). */
     void (*panel_pack_bf16[WT_COUNT])(int64_t n, int64_t k, const uint16_t *w, int64_t ldw, void *panel);
+    void (*panel_pack_f16[WT_COUNT])(int64_t n, int64_t k, const uint16_t *w, int64_t ldw, void *panel);
     /* The same from rows of GGUF blocks, ldw bytes a row: of the same type without any rounding; W4 from Q4_0
      * too where a row's scales are all the same. */
     void (*panel_pack_q8_0[WT_COUNT])(int64_t n, int64_t k, const void *w, int64_t ldw, void *panel);

@@ -25,7 +25,7 @@ static int model_open(struct sft *s, struct err *e)
 {
     struct load_options o = {
         .model = s->c->model_name_or_path,
-        .dtype = (enum load_dtype)s->c->compute_dtype,
+        .dtype = (enum load_dtype)(s->c->base_dtype ? LOAD_Q8_0 + s->c->base_dtype - 1 : s->c->compute_dtype),
         .threads = (unsigned)s->c->threads,
         .context = (uint32_t)s->c->cutoff_len,
     };

@@ -1,5 +1,6 @@
 /* What must hold between the keys of an SFT run, and between them and the disk. */
 #include "checkpoints/file.h"
+#include "checkpoints/load.h"
 #include "data/url.h"
 #include "infer/adapter.h"
 #include "train/sft_options.h"
@@ -61,6 +62,22 @@ static int settle(struct sft_config *c, struct options *o, struct err *e)
     /* An empty list and a size of 0 are what a run record says of a run without evaluation. */
     if (!rc && c->eval_dataset.n && c->val_size > 0) rc = settle_pair(o, "eval_dataset", "val_size", e);
     return rc ? rc : settle_batch(c, o, e);
+}
+
+static int check_base(const struct sft_config *c, const struct options *o, struct err *e)
+{
+    if (!c->base_dtype) return 0;
+    if (c->tuning == TUNING_DENSE)
+        return err_set(e, ERR_CFG_CONFLICT,
+                       "base_dtype (%s) quantises weights that stay frozen, but tuning is dense (%s)",
+                       options_where(o, "base_dtype"), options_where(o, "tuning"));
+    if (c->compute_dtype == LOAD_FP32)
+        return err_set(
+            e, ERR_CFG_CONFLICT,
+            "products with a quantised base are bf16: base_dtype (%s) contradicts compute_dtype fp32 "
+            "(%s)",
+            options_where(o, "base_dtype"), options_where(o, "compute_dtype"));
+    return 0;
 }
 
 /* ---- lists of words --------------------------------------------------------------------------------------
@@ -199,6 +216,7 @@ int sft_config_settle(struct sft_config *c, struct options *o, struct err *e)
     if (!rc) rc = settle(c, o, e);
     if (!rc) rc = read_targets(c, o, e);
     if (!rc) rc = read_reports(c, o, e);
+    if (!rc) rc = check_base(c, o, e);
     int64_t warmup;
     if (!rc && c->max_steps) rc = sft_config_check_steps(c, o, c->max_steps, &warmup, e);
     if (!rc && c->tuning == TUNING_DENSE && c->adapter_name_or_path)

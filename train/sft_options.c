@@ -232,9 +232,17 @@ static const struct option table[] = {
      .type = OPT_ENUM,
      AT(compute_dtype),
      .preset = "auto",
-     .choices = LOAD_DTYPES,
+     .choices = LOAD_COMPUTE_DTYPES,
      .group = "Machine",
      .help = "type of the frozen weights and of the products; auto is the model's"},
+    {.key = "base_dtype",
+     .type = OPT_ENUM,
+     AT(base_dtype),
+     .preset = "auto",
+     .choices = "auto|" LOAD_QUANTISED_DTYPES,
+     .help =
+         "quantises the frozen weights while loading, so that the adapter learns on the base it ships with; "
+         "products are bf16 then; auto leaves the weights as they are"},
     {.key = "recompute",
      .type = OPT_ENUM,
      AT(recompute),

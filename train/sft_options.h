@@ -58,6 +58,7 @@ struct sft_config {
     int64_t rows_per_step;    /* packed rows of an optimiser step; filled by sft_config_check() */
 
     int compute_dtype;     /* enum load_dtype */
+    int base_dtype;        /* 0, or which of LOAD_Q8_0, LOAD_Q4_0, LOAD_W4 from 1 */
     int recompute;         /* enum sft_recompute */
     int64_t threads;       /* 0: one a core */
     uint64_t memory_limit; /* bytes; 0: what the machine has */

@@ -47,7 +47,7 @@ static void lane_put_q4_0(const char *block, char *group, int64_t lane)
 
 /* ---- where panels come from ---- */
 
-enum source { FROM_F32, FROM_BF16, FROM_Q8_0, FROM_Q4_0 };
+enum source { FROM_F32, FROM_BF16, FROM_F16, FROM_Q8_0, FROM_Q4_0 };
 
 static const void *block_of(enum source from, const void *row, int64_t k0)
 {
@@ -64,7 +64,10 @@ static void row_read(enum source from, const void *row, int64_t k0, int64_t n, f
     else if (from == FROM_F32)
         memcpy(x, (const float *)row + k0, (size_t)n * sizeof *x);
     else
-        for (int64_t i = 0; i < n; i++) x[i] = bf16_to_f32(((const uint16_t *)row)[k0 + i]);
+        for (int64_t i = 0; i < n; i++) {
+            uint16_t h = ((const uint16_t *)row)[k0 + i];
+            x[i] = from == FROM_F16 ? f16_to_f32(h) : bf16_to_f32(h);
+        }
 }
 
 static void pack_q8_0(enum source from, int64_t k, const void *row, char *panel, int64_t lane)
@@ -142,14 +145,15 @@ static void pack_i8(enum source from, int64_t k, const void *row, char *panel, i
     }
 }
 
-/* Plain panels from blocks. */
+/* Plain panels from blocks or f16. */
 static void pack_plain(enum weight_type t, enum source from, int64_t k, const void *row, char *panel,
                        int64_t lane)
 {
     for (int64_t j = 0; j < k; j += GROUP) {
         float x[GROUP];
-        row_read(from, row, j, GROUP, x);
-        for (int64_t i = 0; i < GROUP; i++) {
+        int64_t some = k - j < GROUP ? k - j : GROUP;
+        row_read(from, row, j, some, x);
+        for (int64_t i = 0; i < some; i++) {
             int64_t at = panel_index(t, lane, j + i);
             if (t == WT_F32)
                 ((float *)(void *)panel)[at] = x[i];
@@ -173,7 +177,7 @@ static void panel_clear(enum weight_type t, int64_t k, char *panel)
 static void pack(enum weight_type t, enum source from, int64_t n, int64_t k, const void *w, int64_t row_bytes,
                  char *panel)
 {
-    if (n < PANEL || t == WT_I8) panel_clear(t, k, panel);
+    if (n < PANEL || k % 4) panel_clear(t, k, panel);
     for (int64_t lane = 0; lane < n; lane++) {
         const char *row = (const char *)w + lane * row_bytes;
         if (t == WT_Q8_0)
@@ -237,7 +241,13 @@ static void row_get(enum weight_type t, int64_t n, int64_t k, const void *w, flo
     {                                                                                                        \
         pack(type, FROM_BF16, n, k, w, ldw * 2, panel);                                                      \
     }
+#define PACK_F16(name, type)                                                                                 \
+    static void name##_f16(int64_t n, int64_t k, const uint16_t *w, int64_t ldw, void *panel)                \
+    {                                                                                                        \
+        pack(type, FROM_F16, n, k, w, ldw * 2, panel);                                                       \
+    }
 #define PACK_BLOCKS(name, type)                                                                              \
+    PACK_F16(name, type)                                                                                     \
     static void name##_q8_0(int64_t n, int64_t k, const void *w, int64_t ldw, void *panel)                   \
     {                                                                                                        \
         pack(type, FROM_Q8_0, n, k, w, ldw, panel);                                                          \
@@ -267,6 +277,7 @@ PACK(to_w4, WT_W4)
 PACK_BLOCKS(to_w4, WT_W4)
 READ(w4, WT_W4)
 PACK(to_i8, WT_I8)
+PACK_F16(to_i8, WT_I8)
 
 static void row_i8(int64_t n, int64_t k, const void *w, float *out)
 {
@@ -275,14 +286,18 @@ static void row_i8(int64_t n, int64_t k, const void *w, float *out)
 
 #define SET(t, name)                                                                                         \
     k->panel_pack[t] = to_##name##_f32, k->panel_pack_bf16[t] = to_##name##_bf16,                            \
-    k->panel_pack_q8_0[t] = to_##name##_q8_0, k->panel_pack_q4_0[t] = to_##name##_q4_0,                      \
-    k->panel_transpose[t] = transpose_##name, k->panel_row[t] = row_##name
+    k->panel_pack_f16[t] = to_##name##_f16, k->panel_pack_q8_0[t] = to_##name##_q8_0,                        \
+    k->panel_pack_q4_0[t] = to_##name##_q4_0, k->panel_transpose[t] = transpose_##name,                      \
+    k->panel_row[t] = row_##name
 
 void ref_panel_quant_init(struct kernels *k)
 {
     SET(WT_Q8_0, q8_0);
     SET(WT_Q4_0, q4_0);
     SET(WT_W4, w4);
+    k->panel_pack_f16[WT_F32] = to_f32_f16;
+    k->panel_pack_f16[WT_BF16] = to_bf16_f16;
+    k->panel_pack_f16[WT_I8] = to_i8_f16;
     k->panel_pack_q8_0[WT_F32] = to_f32_q8_0;
     k->panel_pack_q4_0[WT_F32] = to_f32_q4_0;
     k->panel_pack_q8_0[WT_BF16] = to_bf16_q8_0;
