@@ -63,14 +63,14 @@ static int load(struct loaded *l, const struct export_flags *f, const char *adap
 {
     struct load_options o = {.model = f->model, .threads = (unsigned)f->threads};
     int r = load_folder(l, &o, e);
-    if (!r && f->merge && (f->dtype == OUT_F32 || l->hf->dtype == DTYPE_F32)) o.dtype = LOAD_FP32;
+    if (!r && f->merge && (f->dtype == OUT_F32 || l->base->dtype == DTYPE_F32)) o.dtype = LOAD_FP32;
     if (!r) r = load_model(l, &o, e);
     return r || !adapter ? r : load_adapter(l, adapter, e);
 }
 
 static enum dtype dtype_of(const struct export_flags *f, const struct loaded *l)
 {
-    if (f->dtype == OUT_AUTO) return f->merge ? l->hf->dtype : DTYPE_F32;
+    if (f->dtype == OUT_AUTO) return f->merge ? l->base->dtype : DTYPE_F32;
     return f->dtype == OUT_F32 ? DTYPE_F32 : DTYPE_BF16;
 }
 

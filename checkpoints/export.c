@@ -151,7 +151,7 @@ static int adapter_write(const struct loaded *l, const char *dir, const struct e
                          struct err *e)
 {
     struct peft_save_options po = {.dtype = o->dtype, .force = true};
-    struct peft_info info = l->info;
+    struct adapter_info info = l->info;
     if (!*info.base_name) snprintf(info.base_name, sizeof info.base_name, "%s", o->model);
     snprintf(info.base, sizeof info.base, "%s", l->digest_base);
     snprintf(info.tokenizer, sizeof info.tokenizer, "%s", l->digest_tokenizer);
@@ -161,7 +161,7 @@ static int adapter_write(const struct loaded *l, const char *dir, const struct e
 static int merged_write(const struct loaded *l, const char *dir, const struct export_options *o,
                         struct err *e)
 {
-    int r = merge_save(dir, l->hf, l->adapter, o->dtype, e);
+    int r = merge_save(dir, l->base, l->adapter, o->dtype, e);
     return r ? r : hf_tokenizer_copy(o->model, dir, e);
 }
 

@@ -28,7 +28,7 @@ double export_tolerance(const struct loaded *l, enum dtype dtype, bool merged);
 int export_check_target(const char *dir, bool merged, bool force, struct err *e);
 
 /* Writes the adapter (merged: the whole model, with l's adapter in it if it has one) beside `dir` under a
- * temporary name, loads it again, compares, and renames it. l has its adapter and l->hf is open. After an
+ * temporary name, loads it again, compares, and renames it. l has its adapter and l->base is open. After an
  * error `dir` is what it was. Errors: EXISTS, EXPORT_DIFF (saying what differs and by how much), those of
  * peft_save, merge_save, load_all and file_replace_dir. */
 int export_adapter(const struct loaded *l, const char *dir, const struct export_options *o,

@@ -196,16 +196,22 @@ static void digest_tensor(struct sha256 *s, const struct tensor *t, bool whole)
         sha256_update(s, (const char *)t->data + i * ((t->bytes - PIECE) / (PIECES - 1)), PIECE);
 }
 
-int hf_model_digest(const struct hf_model *m, char hex[SHA256_HEX], struct err *e)
+int model_digest(const struct model_config *c, const struct tensor *const *bound, char hex[SHA256_HEX],
+                 struct err *e)
 {
     struct sha256 s;
     uint64_t bytes = 0;
     int rc = sha256_init(&s, e);
     if (rc) return rc;
-    digest_config(&s, &m->config);
-    for (uint32_t i = 0; i < params_slots(&m->config); i++) bytes += m->bound[i] ? m->bound[i]->bytes : 0;
-    for (uint32_t i = 0; i < params_slots(&m->config); i++)
-        if (m->bound[i]) digest_tensor(&s, m->bound[i], bytes <= HF_DIGEST_WHOLE);
+    digest_config(&s, c);
+    for (uint32_t i = 0; i < params_slots(c); i++) bytes += bound[i] ? bound[i]->bytes : 0;
+    for (uint32_t i = 0; i < params_slots(c); i++)
+        if (bound[i]) digest_tensor(&s, bound[i], bytes <= HF_DIGEST_WHOLE);
     sha256_final(&s, hex);
     return 0;
+}
+
+int hf_model_digest(const struct hf_model *m, char hex[SHA256_HEX], struct err *e)
+{
+    return model_digest(&m->config, m->bound, hex, e);
 }

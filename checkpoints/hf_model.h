@@ -45,5 +45,8 @@ int hf_model_intact(const struct hf_model *m, struct err *e);
  * for any way of sharding. Of models above HF_DIGEST_WHOLE bytes, sixteen evenly spaced pieces of 4 KiB stand
  * for each tensor: enough to tell models and fine-tunes apart, not to find a flipped bit. Errors: NOMEM. */
 int hf_model_digest(const struct hf_model *m, char hex[SHA256_HEX], struct err *e);
+/* The same of tensors from elsewhere, under Hugging Face's names. */
+int model_digest(const struct model_config *c, const struct tensor *const *bound, char hex[SHA256_HEX],
+                 struct err *e);
 
 #endif

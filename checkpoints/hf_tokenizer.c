@@ -64,6 +64,21 @@ static int read_template(struct folder *f)
     return text ? chat_template_read("tokenizer_config.json", text, n, &f->system, f->e) : 0;
 }
 
+int hf_template_text(char **text, size_t *n, const char *dir, struct err *e)
+{
+    struct folder f = {.dir = dir, .e = e};
+    char path[FILE_PATH];
+    *text = NULL, *n = 0;
+    int rc = file_path(path, e, "%s/chat_template.jinja", dir);
+    if (rc || file_exists(path)) return rc ? rc : file_load(path, TEMPLATE_FILE_MAX, text, n, e);
+    rc = load_if_there(&f, "tokenizer_config.json", CONFIG_MAX, &f.tokenizer);
+    const char *s = rc ? NULL : js_string(js_get(f.tokenizer, "chat_template"), n);
+    if (s && !(*text = strndup(s, *n)))
+        rc = err_set(e, ERR_NOMEM, "no memory for the chat template of %s", dir);
+    js_free(f.tokenizer);
+    return rc;
+}
+
 /* ---- ids and tokens that the configs name
  * ------------------------------------------------------------------- */
 

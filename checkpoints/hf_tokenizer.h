@@ -25,6 +25,10 @@ int hf_tokenizer_load(struct tokenizer **out, const char *dir, int64_t embedding
 int hf_tokenizer_parse(struct tokenizer **out, const char *what, const char *json, size_t len,
                        int64_t embedding_rows, struct err *e);
 
+/* The text of the folder's chat template, *n bytes and a NUL, the caller's to free; NULL when there is none.
+ * Errors: js_load's, those of file_load. */
+int hf_template_text(char **text, size_t *n, const char *dir, struct err *e);
+
 /* Copies the tokenizer's files (not the configs of the model) from folder to folder, those that are there. */
 int hf_tokenizer_copy(const char *from, const char *to, struct err *e);
 

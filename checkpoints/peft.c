@@ -3,6 +3,7 @@
 #include "checkpoints/file.h"
 #include "checkpoints/peft_parts.h"
 #include "checkpoints/safetensors.h"
+#include "checkpoints/sha256.h"
 #include "kernels/math.h"
 
 #include <errno.h>
@@ -14,12 +15,6 @@
 #define CONFIG_FILE  "adapter_config.json"
 #define WEIGHTS_FILE "adapter_model.safetensors"
 #define VERSION      "1"
-
-/* No trained adapter comes near it; beyond it lies a damaged file or a run that has blown up. */
-#define NORM_MAX 1e4f
-
-static const char *const gate_names[] = {
-    [GATE_ASSISTANT] = "assistant", [GATE_RESPONSE] = "response", [GATE_ALL] = "all"};
 
 /* ---- the digest that ties names, numbers and metadata together
  * ---------------------------------------------- */
@@ -47,8 +42,8 @@ static void digest_tensor(struct sha256 *s, const struct tensor *t)
 }
 
 /* Of the config, what changes the numbers: weights beside another config's alpha are caught. */
-static int digest_config(const struct adapter_config *c, const struct peft_info *info, char hex[SHA256_HEX],
-                         struct err *e)
+static int digest_config(const struct adapter_config *c, const struct adapter_info *info,
+                         char hex[SHA256_HEX], struct err *e)
 {
     char text[128];
     struct sha256 s;
@@ -79,11 +74,6 @@ static int digest_data(const struct tensor *const *found, size_t slots, const ch
     return 0;
 }
 
-static size_t slot_count(const struct model_config *m)
-{
-    return (size_t)m->layers * LORA_TARGETS * 2;
-}
-
 /* ---- loading
  * ------------------------------------------------------------------------------------------------ */
 
@@ -105,27 +95,6 @@ static int meta_read(const char *meta[META_COUNT], const struct safetensors *f, 
                    meta_keys[missing]);
 }
 
-static int gate_read(enum lora_gate *gate, const char *name, uint32_t n_invocation, const char *path,
-                     struct err *e)
-{
-    *gate = n_invocation ? GATE_ASSISTANT : GATE_ALL;
-    if (!name) return 0;
-    for (int g = GATE_ASSISTANT; g <= GATE_ALL; g++)
-        if (!strcmp(name, gate_names[g])) {
-            *gate = (enum lora_gate)g;
-            return 0;
-        }
-    return err_set(e, ERR_FIELD_RANGE, "%s: terse.gate is \"%.32s\", expected assistant, response or all",
-                   path, name);
-}
-
-static int expect_check(const char *what, const char *theirs, const char *ours, int code, const char *path,
-                        struct err *e)
-{
-    if (!theirs || !theirs[0] || !ours || !strcmp(theirs, ours)) return 0;
-    return err_set(e, code, "%s was made for %s %.16s, this one is %.16s", path, what, theirs, ours);
-}
-
 static int hash_check(const char *hex, const char *expected, const char *what, const char *path,
                       struct err *e)
 {
@@ -135,73 +104,23 @@ static int hash_check(const char *hex, const char *expected, const char *what, c
 }
 
 /* Digests, version, gate and the base it belongs to. */
-static int meta_check(struct adapter_config *c, struct peft_info *info, const struct safetensors *f,
+static int meta_check(struct adapter_config *c, struct adapter_info *info, const struct safetensors *f,
                       const char *path, const struct tensor *const *found, size_t slots,
-                      const struct peft_expect *x, struct err *e)
+                      const struct adapter_expect *x, struct err *e)
 {
     const char *meta[META_COUNT];
     char hex[SHA256_HEX];
     int r = meta_read(meta, f, path, e);
-    if (!r) r = gate_read(&c->gate, meta[META_GATE], info->n_invocation, path, e);
+    if (!r) r = adapter_gate_read(&c->gate, meta[META_GATE], info->n_invocation, path, e);
     if (r || !meta[META_DATA]) return r;
     r = digest_data(found, slots, meta, hex, e);
     if (!r) r = hash_check(hex, meta[META_DATA], "the tensors and metadata", path, e);
     if (!r) r = digest_config(c, info, hex, e);
     if (!r) r = hash_check(hex, meta[META_CONFIG], CONFIG_FILE "'s numbers", path, e);
-    if (!r) r = expect_check("base model", meta[META_BASE], x->base, ERR_BASE_HASH, path, e);
-    if (!r) r = expect_check("tokenizer", meta[META_TOKENIZER], x->tokenizer, ERR_TOK_HASH, path, e);
     if (r) return r;
     snprintf(info->base, sizeof info->base, "%s", meta[META_BASE]);
     snprintf(info->tokenizer, sizeof info->tokenizer, "%s", meta[META_TOKENIZER]);
-    return 0;
-}
-
-static float element(const struct tensor *t, uint64_t i)
-{
-    uint16_t half;
-    float x;
-    if (t->dtype == DTYPE_F32) {
-        memcpy(&x, (const char *)t->data + 4 * i, 4);
-        return x;
-    }
-    memcpy(&half, (const char *)t->data + 2 * i, 2);
-    return t->dtype == DTYPE_BF16 ? bf16_to_f32(half) : f16_to_f32(half);
-}
-
-static int weight_check(float x, const char *name, uint64_t i, struct err *e)
-{
-    if (fabsf(x) <= NORM_MAX) return 0;
-    return err_set(e, isfinite(x) ? ERR_AD_NORM : ERR_NONFINITE,
-                   "tensor %s holds %g at index %llu, expected at most %g", name, (double)x,
-                   (unsigned long long)i, (double)NORM_MAX);
-}
-
-static int tensor_copy(float *w, const struct tensor *t, bool *zero, struct err *e)
-{
-    uint64_t n = t->shape[0] * t->shape[1];
-    for (uint64_t i = 0; i < n; i++) {
-        w[i] = element(t, i);
-        int r = weight_check(w[i], t->name, i, e);
-        if (r) return r;
-        if (w[i] != 0) *zero = false;
-    }
-    return 0;
-}
-
-/* Fills the flat buffer; *cold when no B has a number in it. */
-static int weights_copy(struct adapter *a, const struct tensor *const *found, bool *cold, struct err *e)
-{
-    bool zero[2] = {true, true};
-    size_t i = 0;
-    float *w = a->weights;
-    for (; i < slot_count(&a->model); i++) {
-        if (!found[i]) continue;
-        int r = tensor_copy(w, found[i], &zero[i % 2], e);
-        if (r) return r;
-        w += found[i]->shape[0] * found[i]->shape[1];
-    }
-    *cold = zero[1];
-    return 0;
+    return adapter_expect_check(info, x, path, e);
 }
 
 /* The file's tensors in the order of their slots; *found is the caller's to free. */
@@ -210,28 +129,28 @@ static int tensors_find(const struct tensor ***found, const struct safetensors *
 {
     size_t n = safetensors_count(f);
     const struct tensor **all = malloc((n + 1) * sizeof *all);
-    *found = calloc(slot_count(m), sizeof **found);
+    *found = calloc(adapter_slots(m), sizeof **found);
     if (!all || !*found) {
         free(all);
         return err_set(e, ERR_NOMEM, "no memory to sort %zu tensors", n);
     }
     for (size_t i = 0; i < n; i++) all[i] = safetensors_at(f, i);
-    int r = peft_match(*found, all, n, m, c, e);
+    int r = adapter_match(*found, all, n, m, c, &peft_naming, e);
     free(all);
     return r;
 }
 
-static int weights_load(struct adapter **out, struct peft_info *info, bool *cold, const char *path,
-                        const struct model_config *m, struct adapter_config *c, const struct peft_expect *x,
-                        struct err *e)
+static int weights_load(struct adapter **out, struct adapter_info *info, bool *cold, const char *path,
+                        const struct model_config *m, struct adapter_config *c,
+                        const struct adapter_expect *x, struct err *e)
 {
     struct safetensors *f = NULL;
     const struct tensor **found = NULL;
     int r = safetensors_open(&f, path, e);
     if (!r) r = tensors_find(&found, f, m, c, e);
-    if (!r) r = meta_check(c, info, f, path, found, slot_count(m), x, e);
+    if (!r) r = meta_check(c, info, f, path, found, adapter_slots(m), x, e);
     if (!r) r = adapter_create(out, m, c, e);
-    if (!r) r = weights_copy(*out, found, cold, e);
+    if (!r) r = adapter_fill(*out, found, cold, e);
     if (!r) r = safetensors_intact(f, e);
     if (!r && *cold && x->strict)
         r = err_set(e, ERR_AD_COLD, "%s: every B is zero, the adapter changes nothing", path);
@@ -241,29 +160,19 @@ static int weights_load(struct adapter **out, struct peft_info *info, bool *cold
     return r;
 }
 
-static int invocation_check(const struct peft_info *info, const struct model_config *m, const char *path,
-                            struct err *e)
+int peft_load(struct adapter **out, struct adapter_info *info, bool *cold, const char *dir,
+              const struct model_config *m, const struct adapter_expect *x, struct err *e)
 {
-    for (uint32_t i = 0; i < info->n_invocation; i++)
-        if ((uint32_t)info->invocation[i] >= m->vocab)
-            return err_set(e, ERR_TOKEN_RANGE, "%s: alora_invocation_tokens[%u] is %d, the vocabulary has %u",
-                           path, i, info->invocation[i], m->vocab);
-    return 0;
-}
-
-int peft_load(struct adapter **out, struct peft_info *info, bool *cold, const char *dir,
-              const struct model_config *m, const struct peft_expect *x, struct err *e)
-{
-    static const struct peft_expect anything = {0};
+    static const struct adapter_expect anything = {0};
     struct adapter_config c;
     char path[FILE_PATH];
     bool is_cold = false;
     *out = NULL;
-    *info = (struct peft_info){0};
+    *info = (struct adapter_info){0};
     int r = file_path(path, e, "%s/" CONFIG_FILE, dir);
     if (!r) r = peft_config_load(&c, info, path, e);
     if (!r) r = adapter_config_check(m, &c, e);
-    if (!r) r = invocation_check(info, m, path, e);
+    if (!r) r = adapter_invocation_check(info, m, path, e);
     if (!r) r = file_path(path, e, "%s/" WEIGHTS_FILE, dir);
     if (!r) r = weights_load(out, info, &is_cold, path, m, &c, x ? x : &anything, e);
     if (!r && cold) *cold = is_cold;
@@ -278,7 +187,7 @@ struct image {
     const struct tensor **found;
     struct tensor *tensor;
     size_t n, slots;
-    char (*name)[PEFT_NAME];
+    char (*name)[ADAPTER_NAME];
     uint16_t *half;
 };
 
@@ -292,7 +201,7 @@ static void image_free(struct image *im)
 
 static int image_alloc(struct image *im, const struct adapter *a, enum dtype dtype, struct err *e)
 {
-    size_t slots = slot_count(&a->model);
+    size_t slots = adapter_slots(&a->model);
     *im = (struct image){.slots = slots};
     im->found = calloc(slots, sizeof *im->found);
     im->tensor = calloc(slots, sizeof *im->tensor);
@@ -302,14 +211,15 @@ static int image_alloc(struct image *im, const struct adapter *a, enum dtype dty
     return err_set(e, ERR_NOMEM, "no memory to save an adapter of %llu floats", (unsigned long long)a->count);
 }
 
-static int tensor_make(struct image *im, const struct adapter *a, struct peft_slot s, size_t i, struct err *e)
+static int tensor_make(struct image *im, const struct adapter *a, struct adapter_slot s, size_t i,
+                       struct err *e)
 {
     struct tensor *t = &im->tensor[im->n];
     uint64_t in, out,
         at = s.is_b ? adapter_offset_b(a, s.layer, s.target) : adapter_offset_a(a, s.layer, s.target);
     const float *w = a->weights + at;
     adapter_shape(&a->model, s.target, &in, &out);
-    peft_name_write(im->name[im->n], s);
+    peft_naming.write(im->name[im->n], s);
     *t = (struct tensor){.name = im->name[im->n], .dtype = im->half ? DTYPE_BF16 : DTYPE_F32, .rank = 2};
     t->shape[0] = s.is_b ? out : a->cfg.rank;
     t->shape[1] = s.is_b ? a->cfg.rank : in;
@@ -319,7 +229,7 @@ static int tensor_make(struct image *im, const struct adapter *a, struct peft_sl
     im->found[i] = t;
     im->n++;
     for (uint64_t k = 0; k < n; k++) {
-        int r = weight_check(w[k], t->name, k, e);
+        int r = adapter_weight_check(w[k], t->name, k, e);
         if (r) return r;
         if (im->half) im->half[at + k] = f32_to_bf16(w[k]);
     }
@@ -330,18 +240,18 @@ static int image_make(struct image *im, const struct adapter *a, enum dtype dtyp
 {
     int r = image_alloc(im, a, dtype, e);
     for (size_t i = 0; !r && i < im->slots; i++) {
-        struct peft_slot s = peft_slot_at(i);
+        struct adapter_slot s = adapter_slot_at(i);
         if (a->cfg.targets >> s.target & 1) r = tensor_make(im, a, s, i, e);
     }
     return r;
 }
 
 static int weights_save(const char *path, const struct image *im, const struct adapter *a,
-                        const struct peft_info *info, struct err *e)
+                        const struct adapter_info *info, struct err *e)
 {
     char config[SHA256_HEX], data[SHA256_HEX];
     const char *const value[META_COUNT] = {
-        VERSION, gate_names[a->cfg.gate], info->base, info->tokenizer, config, data};
+        VERSION, lora_gate_names[a->cfg.gate], info->base, info->tokenizer, config, data};
     const char *meta[2 * META_COUNT + 3] = {"format", "pt"};
     int r = digest_config(&a->cfg, info, config, e);
     if (!r) r = digest_data(im->found, im->slots, value, data, e);
@@ -371,7 +281,7 @@ static int publish(const char *temp, const char *dir, struct err *e)
     return r ? r : file_sync(dir, e);
 }
 
-static int save_check(const char *dir, const struct adapter *a, const struct peft_info *info,
+static int save_check(const char *dir, const struct adapter *a, const struct adapter_info *info,
                       const struct peft_save_options *o, struct err *e)
 {
     static const char *const files[] = {WEIGHTS_FILE, CONFIG_FILE};
@@ -388,7 +298,7 @@ static int save_check(const char *dir, const struct adapter *a, const struct pef
     return 0;
 }
 
-int peft_save(const char *dir, const struct adapter *a, const struct peft_info *info,
+int peft_save(const char *dir, const struct adapter *a, const struct adapter_info *info,
               const struct peft_save_options *o, struct err *e)
 {
     char temp[FILE_PATH], weights[FILE_PATH], config[FILE_PATH];

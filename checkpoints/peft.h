@@ -15,24 +15,7 @@
 #ifndef TERSE_CHECKPOINTS_PEFT_H
 #define TERSE_CHECKPOINTS_PEFT_H
 
-#include "checkpoints/sha256.h"
 #include "infer/adapter.h"
-
-enum { PEFT_MAX_INVOCATION = 64, PEFT_MAX_BASE = 1024 };
-
-/* What stands in the folder beside the weights. */
-struct peft_info {
-    char base_name[PEFT_MAX_BASE];                /* base_model_name_or_path; "" none. Never opened by us */
-    int32_t invocation[PEFT_MAX_INVOCATION];      /* alora_invocation_tokens */
-    uint32_t n_invocation;                        /* 0: no aLoRA */
-    char base[SHA256_HEX], tokenizer[SHA256_HEX]; /* digests; "" unknown */
-};
-
-/* What the caller has in hand; NULL members are not checked. */
-struct peft_expect {
-    const char *base, *tokenizer; /* digests, checked when the file names its own */
-    bool strict;                  /* an adapter whose B is all zero is an error, not a remark */
-};
 
 /* Loads the adapter in `dir` for a model of shape `m`. *out is the caller's (adapter_free), NULL after an
  * error; *info is filled. *cold (may be NULL) is set when every B is zero: the adapter changes nothing. The
@@ -41,8 +24,8 @@ struct peft_expect {
  * safetensors, AD_TYPE, AD_RANK, AD_ALPHA, AD_UNSUPPORTED, AD_TARGET, FIELD_TYPE, FIELD_RANGE, AD_SHAPE,
  * AD_PAIR, AD_KEY, AD_NOMATCH, AD_PARTIAL, DUP_TENSOR, DTYPE, PATH, NONFINITE, AD_NORM, AD_COLD (strict),
  * TOKEN_RANGE, BASE_HASH, TOK_HASH, HASH, VERSION, NOMEM. */
-int peft_load(struct adapter **out, struct peft_info *info, bool *cold, const char *dir,
-              const struct model_config *m, const struct peft_expect *x, struct err *e);
+int peft_load(struct adapter **out, struct adapter_info *info, bool *cold, const char *dir,
+              const struct model_config *m, const struct adapter_expect *x, struct err *e);
 
 struct peft_save_options {
     enum dtype dtype; /* F32 or BF16 (rounded to nearest even) */
@@ -54,7 +37,7 @@ struct peft_save_options {
  * complete on disk before the first replaces its old self, weights first. After an error the folder is what
  * it was. Errors: EXISTS, NONFINITE, AD_NORM (naming the tensor), CFG_CONFLICT, DTYPE, PATH, NOMEM, ENOSPC,
  * EACCES, IO. */
-int peft_save(const char *dir, const struct adapter *a, const struct peft_info *info,
+int peft_save(const char *dir, const struct adapter *a, const struct adapter_info *info,
               const struct peft_save_options *o, struct err *e);
 
 #endif

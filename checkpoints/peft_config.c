@@ -155,14 +155,14 @@ static int targets_read(struct adapter_config *c, const struct js *o, const char
     return 0;
 }
 
-static int invocation_read(struct peft_info *info, const struct js *o, const char *path, struct err *e)
+static int invocation_read(struct adapter_info *info, const struct js *o, const char *path, struct err *e)
 {
     const struct js *v = NULL;
     int r = js_want(o, path, "alora_invocation_tokens", JS_ARRAY, &v, e);
     if (r || !v) return r;
-    if (js_size(v) < 1 || js_size(v) > PEFT_MAX_INVOCATION)
+    if (js_size(v) < 1 || js_size(v) > ADAPTER_MAX_INVOCATION)
         return err_set(e, ERR_FIELD_RANGE, "%s: alora_invocation_tokens has %zu tokens, expected 1 to %d",
-                       path, js_size(v), PEFT_MAX_INVOCATION);
+                       path, js_size(v), ADAPTER_MAX_INVOCATION);
     for (struct js_iter it = {0}; js_next(v, &it);) {
         int64_t id;
         if (!js_int(it.value, &id) || id < 0 || id > INT32_MAX)
@@ -173,7 +173,7 @@ static int invocation_read(struct peft_info *info, const struct js *o, const cha
     return 0;
 }
 
-static int base_read(struct peft_info *info, const struct js *o, const char *path, struct err *e)
+static int base_read(struct adapter_info *info, const struct js *o, const char *path, struct err *e)
 {
     const char *name = "";
     int r = js_want_string(o, path, "base_model_name_or_path", &name, e);
@@ -185,8 +185,8 @@ static int base_read(struct peft_info *info, const struct js *o, const char *pat
     return 0;
 }
 
-static int config_read(struct adapter_config *c, struct peft_info *info, const struct js *o, const char *path,
-                       struct err *e)
+static int config_read(struct adapter_config *c, struct adapter_info *info, const struct js *o,
+                       const char *path, struct err *e)
 {
     if (js_type(o) != JS_OBJECT || !js_is(js_get(o, "peft_type"), "LORA"))
         return err_set(e, ERR_AD_TYPE, "%s: peft_type is not \"LORA\"", path);
@@ -206,7 +206,7 @@ static int config_read(struct adapter_config *c, struct peft_info *info, const s
     return r;
 }
 
-int peft_config_load(struct adapter_config *c, struct peft_info *info, const char *path, struct err *e)
+int peft_config_load(struct adapter_config *c, struct adapter_info *info, const char *path, struct err *e)
 {
     const struct js_limits limits = {.bytes = CONFIG_MAX_BYTES, .values = CONFIG_MAX_VALUES, .depth = 8};
     struct js *root = NULL;
@@ -224,7 +224,7 @@ static void put_targets(struct js_out *w, uint32_t targets)
     js_close(w);
 }
 
-static void put_invocation(struct js_out *w, const struct peft_info *info)
+static void put_invocation(struct js_out *w, const struct adapter_info *info)
 {
     if (!info->n_invocation) return;
     js_array(w, "alora_invocation_tokens");
@@ -247,7 +247,7 @@ static void put_alpha(struct js_out *w, double alpha)
         js_put_real(w, "lora_alpha", alpha);
 }
 
-int peft_config_save(const char *path, const struct adapter_config *c, const struct peft_info *info,
+int peft_config_save(const char *path, const struct adapter_config *c, const struct adapter_info *info,
                      struct err *e)
 {
     struct js_out w;

@@ -23,11 +23,11 @@ struct sampling_flags {
 #define MODEL_FLAG(config, field) .at = offsetof(struct config, model) + offsetof(struct model_flags, field)
 #define MODEL_ROWS(config)                                                                                             \
     {.key = "model", .alias = "model_name_or_path", .type = OPT_PATH, MODEL_FLAG(config, model),                       \
-     .preset = "checkpoints/nano", .short_flag = 'm', .group = "Model", .help = "Hugging Face folder"},                \
+     .preset = "checkpoints/nano", .short_flag = 'm', .group = "Model", .help = "Hugging Face folder or GGUF file"},                \
     {.key = "lora", .alias = "adapter_name_or_path", .type = OPT_PATH, MODEL_FLAG(config, lora),                       \
-     .unset = "the base model alone", .help = "adapter: a PEFT folder"},                                               \
+     .unset = "the base model alone", .help = "adapter: a PEFT folder or GGUF file"},                                               \
     {.key = "dtype", .type = OPT_ENUM, MODEL_FLAG(config, dtype), .choices = LOAD_DTYPES, .preset = "auto",            \
-     .help = "of weights and products; auto is the folder's; q8_0, q4_0 and w4 quantise the weights while loading"},                                                         \
+     .help = "of weights and products; auto is the model's; q8_0, q4_0 and w4 quantise the weights while loading"},                                                         \
     {.key = "threads", .type = OPT_INT, MODEL_FLAG(config, threads), .preset = "0", .min = 0,                          \
      .max = POOL_MAX_THREADS, .short_flag = 't', .help = "0 for one a processor; answers do not depend on it"},        \
     {.key = "ctx_size", .alias = "context", .type = OPT_INT, MODEL_FLAG(config, context), .preset = "4096", .min = 0,  \

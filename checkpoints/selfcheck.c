@@ -98,7 +98,7 @@ static int peft_trip(const char *dir, struct err *e)
     struct peft_save_options o = {.dtype = DTYPE_F32};
     struct model_config m;
     struct adapter *a = NULL, *b = NULL;
-    struct peft_info info = {0};
+    struct adapter_info info = {0};
     char path[FILE_PATH];
     model_config_init(&m);
     m.layers = 1, m.width = 8, m.heads = 2, m.kv_heads = 1, m.head_dim = 4, m.ff = 12, m.vocab = 16;

@@ -5,6 +5,9 @@
 #include <math.h>
 #include <stdlib.h>
 
+const char *const lora_gate_names[] = {
+    [GATE_ASSISTANT] = "assistant", [GATE_RESPONSE] = "response", [GATE_ALL] = "all"};
+
 const enum param lora_param[LORA_TARGETS] = {
     [LORA_Q] = P_Q,       [LORA_K] = P_K,   [LORA_V] = P_V,       [LORA_O] = P_O,
     [LORA_GATE] = P_GATE, [LORA_UP] = P_UP, [LORA_DOWN] = P_DOWN,

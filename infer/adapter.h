@@ -29,6 +29,23 @@ struct adapter {
     float *weights;            /* layer by layer, target by target: A then B; owned */
 };
 
+enum { ADAPTER_MAX_INVOCATION = 64, ADAPTER_MAX_BASE = 1024, ADAPTER_DIGEST = 65 };
+
+/* What a file says of an adapter beside its numbers. */
+struct adapter_info {
+    char base_name[ADAPTER_MAX_BASE];           /* what the base was called; "" none. Never opened by us */
+    int32_t invocation[ADAPTER_MAX_INVOCATION]; /* aLoRA's invocation tokens */
+    uint32_t n_invocation;                      /* 0: no aLoRA */
+    char base[ADAPTER_DIGEST], tokenizer[ADAPTER_DIGEST]; /* digests in hex; "" unknown */
+};
+
+/* What the caller has in hand; NULL members are not checked. */
+struct adapter_expect {
+    const char *base, *tokenizer; /* digests, checked when the file names its own */
+    bool strict;                  /* an adapter whose B is all zero is an error, not a remark */
+};
+
+extern const char *const lora_gate_names[];       /* "assistant", "response", "all" */
 extern const enum param lora_param[LORA_TARGETS]; /* the weight each target sits on */
 
 double adapter_scale(const struct adapter_config *c);

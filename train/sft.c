@@ -30,7 +30,7 @@ static int model_open(struct sft *s, struct err *e)
         .context = (uint32_t)s->c->cutoff_len,
     };
     int r = load_folder(&s->l, &o, e);
-    if (!r) r = sft_config_check_model(s->c, s->o, &s->l.hf->config, e);
+    if (!r) r = sft_config_check_model(s->c, s->o, &s->l.base->config, e);
     if (!r) r = load_digests(&s->l, e);
     return r ? r : load_model(&s->l, &o, e);
 }
@@ -62,8 +62,8 @@ static int adapter_open(struct sft *s, struct err *e)
 {
     const char *from = s->c->adapter_name_or_path;
     int r = from ? load_adapter(&s->l, from, e) : adapter_start(s, e);
-    hf_model_close(s->l.hf);
-    s->l.hf = NULL;
+    base_close(s->l.base);
+    s->l.base = NULL;
     return r ? r : trainee_init_adapter(&s->trainee, s->l.m, s->l.adapter, s->l.lora, e);
 }
 
@@ -184,7 +184,7 @@ static int open_all(struct sft *s, struct err *e)
     if (!r) r = model_open(s, e);
     if (!r)
         r = s->c->tuning == TUNING_LORA ? adapter_open(s, e)
-                                        : trainee_init_dense(&s->trainee, s->l.m, s->l.hf->bound, e);
+                                        : trainee_init_dense(&s->trainee, s->l.m, s->l.base->bound, e);
     if (!r) r = sft_data_open(s, e);
     if (!r) r = machinery_create(s, e);
     if (!r) r = sft_config_digest(s->o, s->digest_config, e);

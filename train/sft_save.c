@@ -9,20 +9,20 @@
 #include <string.h>
 
 /* The tokens that open an assistant's turn: where the adapter begins to act. */
-static int invocation_fill(const struct sft *s, struct peft_info *info, struct err *e)
+static int invocation_fill(const struct sft *s, struct adapter_info *info, struct err *e)
 {
     static const char header[] = "<|im_start|>assistant\n";
     size_t n = 0;
     if (s->l.adapter->cfg.gate != GATE_ASSISTANT) return 0;
     int r = tokenizer_encode(s->l.tokenizer, header, sizeof header - 1, 1, info->invocation,
-                             PEFT_MAX_INVOCATION, &n, e);
+                             ADAPTER_MAX_INVOCATION, &n, e);
     info->n_invocation = (uint32_t)n;
     return r;
 }
 
 static int adapter_save(struct sft *s, const char *dir, struct err *e)
 {
-    struct peft_info info = {0};
+    struct adapter_info info = {0};
     struct peft_save_options o = {.dtype = DTYPE_F32, .force = true};
     snprintf(info.base_name, sizeof info.base_name, "%s", s->c->model_name_or_path);
     snprintf(info.base, sizeof info.base, "%s", s->l.digest_base);
@@ -36,8 +36,8 @@ static void tensors_fill(const struct sft *s, struct tensor *t, uint16_t *half)
 {
     for (uint32_t i = 0; i < s->trainee.parts; i++) {
         const struct trainee_part *p = &s->trainee.part[i];
-        const struct tensor *was = s->l.hf->bound[p->slot];
-        t[i] = *was, t[i].dtype = s->l.hf->dtype;
+        const struct tensor *was = s->l.base->bound[p->slot];
+        t[i] = *was, t[i].dtype = s->l.base->dtype;
         t[i].name = p->name, t[i].data = s->trainee.weights + p->at, t[i].bytes = p->count * sizeof(float);
         if (!half) continue;
         s->l.m->kern.to_bf16((int64_t)p->count, s->trainee.weights + p->at, half + p->at);
@@ -47,12 +47,12 @@ static void tensors_fill(const struct sft *s, struct tensor *t, uint16_t *half)
 
 static int dense_save(struct sft *s, const char *dir, struct err *e)
 {
-    int bf16 = s->l.hf->dtype == DTYPE_BF16;
+    int bf16 = s->l.base->dtype == DTYPE_BF16;
     struct tensor *t = calloc(s->trainee.parts, sizeof *t);
     uint16_t *half = bf16 ? malloc(s->trainee.count * sizeof *half) : NULL;
     int r = t && (half || !bf16) ? 0 : err_set(e, ERR_NOMEM, "no memory to write the model");
     if (!r) tensors_fill(s, t, half);
-    if (!r) r = hf_save_model(dir, &s->l.hf->config, t, s->trainee.parts, NULL, e);
+    if (!r) r = hf_save_model(dir, &s->l.base->config, t, s->trainee.parts, NULL, e);
     if (!r) r = hf_tokenizer_copy(s->c->model_name_or_path, dir, e);
     free(half);
     free(t);

@@ -36,7 +36,7 @@ static struct adapter *filled(float value)
 static float on_disk(const char *dir, long n)
 {
     const struct model_config m = small_model();
-    struct peft_info info;
+    struct adapter_info info;
     struct adapter *a;
     struct err e = {0};
     if (peft_load(&a, &info, NULL, dir, &m, NULL, &e)) fail_msg("after fault %ld: %s", n, e.msg);
@@ -49,7 +49,7 @@ static float on_disk(const char *dir, long n)
 static void save_over(enum fault_kind kind, int expected)
 {
     struct adapter *one = filled(1), *two = filled(2);
-    const struct peft_info info = {.base_name = "base"};
+    const struct adapter_info info = {.base_name = "base"};
     for (long n = 1;; n++) {
         struct err e = {0};
         assert_int_equal(peft_save(scratch("over"), one, &info, &forced, &e), 0);
@@ -90,7 +90,7 @@ static void disk_full_at_first(void **state)
 {
     (void)state;
     struct adapter *a = filled(1);
-    const struct peft_info info = {0};
+    const struct adapter_info info = {0};
     for (long n = 1;; n++) {
         struct err e = {0};
         assert_int_equal(file_remove_tree(scratch("new"), NULL), 0);
@@ -110,7 +110,7 @@ static void load_fails_whole(void **state)
     static const enum fault_kind kinds[] = {FAULT_ALLOC, FAULT_READ};
     const struct model_config m = small_model();
     struct adapter *one = filled(1), *a;
-    struct peft_info info = {0};
+    struct adapter_info info = {0};
     const char *dir = scratch("load");
     assert_int_equal(peft_save(dir, one, &info, &forced, NULL), 0);
     for (int k = 0; k < 2; k++)

@@ -16,8 +16,8 @@ static void must(int r, const struct err *e)
 
 static void adapter_open(struct fixture_model *f, const char *dir, struct err *e)
 {
-    struct peft_info info;
-    struct peft_expect none = {0};
+    struct adapter_info info;
+    struct adapter_expect none = {0};
     must(peft_load(&f->adapter, &info, NULL, dir, &f->hf->config, &none, e), e);
     must(lora_create(&f->lora, f->m, f->adapter, e), e);
 }

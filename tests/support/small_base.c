@@ -31,18 +31,18 @@ void small_adapter(const char *dir, const char *base, enum lora_gate gate, uint6
     struct loaded l = {0};
     struct load_options o = {.model = base, .threads = 1};
     struct peft_save_options so = {.dtype = DTYPE_F32};
-    struct peft_info info = {0};
+    struct adapter_info info = {0};
     struct err e = {0};
     size_t n;
     int r = load_folder(&l, &o, &e);
     if (!r) r = load_digests(&l, &e);
     if (r) fail_msg("%s", e.msg);
-    struct adapter *a = random_adapter(&l.hf->config, 8, LORA_ALL, seed);
+    struct adapter *a = random_adapter(&l.base->config, 8, LORA_ALL, seed);
     a->cfg.gate = gate;
     snprintf(info.base, sizeof info.base, "%s", l.digest_base);
     snprintf(info.tokenizer, sizeof info.tokenizer, "%s", l.digest_tokenizer);
     if (gate == GATE_ASSISTANT) {
-        r = tokenizer_encode(l.tokenizer, header, sizeof header - 1, 1, info.invocation, PEFT_MAX_INVOCATION,
+        r = tokenizer_encode(l.tokenizer, header, sizeof header - 1, 1, info.invocation, ADAPTER_MAX_INVOCATION,
                              &n, &e);
         info.n_invocation = (uint32_t)n;
     }

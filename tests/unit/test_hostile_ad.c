@@ -91,18 +91,18 @@ static const char *write_folder(const char *config, struct parts *p, const char 
     return scratch("ad");
 }
 
-static int load(const char *dir, const struct peft_expect *x, bool *cold, struct err *e)
+static int load(const char *dir, const struct adapter_expect *x, bool *cold, struct err *e)
 {
     const struct model_config m = small_model();
     struct adapter *a;
-    struct peft_info info;
+    struct adapter_info info;
     int r = peft_load(&a, &info, cold, dir, &m, x, e);
     if (!a != !!r) fail_msg("result %s and pointer disagree", err_name(r));
     adapter_free(a);
     return r;
 }
 
-static void expect(const char *id, const char *dir, const struct peft_expect *x, int code, const char *says)
+static void expect(const char *id, const char *dir, const struct adapter_expect *x, int code, const char *says)
 {
     struct err e = {0};
     int r = load(dir, x, NULL, &e);
@@ -343,13 +343,13 @@ static void cold(void **state)
     bool is_cold = false;
     sound_parts(&p);
     const char *dir = write_folder(sound_config, &p, NULL);
-    assert_int_equal(load(dir, &(struct peft_expect){.strict = true}, &is_cold, &e), 0);
+    assert_int_equal(load(dir, &(struct adapter_expect){.strict = true}, &is_cold, &e), 0);
     assert_false(is_cold);
     for (int i = 1; i < TENSORS; i += 2) memset(p.data[i], 0, sizeof p.data[i]);
     dir = write_folder(sound_config, &p, NULL);
     assert_int_equal(load(dir, NULL, &is_cold, &e), 0);
     assert_true(is_cold);
-    expect("AD37 strict", dir, &(struct peft_expect){.strict = true}, ERR_AD_COLD, "B");
+    expect("AD37 strict", dir, &(struct adapter_expect){.strict = true}, ERR_AD_COLD, "B");
 }
 
 static void given_as_base(void **state)

@@ -43,7 +43,7 @@ static struct adapter *small_adapter(void)
 static const char *save_ours(void)
 {
     struct adapter *a = small_adapter();
-    struct peft_info info = {.base_name = "base"};
+    struct adapter_info info = {.base_name = "base"};
     struct err e = {0};
     strcpy(info.base, hex_a);
     strcpy(info.tokenizer, hex_b);
@@ -63,18 +63,18 @@ static const char *edited(const char *text, const char *from, const char *to)
     return out;
 }
 
-static int load(const char *dir, const struct peft_expect *x, struct err *e)
+static int load(const char *dir, const struct adapter_expect *x, struct err *e)
 {
     const struct model_config m = small_model();
     struct adapter *a;
-    struct peft_info info;
+    struct adapter_info info;
     int r = peft_load(&a, &info, NULL, dir, &m, x, e);
     if (!a != !!r) fail_msg("result %s and pointer disagree", err_name(r));
     adapter_free(a);
     return r;
 }
 
-static void expect(const char *id, const char *dir, const struct peft_expect *x, int code, const char *says)
+static void expect(const char *id, const char *dir, const struct adapter_expect *x, int code, const char *says)
 {
     struct err e = {0};
     int r = load(dir, x, &e);
@@ -86,10 +86,10 @@ static void another_base(void **state)
 {
     (void)state;
     const char *dir = save_ours();
-    expect("same", dir, &(struct peft_expect){.base = hex_a, .tokenizer = hex_b}, 0, "");
+    expect("same", dir, &(struct adapter_expect){.base = hex_a, .tokenizer = hex_b}, 0, "");
     expect("unasked", dir, NULL, 0, "");
-    expect("AD18", dir, &(struct peft_expect){.base = hex_b}, ERR_BASE_HASH, "bbbb");
-    expect("AD19", dir, &(struct peft_expect){.tokenizer = hex_a}, ERR_TOK_HASH, "aaaa");
+    expect("AD18", dir, &(struct adapter_expect){.base = hex_b}, ERR_BASE_HASH, "bbbb");
+    expect("AD19", dir, &(struct adapter_expect){.tokenizer = hex_a}, ERR_TOK_HASH, "aaaa");
 }
 
 /* Another alpha in the config than the one the weights were saved with. */
@@ -161,7 +161,7 @@ static void not_finite_is_not_written(void **state)
         struct adapter *a = small_adapter();
         struct err e = {0};
         a->weights[adapter_offset_b(a, 1, LORA_V) + 3] = bad[i];
-        int r = peft_save(scratch("bad"), a, &(struct peft_info){0},
+        int r = peft_save(scratch("bad"), a, &(struct adapter_info){0},
                           &(struct peft_save_options){DTYPE_BF16, true}, &e);
         if (r != code[i] || !strstr(e.msg, P "1.self_attn.v_proj.lora_B.weight") || !strstr(e.msg, "index 3"))
             fail_msg("AD54: %s \"%s\"", err_name(r), e.msg);
@@ -178,12 +178,12 @@ static void nothing_is_replaced_unasked(void **state)
     struct adapter *a = small_adapter();
     struct err e = {0};
     save_ours();
-    int r = peft_save(scratch("ours"), a, &(struct peft_info){0}, &polite, &e);
+    int r = peft_save(scratch("ours"), a, &(struct adapter_info){0}, &polite, &e);
     if (r != ERR_EXISTS || !strstr(e.msg, "adapter_model.safetensors"))
         fail_msg("AD55: %s \"%s\"", err_name(r), e.msg);
     assert_int_equal(file_remove_tree(scratch("ours/adapter_model.safetensors"), NULL), 0);
     e = (struct err){0};
-    r = peft_save(scratch("ours"), a, &(struct peft_info){0}, &polite, &e);
+    r = peft_save(scratch("ours"), a, &(struct adapter_info){0}, &polite, &e);
     if (r != ERR_EXISTS || !strstr(e.msg, "adapter_config.json"))
         fail_msg("AD55: %s \"%s\"", err_name(r), e.msg);
     adapter_free(a);

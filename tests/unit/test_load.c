@@ -45,7 +45,7 @@ static void everything_is_there(void **state)
     assert_int_equal(l.m->type, WT_BF16);
     assert_int_equal(l.m->context, 256);
     assert_int_equal(l.lora->rank, 8);
-    assert_null(l.hf);
+    assert_null(l.base);
     assert_false(l.cold);
     assert_string_equal(l.info.base, l.digest_base);
     load_clear(&l);

@@ -39,7 +39,7 @@ static struct model_config model_of(int i)
     return m;
 }
 
-static struct adapter *load(const char *dir, int model, struct peft_info *info)
+static struct adapter *load(const char *dir, int model, struct adapter_info *info)
 {
     const struct model_config m = model_of(model);
     struct adapter *a;
@@ -50,14 +50,14 @@ static struct adapter *load(const char *dir, int model, struct peft_info *info)
     return a;
 }
 
-static struct adapter *load_fixture(int model, const char *sub, struct peft_info *info)
+static struct adapter *load_fixture(int model, const char *sub, struct adapter_info *info)
 {
     char dir[256];
     snprintf(dir, sizeof dir, FIXTURES "%s/%s", shapes[model].name, sub);
     return load(dir, model, info);
 }
 
-static void save(const char *dir, const struct adapter *a, const struct peft_info *info, enum dtype dtype)
+static void save(const char *dir, const struct adapter *a, const struct adapter_info *info, enum dtype dtype)
 {
     struct err e = {0};
     if (peft_save(dir, a, info, &(struct peft_save_options){dtype, true}, &e)) fail_msg("%s", e.msg);
@@ -67,7 +67,7 @@ static void reads_what_peft_wrote(void **state)
 {
     (void)state;
     for (int i = 0; i < SHAPES; i++) {
-        struct peft_info info;
+        struct adapter_info info;
         char base[256];
         struct adapter *a = load_fixture(i, "adapter", &info);
         snprintf(base, sizeof base, FIXTURES "%s", shapes[i].name);
@@ -84,7 +84,7 @@ static void reads_what_peft_wrote(void **state)
 static void reads_rslora_and_alora(void **state)
 {
     (void)state;
-    struct peft_info info;
+    struct adapter_info info;
     struct adapter *a = load_fixture(ODD, "adapter-rslora", &info);
     assert_true(a->cfg.rslora);
     assert_true(adapter_scale(&a->cfg) == 16 / sqrt(8));
@@ -102,7 +102,7 @@ static void writes_the_tensors_peft_writes(void **state)
 {
     (void)state;
     for (int i = 0; i < SHAPES; i++) {
-        struct peft_info info;
+        struct adapter_info info;
         struct safetensors *ours, *theirs;
         char path[256];
         struct adapter *a = load_fixture(i, "adapter", &info);
@@ -127,7 +127,7 @@ static void writes_the_tensors_peft_writes(void **state)
 }
 
 /* The recommended keys and no others: old PEFT releases refuse what they do not know. */
-static void writes_the_config_peft_expects(void **state)
+static void writes_the_config_adapter_expects(void **state)
 {
     (void)state;
     static const char *const text[] = {
@@ -168,7 +168,7 @@ static void writes_the_config_peft_expects(void **state)
         "use_rslora",
         "false",
     };
-    struct peft_info info;
+    struct adapter_info info;
     struct js *root;
     size_t n = 0;
     struct adapter *a = load_fixture(ODD, "adapter-assistant", &info);
@@ -191,9 +191,9 @@ static void writes_the_config_peft_expects(void **state)
     adapter_free(a);
 }
 
-static void assert_there_and_back(const struct adapter *a, const struct peft_info *info, enum dtype dtype)
+static void assert_there_and_back(const struct adapter *a, const struct adapter_info *info, enum dtype dtype)
 {
-    struct peft_info again;
+    struct adapter_info again;
     save(scratch("round"), a, info, dtype);
     struct adapter *b = load(scratch("round"), 0, &again);
     assert_int_equal(b->count, a->count);
@@ -224,7 +224,7 @@ static void there_and_back(void **state)
                                        .rslora = k % 2,
                                        .targets = targets,
                                        .gate = (enum lora_gate)(k % 3)};
-            struct peft_info info = {.base_name = "Qwen/\"quoted\" \xc3\xa4", .invocation = {5, 6}};
+            struct adapter_info info = {.base_name = "Qwen/\"quoted\" \xc3\xa4", .invocation = {5, 6}};
             struct adapter *a;
             assert_int_equal(adapter_create(&a, &m, &c, NULL), 0);
             adapter_init_random(a, targets);
@@ -257,7 +257,7 @@ static void reads_half_precision(void **state)
             (struct tensor){name[i], DTYPE_F16, 2, {i % 2 ? 64 : 1, i % 2 ? 1 : 32}, data, i % 2 ? 128 : 64};
     }
     struct adapter *a;
-    struct peft_info info;
+    struct adapter_info info;
     struct err e = {0};
     assert_int_equal(file_make_dirs(scratch("half"), NULL), 0);
     scratch_write("half/adapter_config.json", config, strlen(config));
@@ -271,7 +271,7 @@ static void reads_half_precision(void **state)
 static void leaves_other_files_alone(void **state)
 {
     (void)state;
-    struct peft_info info;
+    struct adapter_info info;
     struct adapter *a = load_fixture(0, "adapter", &info);
     save(scratch("full/adapter/"), a, &info, DTYPE_F32);
     scratch_write("full/adapter/README.md", "mine", 4);
@@ -288,7 +288,7 @@ static void leaves_other_files_alone(void **state)
 static void refuses_what_it_cannot_say(void **state)
 {
     (void)state;
-    struct peft_info info;
+    struct adapter_info info;
     struct err e = {0};
     struct adapter *a = load_fixture(0, "adapter", &info);
     int r = peft_save(scratch("no"), a, &info, &(struct peft_save_options){DTYPE_F16, false}, &e);
@@ -307,7 +307,7 @@ int main(void)
         cmocka_unit_test(reads_what_peft_wrote),
         cmocka_unit_test(reads_rslora_and_alora),
         cmocka_unit_test(writes_the_tensors_peft_writes),
-        cmocka_unit_test(writes_the_config_peft_expects),
+        cmocka_unit_test(writes_the_config_adapter_expects),
         cmocka_unit_test(there_and_back),
         cmocka_unit_test(reads_half_precision),
         cmocka_unit_test(leaves_other_files_alone),
