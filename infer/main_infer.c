@@ -1,5 +1,6 @@
 /* terse-infer: what a device gets. It links kernels and infer only. */
 #include "infer/cmd_bench.h"
+#include "infer/cmd_info.h"
 #include "infer/cmd_selftest.h"
 
 static const struct selfcheck checks[] = {SELFCHECKS_INFER, {0}};
@@ -17,6 +18,7 @@ static int bench(int argc, char **argv)
 }
 
 static const struct command commands[] = {
+    {.name = "info", .summary = "what is in a GGUF file", .run = cmd_info},
     {.name = "selftest", .summary = "check what must hold on this machine", .run = selftest},
     {.name = "bench", .summary = "measure what it can do and what terse reaches of it", .run = bench},
     {0},
