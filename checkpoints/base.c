@@ -1,6 +1,7 @@
 #include "checkpoints/base.h"
 #include "checkpoints/hf_tokenizer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,6 +65,15 @@ int base_template(char **text, size_t *n, const struct base *b, struct err *e)
     if (r || !s) return r;
     *text = strndup(s, *n);
     return *text ? 0 : err_set(e, ERR_NOMEM, "no memory for the chat template of %s", b->path);
+}
+
+void base_name(const char *path, char *name, size_t size)
+{
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/') n--;
+    size_t begin = n;
+    while (begin > 0 && path[begin - 1] != '/') begin--;
+    snprintf(name, size, "%.*s", (int)(n - begin), path + begin);
 }
 
 bool base_is_known(const struct base *b)

@@ -31,6 +31,8 @@ int base_template(char **text, size_t *n, const struct base *b, struct err *e);
 /* What tells models apart: hf_model_digest of the folder. A GGUF file has that of the model it was made from,
  * if it says so, and else its own tensors'. */
 int base_digest(const struct base *b, char hex[SHA256_HEX], struct err *e);
+/* The last part of a path, "nano" of checkpoints/nano/: what a file made of it is called inside. */
+void base_name(const char *path, char *name, size_t size);
 /* False for a GGUF file that does not say what it was made from: an adapter's word cannot be held against it.
  */
 bool base_is_known(const struct base *b);

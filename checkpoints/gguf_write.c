@@ -30,6 +30,11 @@ static void put(struct gguf_keys *k, const void *data, size_t n)
     k->n += n;
 }
 
+void gguf_add_bytes(struct gguf_keys *k, const void *data, size_t n)
+{
+    put(k, data, n);
+}
+
 static void put_u32(struct gguf_keys *k, uint32_t v)
 {
     put(k, &v, sizeof v);
@@ -95,7 +100,7 @@ void gguf_put_array(struct gguf_keys *k, const char *key, enum gguf_type elem, c
     put_key(k, key, GGUF_ARRAY);
     put_u32(k, elem);
     put_u64(k, n);
-    put(k, data, n * bytes[elem]);
+    if (data) put(k, data, n * bytes[elem]);
 }
 
 /* ---- the file ------------------------------------------------------------------------------------------ */

@@ -20,9 +20,10 @@ void gguf_put_f64(struct gguf_keys *k, const char *key, double v);
 void gguf_put_bool(struct gguf_keys *k, const char *key, bool v);
 void gguf_put_string(struct gguf_keys *k, const char *key, const char *s);
 void gguf_put_text(struct gguf_keys *k, const char *key, const char *s, size_t len);
-/* An array of n elements; for strings, gguf_add_string n times is to follow. */
+/* An array of n elements. Where data is NULL they are to follow: gguf_add_string n times, or their bytes. */
 void gguf_put_array(struct gguf_keys *k, const char *key, enum gguf_type elem, const void *data, uint64_t n);
 void gguf_add_string(struct gguf_keys *k, const char *s, size_t len);
+void gguf_add_bytes(struct gguf_keys *k, const void *data, size_t n);
 
 /* Makes rows [first, first + n) of tensor t[i], as they will lie in the file. Called for the tensors in
  * order, and within one from its first row; a vector is one row. n rows are GGUF_CHUNK bytes at most, or one

@@ -40,6 +40,12 @@ void model_row(const struct model_rows *m, uint32_t slot, uint64_t r, float *row
     if (t >= 0) row_adapt(row, m->a, layer, (enum lora_target)t, r);
 }
 
+bool model_row_adapted(const struct model_rows *m, uint32_t slot)
+{
+    uint32_t layer;
+    return target_of(m->a, params_of_slot(&m->base->config, slot, &layer)) >= 0;
+}
+
 int model_row_check(const struct model_rows *m, uint32_t slot, uint64_t r, const float *row, struct err *e)
 {
     for (uint64_t k = 0; k < columns(m, slot); k++)

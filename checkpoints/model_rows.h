@@ -13,6 +13,8 @@ struct model_rows {
 
 /* Row r of a slot (element r of a vector) -> row [cols]. Sums are fp32, k ascending. */
 void model_row(const struct model_rows *m, uint32_t slot, uint64_t r, float *row);
+/* Does the adapter change this slot? */
+bool model_row_adapted(const struct model_rows *m, uint32_t slot);
 /* NONFINITE, naming the tensor and place, when a merged row is not finite. */
 int model_row_check(const struct model_rows *m, uint32_t slot, uint64_t r, const float *row, struct err *e);
 

@@ -35,17 +35,6 @@ static int check_w4(const struct tensor *t, struct err *e)
     return 0;
 }
 
-/* A type that products have no panels for. */
-static int widen_f16(struct tensor *t, void **copy, struct err *e)
-{
-    uint64_t n = t->bytes / 2;
-    float *wide = malloc(n * sizeof *wide + !n);
-    if (!wide) return err_set(e, ERR_NOMEM, "no memory for an F32 copy of tensor %s", t->name);
-    tensor_row(t, 0, n, wide);
-    t->data = *copy = wide, t->dtype = DTYPE_F32, t->bytes = n * sizeof *wide;
-    return 0;
-}
-
 static int take_tensor(struct gguf_model *m, size_t i, bool w4, struct err *e)
 {
     struct tensor *t = &m->tensors[i];
@@ -55,7 +44,6 @@ static int take_tensor(struct gguf_model *m, size_t i, bool w4, struct err *e)
     int rc = tensor_check_finite(t, e);
     if (!rc && t->dtype == DTYPE_W4) rc = check_w4(t, e);
     if (!rc && t->rank == 2 && t->dtype != DTYPE_F32) m->dtype = DTYPE_BF16;
-    if (!rc && t->dtype == DTYPE_F16) rc = widen_f16(t, &m->copies[i], e);
     if (!rc && (slot = params_find_as(&m->config, PARAMS_GGUF, t->name)) >= 0) {
         params_name(&m->config, (uint32_t)slot, m->names[i], sizeof m->names[i]);
         t->name = m->names[i];
@@ -69,9 +57,8 @@ static int bind(struct gguf_model *m, struct err *e)
     m->n = gguf_count(m->file);
     m->tensors = calloc(m->n + 1, sizeof *m->tensors);
     m->names = calloc(m->n + 1, sizeof *m->names);
-    m->copies = calloc(m->n + 1, sizeof *m->copies);
     m->bound = calloc(params_slots(&m->config), sizeof *m->bound);
-    if (!m->tensors || !m->names || !m->copies || !m->bound)
+    if (!m->tensors || !m->names || !m->bound)
         return err_set(e, ERR_NOMEM, "no memory for %zu tensors", m->n);
     for (size_t i = 0; i < m->n; i++) m->tensors[i] = *gguf_at(m->file, i);
     m->dtype = DTYPE_F32;
@@ -140,8 +127,6 @@ int gguf_model_open_memory(struct gguf_model **out, const void *file, size_t n, 
 void gguf_model_close(struct gguf_model *m)
 {
     if (!m) return;
-    for (size_t i = 0; m->copies && i < m->n; i++) free(m->copies[i]);
-    free(m->copies);
     free(m->names);
     free(m->tensors);
     free(m->bound);

@@ -25,11 +25,9 @@ struct gguf_model {
     uint64_t bytes;                                 /* of all tensors as they are in the file */
     char base[GGUF_DIGEST], tokenizer[GGUF_DIGEST]; /* terse.base, terse.tokenizer; "" unknown */
 
-    struct tensor
-        *tensors; /* [n], under Hugging Face's names; data lies in the map, but F16's is copied to F32 */
+    struct tensor *tensors; /* [n], under Hugging Face's names; data lies in the map */
     size_t n;
     char (*names)[96];
-    void **copies; /* [n] */
 };
 
 /* Opens a file, reads the configuration, binds the tensors and looks at every value. Not the tokenizer. *out
