@@ -2,6 +2,7 @@
  * checks what it wrote. */
 #include "checkpoints/cmd_export.h"
 #include "checkpoints/export.h"
+#include "checkpoints/export_gguf.h"
 #include "checkpoints/file.h"
 #include "infer/cli.h"
 
@@ -11,10 +12,10 @@ struct export_flags {
     char *model, *output;
     int dtype;
     int64_t threads;
-    bool merge, check, force;
+    bool merge, check, force, gguf, base;
 };
 
-enum { OUT_AUTO, OUT_F32, OUT_BF16 };
+enum { OUT_AUTO, OUT_F32, OUT_BF16, OUT_Q8_0, OUT_Q4_0, OUT_W4 };
 
 #define AT(field) .at = offsetof(struct export_flags, field)
 static const struct option table[] = {
@@ -30,13 +31,22 @@ static const struct option table[] = {
      AT(output),
      .required = true,
      .short_flag = 'o',
-     .help = "folder to make; it appears whole and checked, or not at all"},
+     .help = "folder to make, or with --gguf FILE.gguf; it appears whole and checked, or not at all"},
     {.key = "dtype",
      .type = OPT_ENUM,
      AT(dtype),
-     .choices = "auto|f32|bf16",
+     .choices = "auto|f32|bf16|q8_0|q4_0|w4",
      .preset = "auto",
-     .help = "of the file; auto is f32 for an adapter, the base's for a merged model"},
+     .help = "of the file; auto is f32 for an adapter, the base's for a model; the last three with --gguf"},
+    {.key = "gguf",
+     .type = OPT_BOOL,
+     AT(gguf),
+     .help = "write GGUF files, for terse-infer and llama.cpp: the base, and the adapter if one is given"},
+    {.key = "base",
+     .type = OPT_BOOL,
+     AT(base),
+     .preset = "true",
+     .help = "with --gguf: --no-base, the adapter alone"},
     {.key = "merge",
      .type = OPT_BOOL,
      AT(merge),
@@ -90,6 +100,32 @@ static void tell(const struct export_flags *f, const struct export_report *r)
             f->merge ? f->output : f->model, f->output);
 }
 
+static int run_gguf(const struct export_flags *f, const char *adapter, struct err *e)
+{
+    static const enum load_dtype types[] = {
+        [OUT_AUTO] = LOAD_AUTO, [OUT_F32] = LOAD_FP32,  [OUT_BF16] = LOAD_BF16,
+        [OUT_Q8_0] = LOAD_Q8_0, [OUT_Q4_0] = LOAD_Q4_0, [OUT_W4] = LOAD_W4,
+    };
+    struct export_gguf_options o = {
+        .model = f->model,
+        .adapter = adapter,
+        .dtype = types[f->dtype],
+        .merge = f->merge,
+        .base = f->base,
+        .check = f->check,
+        .force = f->force,
+        .threads = (unsigned)f->threads,
+    };
+    struct export_report report;
+    int r = export_gguf(f->output, &o, &report, e);
+    if (r) return r;
+    printf("%s\n", f->output);
+    if (report.rows)
+        fprintf(stderr, "checked: %u rows of logits, largest difference %.2g\n", report.rows,
+                report.difference);
+    return 0;
+}
+
 static int run(const struct export_flags *f, const char *adapter, struct err *e)
 {
     struct loaded l = {0};
@@ -110,22 +146,38 @@ static int run(const struct export_flags *f, const char *adapter, struct err *e)
     return r;
 }
 
+static int check(const struct export_flags *f, bool adapter, struct err *e)
+{
+    if (!adapter && !f->merge && !f->gguf)
+        return err_set(e, ERR_USAGE, "no adapter given; --merge and --gguf do without");
+    if (f->dtype > OUT_BF16 && !f->gguf)
+        return err_set(e, ERR_USAGE,
+                       "--dtype q8_0, q4_0 and w4 are for --gguf: PEFT and Hugging Face know none");
+    if (!f->base && (!f->gguf || f->merge || !adapter))
+        return err_set(e, ERR_USAGE,
+                       "--no-base leaves the adapter alone: give one, with --gguf, without --merge");
+    return 0;
+}
+
 int cmd_export(int argc, char **argv)
 {
     struct export_flags f;
     struct options o = {0};
     struct err e = {0};
     if (options_init(&o, table, &f, &e)) return cli_fail(&e);
-    o.usage = "terse export [ADAPTER_DIR] -m BASE -o OUT [--dtype f32|bf16] [--merge]";
+    o.usage = "terse export [ADAPTER] -m BASE -o OUT [--dtype TYPE] [--merge] [--gguf]";
     o.about =
         "Writes an adapter as PEFT's adapter_config.json and adapter_model.safetensors, or merged into its "
         "base as a "
-        "Hugging Face folder. What was written is loaded again and must answer as what was trained does.";
+        "Hugging Face folder; with --gguf as GGUF files. What was written is loaded again and must answer as "
+        "what was "
+        "trained does.";
     o.max_positional = 1;
     int status = cli_parse(&o, argc, argv);
-    if (status < 0 && !o.n_positional && !f.merge) err_set(&e, ERR_USAGE, "no adapter given: %s", o.usage);
+    if (status < 0) check(&f, o.n_positional > 0, &e);
     if (status < 0 && (e.code || options_check_required(&o, &e))) status = cli_usage(&e);
-    if (status < 0) status = run(&f, o.n_positional ? o.positional[0] : NULL, &e) ? cli_fail(&e) : CLI_OK;
+    const char *adapter = o.n_positional ? o.positional[0] : NULL;
+    if (status < 0) status = (f.gguf ? run_gguf : run)(&f, adapter, &e) ? cli_fail(&e) : CLI_OK;
     options_free(&o);
     return status;
 }

@@ -161,6 +161,12 @@ static int adapter_write(const struct loaded *l, const char *dir, const struct e
 static int merged_write(const struct loaded *l, const char *dir, const struct export_options *o,
                         struct err *e)
 {
+    if (l->base->gguf)
+        return err_set(
+            e, ERR_CFG_CONFLICT,
+            "a Hugging Face folder needs the tokenizer's files, and %s is a GGUF file; --gguf makes one "
+            "of it",
+            o->model);
     int r = merge_save(dir, l->base, l->adapter, o->dtype, e);
     return r ? r : hf_tokenizer_copy(o->model, dir, e);
 }

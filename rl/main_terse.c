@@ -3,9 +3,11 @@
 #include "checkpoints/cmd_export.h"
 #include "checkpoints/cmd_generate.h"
 #include "checkpoints/cmd_init.h"
+#include "checkpoints/cmd_quantize.h"
 #include "checkpoints/selfcheck.h"
 #include "data/cmd_data.h"
 #include "infer/cmd_bench.h"
+#include "infer/cmd_info.h"
 #include "infer/cmd_selftest.h"
 #include "rl/cmd_eval.h"
 #include "train/cmd_bench_train.h"
@@ -31,6 +33,8 @@ static const struct command commands[] = {
      .summary = "make a model with random weights",
      .run = cmd_init,
      .group = "Models and data"},
+    {.name = "quantize", .summary = "make a model smaller, as a GGUF file", .run = cmd_quantize},
+    {.name = "info", .summary = "what is in a GGUF file", .run = cmd_info},
     {.name = "data", .summary = "look at training data", .run = cmd_data},
     {.name = "sft", .summary = "fine-tune a model on conversations", .run = cmd_sft, .group = "Training"},
     {.name = "eval", .summary = "count the problems a model solves", .run = cmd_eval},

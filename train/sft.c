@@ -30,6 +30,9 @@ static int model_open(struct sft *s, struct err *e)
         .context = (uint32_t)s->c->cutoff_len,
     };
     int r = load_folder(&s->l, &o, e);
+    if (!r && s->c->tuning == TUNING_DENSE && s->l.base->gguf)
+        r = err_set(e, ERR_CFG_CONFLICT,
+                    "dense tuning trains and writes a Hugging Face folder, but %s is a GGUF file", o.model);
     if (!r) r = sft_config_check_model(s->c, s->o, &s->l.base->config, e);
     if (!r) r = load_digests(&s->l, e);
     return r ? r : load_model(&s->l, &o, e);

@@ -150,12 +150,14 @@ static int check_urls(const struct options *o, const char *key, const struct str
 /* ---- the disk --------------------------------------------------------------------------------------------
  */
 
+/* A Hugging Face or PEFT folder, or a GGUF file. */
 static int check_folder(const struct options *o, const char *key, const char *path, struct err *e)
 {
     struct stat st;
     if (stat(path, &st))
-        return err_errno(e, errno, "%s: %.200s (%s); expected a folder", key, path, options_where(o, key));
-    if (!S_ISDIR(st.st_mode))
+        return err_errno(e, errno, "%s: %.200s (%s); expected a folder or a GGUF file", key, path,
+                         options_where(o, key));
+    if (!S_ISDIR(st.st_mode) && !gguf_is_file(path))
         return err_set(e, ERR_PATH, "%s: %.200s is not a folder (%s)", key, path, options_where(o, key));
     return 0;
 }

@@ -1,0 +1,162 @@
+/* quantize, info, export --gguf, and generate from what they wrote, as a user types them. */
+#include "checkpoints/file.h"
+#include "infer/gguf_model.h"
+#include "tests/support/run.h"
+#include "tests/support/small_base.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static char dir[256], log_path[300];
+
+static int setup(void **state)
+{
+    char path[300], with[300];
+    (void)state;
+    run_folder(dir, sizeof dir, "gguf");
+    snprintf(log_path, sizeof log_path, "%s/log", dir);
+    snprintf(path, sizeof path, "%s/base", dir);
+    snprintf(with, sizeof with, "%s/adapter", dir);
+    small_base(path, 1024, 1);
+    small_adapter(with, path, GATE_ASSISTANT, 2);
+    snprintf(path, sizeof path, "%s/text", dir);
+    char text[4096];
+    for (size_t n = 0; n < sizeof text - 1; n++) text[n] = (char)(n % 7 ? 'a' + (char)(n * n % 26) : ' ');
+    text[sizeof text - 1] = 0;
+    run_write(path, text);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    run_folder_remove(dir);
+    return 0;
+}
+
+static char *read_text(const char *path)
+{
+    char *text;
+    size_t n;
+    struct err e = {0};
+    if (file_load(path, 1 << 24, &text, &n, &e)) fail_msg("%s", e.msg);
+    return text;
+}
+
+/* Runs `terse ...` in the folder's place; what it printed to stdout, the caller's to free. */
+static char *out_of(int want, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static char *out_of(int want, const char *fmt, ...)
+{
+    char args[2048], path[300];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(args, sizeof args, fmt, ap);
+    va_end(ap);
+    snprintf(path, sizeof path, "%s/out", dir);
+    run_expect(want, log_path, "%s %s >%s", run_terse(), args, path);
+    return read_text(path);
+}
+
+static void fails(const char *says, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void fails(const char *says, const char *fmt, ...)
+{
+    char args[2048];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(args, sizeof args, fmt, ap);
+    va_end(ap);
+    run_expect(1, log_path, "%s %s >/dev/null", run_terse(), args);
+    char *log = read_text(log_path);
+    if (!strstr(log, says)) fail_msg("expected \"%s\" in: %s", says, log);
+    free(log);
+}
+
+static void every_type(void **state)
+{
+    (void)state;
+    static const char *const types[] = {"bf16", "q8_0", "q4_0", "w4"};
+    double last = 0;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        double before, change;
+        char *out = out_of(0, "quantize -m %s/base -t %s -o %s/%s.gguf --text %s/text -c 64 --threads 1", dir,
+                           types[i], dir, types[i], dir);
+        assert_non_null(strstr(out, "token_embd.weight"));
+        assert_non_null(strstr(out, "blk.1.ffn_down.weight"));
+        assert_non_null(strstr(out, "bits a weight; relative error"));
+        const char *p = strstr(out, "perplexity ");
+        assert_non_null(p);
+        assert_int_equal(sscanf(p, "perplexity %lf", &before), 1);
+        assert_true(before > 2);
+        p = strstr(p, "after (");
+        assert_non_null(p);
+        assert_int_equal(sscanf(p, "after (%lf", &change), 1);
+        if (i == 0) assert_true(change == 0);
+        if (i > 0) assert_true(change != last);
+        last = change;
+        free(out);
+        free(out_of(0, "info %s/%s.gguf --keys --tensors", dir, types[i]));
+    }
+    fails("is there already", "quantize -m %s/base -t q4_0 -o %s/q4_0.gguf", dir, dir);
+    free(out_of(0, "quantize -m %s/q8_0.gguf -t q4_0 --head q8_0 -o %s/q4_0.gguf --force", dir, dir));
+    char *info = out_of(0, "info %s/q4_0.gguf", dir);
+    assert_non_null(strstr(info, "Q8_0  1 tensors"));
+    assert_non_null(strstr(info, "Q4_0  14 tensors"));
+    assert_non_null(strstr(info, "1024 tokens"));
+    free(info);
+}
+
+/* What the file holds answers as the folder does. */
+static void the_same_answers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type, *dtype;
+    } rows[] = {{"bf16", "auto"}, {"q8_0", "q8_0"}, {"w4", "w4"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        free(out_of(0, "export --gguf --force -m %s/base %s/adapter --dtype %s -o %s/both", dir, dir,
+                    rows[i].type, dir));
+        char *a = out_of(0, "generate -m %s/base --lora %s/adapter --dtype %s -p Hi -n 20 --temp 0", dir, dir,
+                         rows[i].dtype);
+        char *b = out_of(0, "generate -m %s/both/model.gguf --lora %s/both/adapter.gguf -p Hi -n 20 --temp 0",
+                         dir, dir);
+        assert_true(strlen(a) > 5);
+        assert_string_equal(a, b);
+        free(a);
+        free(b);
+    }
+}
+
+static void mistakes(void **state)
+{
+    (void)state;
+    free(out_of(0, "export --gguf --force -m %s/base %s/adapter -o %s/both", dir, dir, dir));
+    fails("GG_MAGIC", "info %s/text", dir);
+    fails("is an adapter", "generate -m %s/both/adapter.gguf -p Hi", dir);
+    fails("AD_TYPE", "generate -m %s/base --lora %s/both/model.gguf -p Hi", dir, dir);
+    fails("one file", "export --gguf -m %s/base %s/adapter -o %s/new.gguf", dir, dir, dir);
+    fails("--gguf", "export --merge -m %s/both/model.gguf -o %s/merged", dir, dir);
+    run_expect(2, log_path, "%s export --merge --dtype q4_0 -m %s/base -o %s/x", run_terse(), dir, dir);
+    run_expect(2, log_path, "%s info", run_terse());
+    run_expect(2, log_path, "%s quantize -m %s/base -t q5_k -o %s/x.gguf", run_terse(), dir, dir);
+    fails("dense tuning",
+          "sft model_name_or_path=%s/both/model.gguf tuning=dense dataset=data/nano/sft.parquet "
+          "output_dir=%s/run max_steps=1",
+          dir, dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_type),
+        cmocka_unit_test(the_same_answers),
+        cmocka_unit_test(mistakes),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
