@@ -41,7 +41,7 @@ struct bench_config {
 #define ROW_ISA                                                                                              \
     {                                                                                                        \
         .key = "isa", .type = OPT_STRING, AT(isa), .unset = "the best there is",                             \
-        .help = "instruction set: avx2, avx512, avx512bf16; all for every one"                               \
+        .help = "instruction set: avx2, avx512, avx512bf16; neon, dotprod, armbf16, i8mm; all for every one" \
     }
 
 static const struct option machine_options[] = {ROW_THREADS, ROW_OUTPUT, {0}};
@@ -118,7 +118,6 @@ static int shape_rows(const struct bench_config *c, unsigned flags, size_t shape
 /* Every level within `have`, or the one asked for. */
 static int kernel_rows(const struct bench_config *c, struct pool *p, struct err *e)
 {
-    static const char *const names[] = {"avx2", "avx512", "avx512bf16"};
     struct bench_list list;
     unsigned have = cpu_detect(), seen = 0;
     bool every = c->isa && !strcmp(c->isa, "all");
@@ -126,8 +125,8 @@ static int kernel_rows(const struct bench_config *c, struct pool *p, struct err 
     int r = 0;
     if (wanted == ~0u) return err_set(e, ERR_FIELD_RANGE, "isa '%s' is unknown", c->isa);
     bench_begin(&list, c->output);
-    for (size_t i = 0; i < sizeof names / sizeof *names && !r; i++) {
-        unsigned flags = cpu_limit(have, names[i]);
+    for (const struct cpu_level *l = cpu_levels(); l->name && !r; l++) {
+        unsigned flags = have & l->flags;
         if (flags == seen || (!every && flags != wanted)) continue;
         seen = flags;
         for (size_t s = 0; s < sizeof shapes / sizeof *shapes && !r; s++)

@@ -228,3 +228,56 @@ int kernel_check_levels(unsigned cpu_flags, enum kernel_depth depth, kernel_repo
     }
     return worst;
 }
+
+/* ---- digests ---- */
+
+/* Adds the values of a buffer to a digest. The least normal number counts as zero, because processors differ
+ * in whether a result that rounds up to it is flushed (kernels_fp_enter). */
+static uint64_t digest_add(uint64_t h, const char *p, size_t bytes, int floats)
+{
+    size_t size = floats ? 4 : 2;
+    for (size_t i = 0; i + size <= bytes; i += size) {
+        uint32_t u = 0;
+        memcpy(&u, p + i, size);
+        if (floats && (u & 0x7fffffff) > 0x7f800000) u = 0x7fc00000;
+        if (floats && (u & 0x7fffffff) == 0x00800000) u &= 0x80000000;
+        h = (h ^ u) * 0x100000001b3u; /* FNV-1a, words in place of bytes */
+        h ^= h >> 29;
+    }
+    return h;
+}
+
+static uint64_t digest_slot(const struct kernels *k, const struct slot *s, struct trial *t,
+                            enum kernel_depth depth, char *memory)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (int64_t i = 0; make_case(s, t, i); i += depth == KERNELS_QUICK ? QUICK_STRIDE : 1) {
+        struct buffers b;
+        buffers_place(&b, s, t, memory);
+        s->call(k, t, b.at);
+        for (int j = 0; s->kinds[j]; j++)
+            if (s->kinds[j] != 's') h = digest_add(h, b.at[j], b.bytes[j], s->kinds[j] != 'h');
+    }
+    return h;
+}
+
+int kernel_digest(const struct kernels *k, enum kernel_depth depth, uint64_t *digest,
+                  kernel_digest_report *report, void *ctx, struct err *e)
+{
+    struct kernels ref;
+    struct arena a;
+    struct trial t = {.ref = &ref};
+    kernels_init_ref(&ref);
+    int r = arena_create(&a, MEMORY, "a digest of kernels", e);
+    if (r) return r;
+    unsigned old = kernels_fp_enter();
+    *digest = 0;
+    for (const struct slot *s = kernel_slots; s->name; s++) {
+        uint64_t h = digest_slot(k, s, &t, depth, a.base);
+        if (report) report(ctx, s->name, h);
+        *digest = *digest * 31 + h;
+    }
+    kernels_fp_leave(old);
+    arena_free(&a);
+    return 0;
+}

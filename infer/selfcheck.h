@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 struct selfcheck {
-    const char *name; /* "kernels avx2": unique, without a colon */
+    const char *name; /* "kernels": unique, without a colon */
     /* Returns 0 or an error, and in both cases may describe what was looked at in figure [n], a few words
      * ("24 slots identical"); it comes as an empty string. A check that this machine cannot make says so and
      * returns 0. */
@@ -16,13 +16,10 @@ struct selfcheck {
 };
 
 /* Rows of infer: every instruction set against the reference, and the numerics contract. */
-int selfcheck_avx2(char *figure, size_t n, struct err *e);
-int selfcheck_avx512(char *figure, size_t n, struct err *e);
-int selfcheck_avx512bf16(char *figure, size_t n, struct err *e);
+int selfcheck_kernels(char *figure, size_t n, struct err *e);
 int selfcheck_contract(char *figure, size_t n, struct err *e);
 #define SELFCHECKS_INFER                                                                                     \
-    {"kernels avx2", selfcheck_avx2}, {"kernels avx512", selfcheck_avx512},                                  \
-        {"kernels avx512bf16", selfcheck_avx512bf16},                                                        \
+    {"kernels", selfcheck_kernels},                                                                          \
     {                                                                                                        \
         "numerics contract", selfcheck_contract                                                              \
     }

@@ -1,8 +1,17 @@
 #include "kernels/cpu.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #if defined(__x86_64__)
+static const struct cpu_level levels[] = {
+    {"ref", 0},
+    {"avx2", CPU_AVX2},
+    {"avx512", CPU_AVX2 | CPU_AVX512},
+    {"avx512bf16", CPU_AVX2 | CPU_AVX512 | CPU_AVX512BF16},
+    {NULL, 0},
+};
+
 unsigned cpu_detect(void)
 {
     unsigned f = 0;
@@ -14,26 +23,50 @@ unsigned cpu_detect(void)
     if ((f & CPU_AVX512) && __builtin_cpu_supports("avx512bf16")) f |= CPU_AVX512BF16;
     return f;
 }
+
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+
+static const struct cpu_level levels[] = {
+    {"ref", 0},
+    {"neon", CPU_NEON},
+    {"dotprod", CPU_NEON | CPU_DOTPROD},
+    {"armbf16", CPU_NEON | CPU_DOTPROD | CPU_ARMBF16},
+    {"i8mm", CPU_NEON | CPU_DOTPROD | CPU_ARMBF16 | CPU_I8MM},
+    {NULL, 0},
+};
+
+/* Bits of the kernel's auxiliary vector (Linux, arch/arm64/include/uapi/asm/hwcap.h). */
+enum { HAVE_ASIMD = 1 << 1, HAVE_ASIMDDP = 1 << 20, HAVE2_I8MM = 1 << 13, HAVE2_BF16 = 1 << 14 };
+
+unsigned cpu_detect(void)
+{
+    unsigned long have = getauxval(AT_HWCAP), have2 = getauxval(AT_HWCAP2);
+    unsigned f = have & HAVE_ASIMD ? CPU_NEON : 0;
+    if (f && have & HAVE_ASIMDDP) f |= CPU_DOTPROD;
+    if (f & CPU_DOTPROD && have2 & HAVE2_BF16) f |= CPU_ARMBF16;
+    if (f & CPU_DOTPROD && have2 & HAVE2_I8MM) f |= CPU_I8MM;
+    return f;
+}
+
 #else
+static const struct cpu_level levels[] = {{"ref", 0}, {NULL, 0}};
+
 unsigned cpu_detect(void)
 {
     return 0;
 }
 #endif
 
+const struct cpu_level *cpu_levels(void)
+{
+    return levels;
+}
+
 unsigned cpu_limit(unsigned flags, const char *isa)
 {
-    static const struct {
-        const char *name;
-        unsigned mask;
-    } levels[] = {
-        {"ref", 0},
-        {"avx2", CPU_AVX2},
-        {"avx512", CPU_AVX2 | CPU_AVX512},
-        {"avx512bf16", CPU_AVX2 | CPU_AVX512 | CPU_AVX512BF16},
-    };
     if (!isa || !*isa) return flags;
-    for (unsigned i = 0; i < sizeof levels / sizeof *levels; i++)
-        if (!strcmp(isa, levels[i].name)) return flags & levels[i].mask;
+    for (const struct cpu_level *l = levels; l->name; l++)
+        if (!strcmp(isa, l->name)) return flags & l->flags;
     return ~0u;
 }

@@ -151,7 +151,6 @@ static void check_tape(struct rig *g)
     free(got);
 }
 
-static const char *const isas[] = {"ref", "avx2", "avx512", "avx512bf16"};
 static const unsigned threads[] = {1, 2, 3, 7};
 
 /* The best instruction set of this machine meets every length and size, on two threads and unless a sanitizer
@@ -172,13 +171,13 @@ static void check_type(enum weight_type type)
     struct kernels own;
     float *first = NULL;
     kernels_init(&own, cpu_detect());
-    for (int isa = 0; isa < 4; isa++)
+    for (const struct cpu_level *isa = cpu_levels(); isa->name; isa++)
         for (unsigned t = 0; t < 4; t++) {
             struct rig g;
-            int best = strcmp(own.name, isas[isa]) == 0;
+            int best = strcmp(own.name, isa->name) == 0;
             if (!best && (QUICK || t % 2 == 0)) continue;
-            rig_init(&g, type, threads[t], isas[isa]);
-            if (strcmp(g.r.m->kern.name, isas[isa]) == 0) {
+            rig_init(&g, type, threads[t], isa->name);
+            if (strcmp(g.r.m->kern.name, isa->name) == 0) {
                 float *got = alone(&g, 0);
                 if (first) same(&g, first, got, T, g.r.m->kern.name, (int)threads[t]);
                 check_rig(&g, best, t);
