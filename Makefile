@@ -30,16 +30,29 @@ LDFLAGS ?=
 ALL_CFLAGS = $(BASE) $(OPT) $(CFLAGS)
 SANLINK := $(filter -fsanitize%,$(OPT))
 
+# What the compiler builds for. Each architecture has its folder of kernels; others' are left out.
+ARCH := $(firstword $(subst -, ,$(shell $(CC) $(CFLAGS) -dumpmachine)))
+KERNELS_x86_64  := x86
+KERNELS_aarch64 := arm
+FOREIGN := $(foreach d,$(filter-out $(KERNELS_$(ARCH)),x86 arm),kernels/$(d)/%)
+ifneq ($(ARCH),x86_64)
+FOREIGN += tests/support/%_avx512.c
+endif
+
 # The suffix of a kernel's file is its instruction set, and its compiler flags.
 ISA_avx2       := -mavx2 -mfma -mf16c
 ISA_avx512     := $(ISA_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
 ISA_avx512bf16 := $(ISA_avx512) -mavx512bf16
+ISA_neon       := -march=armv8-a
+ISA_dotprod    := -march=armv8.2-a+dotprod
+ISA_armbf16    := $(ISA_dotprod)+bf16
+ISA_i8mm       := $(ISA_dotprod)+i8mm
 isa_flags = $(ISA_$(lastword $(subst _, ,$(basename $(notdir $(1))))))
 
 # ---- folders, left to right; an arrow points left only ------------------------------------------------------
 FOLDERS := kernels infer checkpoints data train rl
 LIBS_kernels     := -lm
-LIBS_infer       := -lpcre2-8 -lutf8proc -lpthread
+LIBS_infer       := -lpcre2-8 -lutf8proc -pthread
 HDF5_CFLAGS      := $(shell pkg-config --cflags hdf5 2>/dev/null)
 HDF5_LIBS        := $(shell pkg-config --libs hdf5 2>/dev/null || echo -lhdf5)
 LIBS_checkpoints := $(HDF5_LIBS) -lzstd -lyaml -lcrypto
@@ -48,7 +61,7 @@ LIBS_train       := -lopenblas
 LIBS_rl          :=
 
 # main_*.c hold a main() and stay out of the libraries.
-srcs_of  = $(sort $(filter-out $(1)/main_%,$(shell find $(1) -name '*.c' 2>/dev/null)))
+srcs_of  = $(sort $(filter-out $(1)/main_% $(FOREIGN),$(shell find $(1) -name '*.c' 2>/dev/null)))
 objs_of  = $(patsubst %.c,$(B)/obj/%.o,$(call srcs_of,$(1)))
 lib_of   = $(B)/libterse_$(1).a
 LIB_ALL   := $(foreach f,rl train data checkpoints infer kernels,$(call lib_of,$(f)))
@@ -89,7 +102,7 @@ $(B)/terse-infer: $(B)/obj/infer/main_infer.o $(LIB_INFER)
 # ---- tests: every tests/KIND/test_*.c is one cmocka program --------------------------------------------------
 TEST_SRCS  := $(sort $(wildcard tests/*/test_*.c))
 TEST_BINS  := $(patsubst tests/%.c,$(B)/tests/%,$(TEST_SRCS))
-SUPPORT    := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/support/*.c)))
+SUPPORT    := $(patsubst %.c,$(B)/obj/%.o,$(sort $(filter-out $(FOREIGN),$(wildcard tests/support/*.c))))
 
 # Programs in tests/fault see malloc and the file calls through counting wrappers (tests/support/fault.h).
 WRAP := malloc calloc realloc posix_memalign aligned_alloc open write pwrite fsync rename mmap
@@ -105,7 +118,11 @@ $(B)/tests/%: $(B)/obj/tests/%.o $(SUPPORT) $(LIB_ALL)
 # Objects of tests are kept, not remade for every link.
 .SECONDARY:
 
-tests-build: all $(TEST_BINS)
+# Programs for Arm are tested too where there is what builds and runs them (scripts/setup device).
+DEVICE_READY := $(and $(shell command -v aarch64-linux-gnu-gcc),$(shell command -v qemu-aarch64-static),$\
+                  $(wildcard build/device/sysroot/complete))
+
+tests-build: all $(TEST_BINS) $(if $(DEVICE_READY),device-build)
 
 test: setup  ## install what is missing, build, run every test
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) tests-build layers
@@ -131,6 +148,29 @@ $(B)/layers/$(1): $(foreach f,$(call prefix_of,$(1)),$(call lib_of,$(f))) script
 	    $(foreach f,$(call prefix_of,$(1)),$(LIBS_$(f))) -o $$@
 endef
 $(foreach f,$(FOLDERS),$(eval $(call layer_rules,$(f))))
+
+# ---- device: terse-infer for 64-bit Arm (docs/device.md) -----------------------------------------------------
+# Another compiler, such as an Android NDK's, brings its own libraries: DEVICE_CC, DEVICE_PREFIX, DEVICE_LINK.
+DEVICE_CC     ?= aarch64-linux-gnu-gcc
+DEVICE_PREFIX ?= build/device/sysroot/usr
+DEVICE_LINK   ?= -static -L$(DEVICE_PREFIX)/lib/aarch64-linux-gnu
+DEVICE_MAKE    = $(MAKE) --no-print-directory B=build/device MODE=release CC="$(DEVICE_CC)" \
+                 CFLAGS="-isystem $(DEVICE_PREFIX)/include" LDFLAGS="$(DEVICE_LINK)"
+.PHONY: device device-setup device-build device-test
+device: device-setup  ## cross-build build/device/terse-infer for aarch64
+	$(Q)$(DEVICE_MAKE) -j$$(nproc) build/device/terse-infer
+# tests/device/check.c: the checker's full depth and digests, without a test library.
+$(B)/device-check: $(B)/obj/tests/device/check.o $(LIB_INFER)
+	@mkdir -p $(@D)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(SANLINK) $(LDFLAGS) $< $(LIB_INFER) $(LINK_INFER) -o $@
+device-build: $(B)/terse-infer $(B)/device-check
+	$(Q)$(DEVICE_MAKE) -j$$(nproc) build/device/terse-infer build/device/device-check
+device-test: device-setup  ## kernels, digests and text under QEMU, three processors, compared with this machine
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) device-build
+	$(Q)scripts/device-test $(B) build/device
+device-setup:
+	$(Q)$(if $(filter aarch64-linux-gnu-gcc,$(DEVICE_CC)),scripts/setup device)
 
 # ---- fuzzing: clang and libFuzzer ----------------------------------------------------------------------------
 FUZZ_SECONDS ?= 60

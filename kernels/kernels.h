@@ -36,7 +36,7 @@ struct adamw_step {
 };
 
 struct kernels {
-    const char *name; /* "ref", "avx2", "avx512", "avx512bf16" */
+    const char *name; /* of cpu_levels() */
 
     /* Bytes of one activation as gemm wants it; for a bf16 product it is rounded to bf16 and stored as bf16
      * or, where the machine has no bf16 dot, as the same value in fp32. All types but F32 take bf16's. */
@@ -132,9 +132,12 @@ void kernels_init(struct kernels *k, unsigned cpu_flags);
 /* Overlays of kernels_init, one a file family. */
 void kernels_init_ref(struct kernels *k);
 void kernels_init_x86(struct kernels *k, unsigned cpu_flags);
+void kernels_init_arm(struct kernels *k, unsigned cpu_flags);
 
 /* Sets the calling thread's floating-point mode to flush denormals (inputs and results) and returns the old
- * mode for kernels_fp_leave. Every thread that calls a slot must have entered. */
+ * mode for kernels_fp_leave. Every thread that calls a slot must have entered. Arm judges a result before it
+ * is rounded, x86 after: one within 2^-151 below the least normal number is 0 on Arm and that number on x86.
+ */
 unsigned kernels_fp_enter(void);
 void kernels_fp_leave(unsigned old);
 

@@ -20,6 +20,7 @@ struct probes {
 
 /* The widest ones within `cpu_flags`. */
 void probes_init(struct probes *p, unsigned cpu_flags);
-void probes_init_x86(struct probes *p, unsigned cpu_flags); /* its overlay */
+void probes_init_x86(struct probes *p, unsigned cpu_flags); /* its overlays */
+void probes_init_arm(struct probes *p, unsigned cpu_flags);
 
 #endif

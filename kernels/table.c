@@ -24,6 +24,8 @@ void kernels_init(struct kernels *k, unsigned cpu_flags)
     kernels_init_ref(k);
 #if defined(__x86_64__)
     kernels_init_x86(k, cpu_flags);
+#elif defined(__aarch64__)
+    kernels_init_arm(k, cpu_flags);
 #else
     (void)cpu_flags;
 #endif
@@ -34,6 +36,8 @@ void probes_init(struct probes *p, unsigned cpu_flags)
     *p = (struct probes){0};
 #if defined(__x86_64__)
     probes_init_x86(p, cpu_flags);
+#elif defined(__aarch64__)
+    probes_init_arm(p, cpu_flags);
 #else
     (void)cpu_flags;
 #endif
@@ -52,6 +56,21 @@ unsigned kernels_fp_enter(void)
 void kernels_fp_leave(unsigned old)
 {
     _mm_setcsr(old);
+}
+#elif defined(__aarch64__)
+enum { FPCR_FZ = 1 << 24 };
+
+unsigned kernels_fp_enter(void)
+{
+    uint64_t old;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(old)::"memory");
+    __asm__ volatile("msr fpcr, %0" ::"r"(old | FPCR_FZ) : "memory");
+    return (unsigned)old;
+}
+
+void kernels_fp_leave(unsigned old)
+{
+    __asm__ volatile("msr fpcr, %0" ::"r"((uint64_t)old) : "memory");
 }
 #else
 unsigned kernels_fp_enter(void)

@@ -5,7 +5,14 @@
 
 #include "kernels/kernels.h"
 
-/* Replaces the slots that gemm_init_avx512bf16 replaces. */
+/* Replaces the slots that gemm_init_avx512bf16 replaces. Call it where there is AVX-512. */
+#if defined(__x86_64__)
 void gemm_init_emulated(struct kernels *k);
+#else
+static inline void gemm_init_emulated(struct kernels *k)
+{
+    (void)k;
+}
+#endif
 
 #endif
