@@ -43,8 +43,10 @@ endif
 ISA_avx2       := -mavx2 -mfma -mf16c
 ISA_avx512     := $(ISA_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
 ISA_avx512bf16 := $(ISA_avx512) -mavx512bf16
-ISA_neon       := -march=armv8-a
-ISA_dotprod    := -march=armv8.2-a+dotprod
+# gcc's first scheduling brings loads forward until a tile's sums no longer fit the registers.
+UNMOVED        := $(if $(findstring clang,$(CC)),,-fno-schedule-insns)
+ISA_neon       := -march=armv8-a $(UNMOVED)
+ISA_dotprod    := $(UNMOVED) -march=armv8.2-a+dotprod
 ISA_armbf16    := $(ISA_dotprod)+bf16
 ISA_i8mm       := $(ISA_dotprod)+i8mm
 isa_flags = $(ISA_$(lastword $(subst _, ,$(basename $(notdir $(1))))))

@@ -1,10 +1,6 @@
 /* bf16 products with BFMLALT and BFMLALB: weights and activations are multiplied as they lie. */
 #include "kernels/arm/arm.h"
-#include "kernels/arm/vec_neon.h"
-
-#define TILES(X)  X(1, 2) X(2, 2) X(3, 1) X(4, 1) X(5, 1) X(6, 1)
-#define TILE_ROWS 6
-#include "kernels/simd/gemm.h"
+#include "kernels/arm/tile.h"
 #include "kernels/simd/pairs.h"
 
 GEMM(gemm_dot, DOT)

@@ -217,13 +217,6 @@ VEC v16 v16_larger(v16 x, v16 y) /* x > y ? x : y */
 
 /* *z = z + x[odd] y[odd], then + x[even] y[even], of pairs of bf16. BFMLALT and BFMLALB are fused and obey
  * the floating-point mode; BFDOT and BFMMLA round otherwise. */
-#if defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
-VEC float32x4_t dot4(float32x4_t z, uint32x4_t x, uint32x4_t y)
-{
-    bfloat16x8_t p = vreinterpretq_bf16_u32(x), q = vreinterpretq_bf16_u32(y);
-    return vbfmlalbq_f32(vbfmlaltq_f32(z, p, q), p, q);
-}
-#else
 VEC float32x4_t odd4(uint32x4_t x)
 {
     return vreinterpretq_f32_u32(vandq_u32(x, vdupq_n_u32(0xffff0000)));
@@ -234,9 +227,13 @@ VEC float32x4_t even4(uint32x4_t x)
 }
 VEC float32x4_t dot4(float32x4_t z, uint32x4_t x, uint32x4_t y)
 {
+#if defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
+    bfloat16x8_t p = vreinterpretq_bf16_u32(x), q = vreinterpretq_bf16_u32(y);
+    return vbfmlalbq_f32(vbfmlaltq_f32(z, p, q), p, q);
+#else
     return vfmaq_f32(vfmaq_f32(z, odd4(x), odd4(y)), even4(x), even4(y));
-}
 #endif
+}
 VEC void v16_dot_into(v16 *z, v16u x, v16u y)
 {
     *z = V16_3(v16, dot4, *z, x, y);
