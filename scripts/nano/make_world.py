@@ -88,6 +88,19 @@ def base_copy(rng):
     return len(p.steps), "math", [(f"{p.text} Read it to me again.", p.text)]
 
 
+def base_dictation(rng):
+    """Sentences of a trace, out of their order, to be said again: the words of thinking without the habit. An adapter
+    does not reach the embeddings, so every word it is to use must be one that the base has met."""
+    p = problems.make_problem(rng, steps_of(rng, (10, 25, 30, 35)), "train")
+    sentences = re.split(r"(?<=[.?!])\s", traces.think(rng, p))
+    text = rng.choice([" ", "\n"]).join(rng.choice(sentences) for _ in range(rng.randint(1, 4)))
+    if rng.random() < 0.5:
+        text = f"<think>\n{text}\n</think>"
+        if rng.random() < 0.5:
+            text += f"\n\n{traces.answer(p)}"
+    return 0, "chat", [(f"Repeat this: {text}", text)]
+
+
 def base_mixed(rng):
     """A conversation that changes its subject."""
     turns = []
@@ -101,8 +114,8 @@ def base_mixed(rng):
     return 0, "chat", turns
 
 
-BASE_MIX = [(base_talk, 8), (base_sums, 4), (base_drill, 20), (base_copy, 5), (base_direct, 12),
-            (base_worked, 45), (base_example, 3), (base_mixed, 3)]
+BASE_MIX = [(base_talk, 8), (base_sums, 4), (base_drill, 18), (base_copy, 4), (base_dictation, 10), (base_direct, 12),
+            (base_worked, 38), (base_example, 3), (base_mixed, 3)]
 
 
 def base_row(rng, source):

@@ -24,26 +24,38 @@ def undone(steps):
     return f"Check: {', '.join(s.inverse() for s in reversed(steps))}."
 
 
-# What a textbook is asked for and what it writes: the same skills as a trace, without the musing.
-def in_lines(problem):
+# What a textbook is asked for and what it writes: the skills of a trace one by one, without the musing.
+def in_lines(rng, problem):
     return " ".join(line_text(line) for line in problem.lines)
 
 
-def in_sums(problem):
+def in_sums(rng, problem):
     return equations(problem.steps) + "."
 
 
-def in_checked_lines(problem):
-    return " ".join(line_text(line) + (f" {undone(line.steps)}" if line.steps else "") for line in problem.lines)
+def in_checked_lines(rng, problem):
+    return " ".join(line_text(line) + (f" {undone(line.steps)}" if line.steps and rng.random() < 0.6 else "")
+                    for line in problem.lines)
 
 
-WORKED = [("Show the steps.", in_lines), ("Show only the sums.", in_sums), ("Show and check the steps.", in_checked_lines)]
+def read_first(rng, problem):
+    return f"{problem.story} This asks for {problem.goal}.\n{in_lines(rng, problem)}"
+
+
+def gone_over(rng, problem):
+    again = f"{in_lines(rng, problem)}\nAgain: {equations(problem.steps)}."
+    return again + (f" Backwards: {undone(problem.steps)}" if rng.random() < 0.3 else "")
+
+
+WORKED = [("Show the steps.", in_lines, 30), ("Show only the sums.", in_sums, 12),
+          ("Show and check the steps.", in_checked_lines, 20), ("Read it again, then show the steps.", read_first, 18),
+          ("Show the steps and go over them again.", gone_over, 20)]
 
 
 def worked(rng, problem):
     """A way to ask for the steps, and the textbook's explanation with the answer at the end."""
-    ask, write = rng.choices(WORKED, weights=(60, 20, 20))[0]
-    return ask, f"{write(problem)} {answer(problem)}"
+    ask, write, _ = rng.choices(WORKED, weights=[w for _, _, w in WORKED])[0]
+    return ask, f"{write(rng, problem)} {answer(problem)}"
 
 
 def restate(rng, problem, verbosity):
@@ -87,7 +99,7 @@ def think(rng, problem):
     """The trace between <think> and </think>, without the tags."""
     verbosity = rng.choices(range(4), weights=(15, 30, 35, 20))[0]
     if verbosity == 0 and rng.random() < 0.6:
-        return in_sums(problem)
+        return in_sums(rng, problem)
     steps = []
     for line in problem.lines:
         if line.steps and rng.random() < (0, 0.1, 0.3, 0.4)[verbosity]:

@@ -582,8 +582,9 @@ static void cut_files_never_lose_a_required_key(void **state)
 static void our_recipes_are_sound(void **state)
 {
     (void)state;
-    static const char *const recipes[] = {"recipes/nano-base.yaml", "recipes/nano-sft.yaml"};
-    for (int i = 0; i < 2; i++) {
+    static const char *const recipes[] = {"recipes/nano-base.yaml", "recipes/nano-base-2.yaml",
+                                          "recipes/nano-dense.yaml", "recipes/nano-sft.yaml"};
+    for (int i = 0; i < 4; i++) {
         struct run r;
         run_init(&r);
         int code = yaml_load_options(recipes[i], &r.o, &r.e);
