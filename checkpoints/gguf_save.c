@@ -184,6 +184,15 @@ static int job_prepare(struct job *j, size_t *n, struct err *e)
                       : err_set(e, ERR_NOMEM, "no memory for rows of %llu", (unsigned long long)j->widest);
 }
 
+/* In a file of W4, what is Q4_0 is W4. */
+static int check_types(const struct gguf_model_options *o, struct err *e)
+{
+    bool w4 = o->matrices == DTYPE_W4 || o->head == DTYPE_W4,
+         q4 = o->matrices == DTYPE_Q4_0 || o->head == DTYPE_Q4_0;
+    if (!w4 || !q4) return 0;
+    return err_set(e, ERR_CFG_CONFLICT, "W4 and Q4_0 do not go into one file: both are Q4_0 there");
+}
+
 int gguf_model_save(const char *path, const struct model_rows *source, const struct tokenizer *t,
                     const char *chat_template, size_t n, const struct gguf_model_options *o,
                     struct pool *pool, struct err *e)
@@ -192,7 +201,8 @@ int gguf_model_save(const char *path, const struct model_rows *source, const str
     struct gguf_keys k = {0};
     char base[SHA256_HEX] = "", tokenizer[SHA256_HEX];
     size_t tensors = 0;
-    int rc = job_prepare(&j, &tensors, e);
+    int rc = check_types(o, e);
+    if (!rc) rc = job_prepare(&j, &tensors, e);
     if (!rc && !source->a) rc = base_digest(source->base, base, e); /* merged, it is another model */
     if (!rc) rc = tokenizer_digest(t, tokenizer, e);
     if (!rc) {

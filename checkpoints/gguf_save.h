@@ -30,7 +30,7 @@ struct gguf_model_options {
 
 /* Writes the model with its tokenizer to PATH, whole or not at all, on all threads of the pool. A matrix that
  * has the wanted type already is copied as it is. chat_template [n] may be NULL. Memory: a few rows a thread
- * and a chunk. Errors: those of gguf_save, NONFINITE (after merging), CHANGED,
+ * and a chunk. Errors: those of gguf_save, CFG_CONFLICT (W4 beside Q4_0), NONFINITE (after merging), CHANGED,
  * INTERRUPTED, NOMEM. */
 int gguf_model_save(const char *path, const struct model_rows *source, const struct tokenizer *t,
                     const char *chat_template, size_t n, const struct gguf_model_options *o,

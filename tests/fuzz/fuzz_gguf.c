@@ -64,7 +64,7 @@ static void read_adapter(const struct gguf *g)
     struct adapter_info info;
     struct err e = {0};
     model_config_init(&m);
-    m.layers = 1, m.width = 32, m.heads = 1, m.kv_heads = 1, m.head_dim = 32, m.ff = 64, m.vocab = 264;
+    m.layers = 1, m.width = 32, m.heads = 1, m.kv_heads = 1, m.head_dim = 32, m.ff = 64, m.vocab = 272;
     must_say(gguf_adapter_read(&a, &info, NULL, g, &m, NULL, &e), &e);
     adapter_free(a);
 }
