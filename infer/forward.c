@@ -39,6 +39,7 @@ static void carve(struct arena *a, struct workspace *w, const struct model *m, i
     w->act_lora = arena_take(a, n * (with_dropout && widest > r ? widest : r), act);
     w->attn_bytes = attention_scratch(m);
     w->attn = arena_take(a, pool_threads(m->pool), w->attn_bytes);
+    w->attn_split = arena_take(a, attention_split_bytes(m), 1);
 }
 
 uint64_t workspace_plan(const struct model *m, int64_t max_rows, uint32_t lora_rank, int with_dropout)

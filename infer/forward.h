@@ -67,6 +67,7 @@ struct workspace {
     void *act_lora; /* [rows][max k] packed dropped-out or middle activations */
     char *attn;     /* [threads][attn_bytes] private scratch of attention */
     size_t attn_bytes;
+    char *attn_split; /* [attention_split_bytes] chunks of long contexts on their way to be merged */
     struct arena arena;
 };
 
@@ -100,11 +101,13 @@ void matmul(const struct model *m, const struct weight *w, int64_t rows, const v
 void matmul_pack(const struct model *m, int64_t rows, int64_t k, const float *x, int64_t ldx, void *act,
                  int64_t ldo);
 
-/* Causal attention of the pass's rows over their sequences: w->q -> w->o, lse [rows][H] if not NULL. */
+/* Causal attention of the pass's rows over their sequences: w->q -> w->o, lse [rows][H] if not NULL. What a
+ * row's result is stands in attention.c. */
 void attention(const struct pass *p, struct workspace *w, uint32_t layer, float *lse);
 
-/* Bytes of private scratch attention wants for each thread. */
+/* Bytes of scratch that attention wants: private, for each thread; and for chunks. */
 size_t attention_scratch(const struct model *m);
+size_t attention_split_bytes(const struct model *m);
 
 /* Key of the dropout mask of one row at one adapter. */
 static inline uint64_t dropout_key(uint64_t row_key, uint32_t layer, enum lora_target t)

@@ -1,16 +1,30 @@
 #include "infer/generate.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
+
+/* What a stream is busy with. */
+struct slot {
+    struct request *r; /* NULL: idle */
+    uint32_t held;     /* tokens of the prompt that the stream holds */
+    uint32_t leader;   /* the stream that encodes the prompt: this one, or the one to be forked */
+    int32_t token;     /* the last one chosen */
+    float logprob;
+    int code; /* of choosing it */
+};
 
 struct run {
     struct session *s;
     const struct generate_config *c;
-    struct sampler *sampler;
-    struct request **on; /* [streams] the request of each stream, or NULL */
-    uint32_t *stream;    /* [streams] of a step */
-    int32_t *token;      /* [streams] of a step */
+    struct sampler **sampler;   /* [threads] */
+    struct slot *slot;          /* [streams] */
+    struct session_part *part;  /* [streams] */
+    uint32_t *ready;            /* [streams] whose next token is to be chosen */
+    uint32_t parts, n_ready;    /* of this pass */
+    uint64_t prompt_rows, rows; /* of this pass */
     int cancelled;
+    double start;
     struct generate_stats stats;
 };
 
@@ -21,6 +35,163 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+static uint32_t min32(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- joining ---------------------------------------------------------------------------------------------
+ */
+
+static int same_prompt(const struct request *a, const struct request *b)
+{
+    return a->n_prompt == b->n_prompt &&
+           (a->adapt_from == b->adapt_from ||
+            (a->adapt_from >= a->n_prompt && b->adapt_from >= b->n_prompt)) &&
+           !memcmp(a->prompt, b->prompt, a->n_prompt * sizeof *a->prompt);
+}
+
+/* The stream that is encoding this prompt; `i` where there is none. */
+static uint32_t leader_of(const struct run *g, uint32_t i, const struct request *r)
+{
+    for (uint32_t k = 0; k < g->c->streams; k++) {
+        const struct slot *t = &g->slot[k];
+        if (k != i && t->r && t->leader == k && t->held < t->r->n_prompt && same_prompt(t->r, r)) return k;
+    }
+    return i;
+}
+
+/* Pages that stream i may still come to take. */
+static uint32_t pages_to_come(const struct run *g, uint32_t i)
+{
+    const struct slot *t = &g->slot[i];
+    uint32_t max = session_max_tokens(g->s), n = t->r->n_prompt;
+    uint32_t all = t->r->max_new < max - n ? n + t->r->max_new : max;
+    if (t->leader == i) return session_pages_wanted(g->s, i, all);
+    return (all + KV_PAGE - 1) / KV_PAGE - n / KV_PAGE;
+}
+
+/* Whether there are pages for all that is under way to end. Idle streams let go of theirs where there would
+ * not be. */
+static int room(struct run *g)
+{
+    uint32_t wanted = 0;
+    for (uint32_t i = 0; i < g->c->streams; i++)
+        if (g->slot[i].r) wanted += pages_to_come(g, i);
+    for (uint32_t i = 0; i < g->c->streams && session_unused_pages(g->s) < wanted; i++)
+        if (!g->slot[i].r) session_rewind(g->s, i, 0);
+    return session_unused_pages(g->s) >= wanted;
+}
+
+static uint32_t busy(const struct run *g)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < g->c->streams; i++) n += g->slot[i].r != NULL;
+    return n;
+}
+
+/* The request takes stream i; *joined is 0 where it has to wait for others to make room. Alone it may always
+ * try. */
+static int join(struct run *g, uint32_t i, struct request *r, int *joined, struct err *e)
+{
+    struct slot t = {.r = r, .leader = leader_of(g, i, r)};
+    int code = 0;
+    if (t.leader == i)
+        code = session_begin(g->s, i, r->prompt, r->n_prompt, r->adapt_from, &t.held, e);
+    else
+        session_rewind(g->s, i, 0);
+    if (code) return code;
+    g->slot[i] = t;
+    *joined = room(g) || busy(g) == 1;
+    if (*joined) return 0;
+    g->slot[i].r = NULL;
+    session_rewind(g->s, i, 0);
+    return 0;
+}
+
+/* Idle streams take the next requests. */
+static int admit(struct run *g, struct request *requests, size_t n, size_t *next, struct err *e)
+{
+    int joined = 1, r = 0;
+    for (uint32_t i = 0; i < g->c->streams && *next < n && joined && !r; i++) {
+        while (*next < n && requests[*next].max_new == 0) requests[(*next)++].finish = FINISH_LENGTH;
+        if (g->slot[i].r || *next == n) continue;
+        r = join(g, i, &requests[*next], &joined, e);
+        if (joined && !r) ++*next;
+    }
+    return r;
+}
+
+/* ---- a pass ----------------------------------------------------------------------------------------------
+ */
+
+static void part_add(struct run *g, uint32_t i, const int32_t *ids, uint32_t n, bool quiet)
+{
+    g->part[g->parts++] = (struct session_part){.stream = i, .n = n, .ids = ids, .quiet = quiet};
+    g->rows += n;
+}
+
+/* Answers' tokens first; prompts take the rows that are left. */
+static void pass_plan(struct run *g)
+{
+    uint32_t left = (uint32_t)session_rows(g->s);
+    g->parts = 0, g->rows = 0;
+    for (uint32_t i = 0; i < g->c->streams; i++) {
+        const struct slot *t = &g->slot[i];
+        if (t->r && t->held == t->r->n_prompt) part_add(g, i, &t->token, 1, false), left--;
+    }
+    g->prompt_rows = g->rows;
+    for (uint32_t i = 0; i < g->c->streams && left; i++) {
+        struct slot *t = &g->slot[i];
+        if (!t->r || t->held == t->r->n_prompt || t->leader != i) continue;
+        uint32_t n = min32(left, t->r->n_prompt - t->held);
+        part_add(g, i, t->r->prompt + t->held, n, t->held + n < t->r->n_prompt);
+        left -= n;
+    }
+    g->prompt_rows = g->rows - g->prompt_rows;
+}
+
+/* After the pass: prompts are held further, those that are whole are forked. Fills `ready`, ascending. */
+static void pass_take(struct run *g)
+{
+    for (uint32_t k = 0; k < g->parts; k++) {
+        struct slot *t = &g->slot[g->part[k].stream];
+        if (t->held < t->r->n_prompt) t->held += g->part[k].n;
+    }
+    g->n_ready = 0;
+    for (uint32_t i = 0; i < g->c->streams; i++) {
+        struct slot *t = &g->slot[i];
+        if (!t->r || g->slot[t->leader].held < t->r->n_prompt) continue;
+        if (t->leader != i) {
+            session_fork(g->s, t->leader, i, t->r->n_prompt);
+            t->held = t->r->n_prompt, t->leader = i;
+        }
+        if (session_logits(g->s, i)) g->ready[g->n_ready++] = i;
+    }
+}
+
+/* ---- choosing --------------------------------------------------------------------------------------------
+ */
+
+static int choose(const struct run *g, uint32_t i, unsigned thread, struct err *e)
+{
+    struct slot *t = &g->slot[i];
+    const struct request *r = t->r;
+    uint32_t n;
+    const int32_t *history = session_tokens(g->s, i, &n);
+    int code = sampler_pick(g->sampler[thread], &r->sampler, session_logits(g->s, i), history, n, r->stream,
+                            n, &t->token, e);
+    if (!code && r->logprob) t->logprob = session_logprob(g->s, i, t->token);
+    return code;
+}
+
+static void choose_unit(void *ctx, int64_t unit, unsigned thread)
+{
+    const struct run *g = ctx;
+    struct err e = {0};
+    g->slot[g->ready[unit]].code = choose(g, g->ready[unit], thread, &e);
+}
+
 static int is_stop(const struct run *g, int32_t token)
 {
     for (uint32_t i = 0; i < g->c->n_stop; i++)
@@ -28,101 +199,92 @@ static int is_stop(const struct run *g, int32_t token)
     return 0;
 }
 
-/* Chooses the next token of stream i; the request leaves the stream when it is done. */
-static int advance(struct run *g, uint32_t i, struct err *e)
+/* The chosen token joins the answer; the request leaves the stream when it is done. */
+static void deliver(struct run *g, uint32_t i)
 {
-    struct request *r = g->on[i];
-    uint32_t n;
-    const int32_t *history = session_tokens(g->s, i, &n);
-    int32_t token;
-    int code =
-        sampler_pick(g->sampler, &r->sampler, session_logits(g->s, i), history, n, r->stream, n, &token, e);
-    if (code) return code;
-    if (r->logprob) r->logprob[r->n_answer] = session_logprob(g->s, i, token);
-    r->answer[r->n_answer++] = token;
+    struct slot *t = &g->slot[i];
+    struct request *r = t->r;
+    uint32_t held;
+    session_tokens(g->s, i, &held);
+    if (r->n_answer == 0) r->first_seconds = now() - g->start;
+    if (r->logprob) r->logprob[r->n_answer] = t->logprob;
+    r->answer[r->n_answer++] = t->token;
     g->stats.decoded_tokens++;
-    if (g->c->on_token && g->c->on_token(g->c->ctx, r, token)) g->cancelled = 1;
-    int full = r->n_answer == r->max_new || n == session_max_tokens(g->s);
-    r->finish = is_stop(g, token) ? FINISH_STOP : full ? FINISH_LENGTH : FINISH_NONE;
-    if (r->finish == FINISH_NONE && g->cancelled) r->finish = FINISH_CANCEL;
-    if (r->finish != FINISH_NONE) g->on[i] = NULL;
+    if (g->c->on_token && g->c->on_token(g->c->ctx, r, t->token)) g->cancelled = 1;
+    int full = r->n_answer == r->max_new || held == session_max_tokens(g->s);
+    r->finish = is_stop(g, t->token) ? FINISH_STOP : full ? FINISH_LENGTH : FINISH_NONE;
+    if (r->finish != FINISH_NONE) t->r = NULL;
+}
+
+/* On all threads; told of one after the other. */
+static int tokens_choose(struct run *g, struct err *e)
+{
+    pool_for(session_model(g->s)->pool, g->n_ready, choose_unit, g);
+    for (uint32_t k = 0; k < g->n_ready && !g->cancelled; k++) {
+        if (g->slot[g->ready[k]].code) return choose(g, g->ready[k], 0, e);
+        deliver(g, g->ready[k]);
+    }
     return 0;
 }
 
-static int join(struct run *g, uint32_t i, struct request *r, struct err *e)
-{
-    double start = now();
-    uint32_t ran;
-    r->n_answer = 0, r->finish = FINISH_NONE;
-    if (r->max_new == 0) {
-        r->finish = FINISH_LENGTH;
-        return 0;
-    }
-    int code = session_sync(g->s, i, r->prompt, r->n_prompt, r->adapt_from, &ran, e);
-    if (code) return code;
-    g->on[i] = r;
-    if ((code = advance(g, i, e))) return code;
-    double took = now() - start;
-    if (g->stats.prompt_tokens == 0) g->stats.first_token_seconds = took;
-    g->stats.prefill_seconds += took, g->stats.prompt_tokens += ran;
-    return 0;
-}
+/* ---- all of it -------------------------------------------------------------------------------------------
+ */
 
-static int step(struct run *g, struct err *e)
+static int pass(struct run *g, struct err *e)
 {
     double start = now();
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < g->c->streams; i++) {
-        if (!g->on[i]) continue;
-        g->token[n] = g->on[i]->answer[g->on[i]->n_answer - 1];
-        g->stream[n++] = i;
-    }
-    int r = session_step(g->s, g->stream, g->token, n, e);
+    pass_plan(g);
+    int r = session_run(g->s, g->part, g->parts, e);
     if (r) return r;
-    for (uint32_t k = 0; !r && k < n; k++) r = advance(g, g->stream[k], e);
-    g->stats.decode_seconds += now() - start;
+    pass_take(g);
+    r = tokens_choose(g, e);
+    double took = now() - start, share = (double)g->prompt_rows / (double)g->rows;
+    g->stats.prefill_seconds += took * share, g->stats.decode_seconds += took * (1 - share);
+    g->stats.prompt_tokens += g->prompt_rows, g->stats.passes++;
     return r;
-}
-
-static uint32_t busy(const struct run *g)
-{
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < g->c->streams; i++) n += g->on[i] != NULL;
-    return n;
 }
 
 static int all(struct run *g, struct request *requests, size_t n, struct err *e)
 {
     size_t next = 0;
-    for (;;) {
-        for (uint32_t i = 0; i < g->c->streams && next < n && !g->cancelled; i++)
-            while (!g->on[i] && next < n && !g->cancelled) {
-                int r = join(g, i, &requests[next++], e);
-                if (r) return r;
-            }
-        if (!busy(g)) break;
-        int r = step(g, e);
+    for (size_t i = 0; i < n; i++) requests[i].n_answer = 0, requests[i].finish = FINISH_NONE;
+    do {
+        int r = admit(g, requests, n, &next, e);
+        if (!r && busy(g)) r = pass(g, e);
         if (r) return r;
-    }
-    for (; next < n; next++) requests[next].n_answer = 0, requests[next].finish = FINISH_CANCEL;
+    } while (!g->cancelled && (busy(g) || next < n));
+    for (size_t i = 0; i < n; i++)
+        if (requests[i].finish == FINISH_NONE) requests[i].finish = FINISH_CANCEL;
     return 0;
+}
+
+static int memory_take(struct run *g, unsigned threads, struct err *e)
+{
+    g->sampler = calloc(threads, sizeof *g->sampler);
+    g->slot = calloc(g->c->streams, sizeof *g->slot);
+    g->part = calloc(g->c->streams, sizeof *g->part);
+    g->ready = calloc(g->c->streams, sizeof *g->ready);
+    if (!g->sampler || !g->slot || !g->part || !g->ready)
+        return err_set(e, ERR_NOMEM, "no memory for %u streams", g->c->streams);
+    int r = 0;
+    for (unsigned i = 0; i < threads && !r; i++)
+        r = sampler_create(&g->sampler[i], &session_model(g->s)->kern, g->c->vocab, e);
+    return r;
 }
 
 int generate_run(struct session *s, const struct generate_config *c, struct request *requests, size_t n,
                  struct generate_stats *stats, struct err *e)
 {
-    struct run g = {.s = s, .c = c};
-    g.on = calloc(c->streams, sizeof *g.on);
-    g.stream = calloc(c->streams, sizeof *g.stream);
-    g.token = calloc(c->streams, sizeof *g.token);
-    int r = sampler_create(&g.sampler, &session_model(s)->kern, c->vocab, e);
-    if (!r && (!g.on || !g.stream || !g.token))
-        r = err_set(e, ERR_NOMEM, "no memory for %u streams", c->streams);
+    struct run g = {.s = s, .c = c, .start = now()};
+    unsigned threads = pool_threads(session_model(s)->pool);
+    int r = memory_take(&g, threads, e);
     if (!r) r = all(&g, requests, n, e);
+    if (n) g.stats.first_token_seconds = requests[0].first_seconds;
     if (stats) *stats = g.stats;
-    sampler_free(g.sampler);
-    free(g.on);
-    free(g.stream);
-    free(g.token);
+    for (unsigned i = 0; g.sampler && i < threads; i++) sampler_free(g.sampler[i]);
+    free(g.sampler);
+    free(g.slot);
+    free(g.part);
+    free(g.ready);
     return r;
 }

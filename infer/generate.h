@@ -1,4 +1,9 @@
-/* Answers to a list of prompts: streams are kept busy, a prompt joins as soon as an answer is done. */
+/* Answers to a list of prompts: continuous batching.
+ *
+ * A pass takes one token of every answer that is under way and, in the rows that are left, chunks of prompts
+ * that are not encoded yet; an answer leaves as soon as it is done and the next prompt takes its stream.
+ * Prompts that are the same are encoded once: the others fork it. What an answer is does not depend on any of
+ * this. */
 #ifndef TERSE_INFER_GENERATE_H
 #define TERSE_INFER_GENERATE_H
 
@@ -24,11 +29,14 @@ struct request {
     float *logprob;                /* [max_new] log-probability of each token, or NULL */
     uint32_t n_answer;
     enum finish finish;
+    double first_seconds; /* from the call until its first token */
 };
 
 struct generate_stats {
-    double prefill_seconds, decode_seconds;
-    uint64_t prompt_tokens, decoded_tokens;
+    double prefill_seconds, decode_seconds; /* a pass that does both is shared by rows */
+    uint64_t prompt_tokens;                 /* run; what could be had otherwise is not counted */
+    uint64_t decoded_tokens;
+    uint64_t passes;
     double first_token_seconds; /* of the first request */
 };
 
@@ -44,8 +52,10 @@ struct generate_config {
     void *ctx;
 };
 
-/* Runs the requests. stats may be NULL. Errors: those of session_sync and sampler_pick, NOMEM; answers that
- * are finished by then stay whole. */
+/* Runs the requests. stats may be NULL. Allocates at the start only. Errors: those of session_begin,
+ * session_run and sampler_pick, NOMEM; answers that are finished by then stay whole, others are FINISH_NONE.
+ * Where the session's pages are short, requests wait for each other; CTX_FULL comes when one does not fit
+ * alone. */
 int generate_run(struct session *s, const struct generate_config *c, struct request *requests, size_t n,
                  struct generate_stats *stats, struct err *e);
 

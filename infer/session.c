@@ -3,28 +3,40 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A fork of fewer tokens than this costs more than running them. */
+enum { FORK_TOKENS = 16 };
+
 struct stream {
     struct kv_stream *kv;
     int32_t *ids;        /* [max_tokens] */
     uint32_t n;          /* tokens held; also kv->length */
     uint32_t adapt_from; /* first adapted token */
+    uint32_t offered;    /* pages that can be found in the cache */
+    const float *logits; /* [V] or NULL */
 };
 
 struct session {
     const struct model *m;
     const struct lora *lora;
+    uint32_t rank;    /* the workspace's */
+    uint64_t adapter; /* identity of what `lora` holds */
     struct session_config c;
     struct kv_pool *kv;
     struct workspace w;
     struct stream *stream;
-    float *logits;       /* [streams][V] */
-    float *x;            /* [streams][D] residuals whose logits are wanted */
-    struct segment *seg; /* [streams] of a step */
-    int32_t *ids;        /* [streams] of a step */
-    uint32_t *order;     /* [streams] of a step: base streams first */
-    float *step_logits;  /* [streams][V] in the step's order */
+    float *logits;                       /* [streams][V] of the last pass, in its order */
+    float *kept;                         /* [streams][V] of streams that were not in it; behind `logits` */
+    float *x;                            /* [streams][D] residuals whose logits are wanted */
+    struct segment *seg;                 /* [2 streams] of a pass */
+    uint32_t *owner;                     /* [2 streams] their streams */
+    int32_t *ids;                        /* [rows] of a pass */
+    uint32_t *sequence;                  /* [streams] all streams, those that share pages side by side */
+    const struct session_part **part_of; /* [streams] of a pass, or NULL */
+    struct session_part *step;           /* [streams] */
     struct arena arena;
 };
+
+/* ---- making one ---------------------------------------------------------------------------------------- */
 
 static int64_t max_rows(const struct session_config *c)
 {
@@ -32,21 +44,28 @@ static int64_t max_rows(const struct session_config *c)
     return prefill > c->streams ? prefill : c->streams;
 }
 
-static uint32_t pages(const struct session_config *c)
+static struct kv_config kv_config(const struct model *m, const struct session_config *c)
 {
-    return c->streams * ((c->max_tokens + KV_PAGE - 1) / KV_PAGE);
+    uint64_t resting = c->cache_bytes / kv_page_bytes(m, c->kv), most = 1u << 24;
+    uint32_t pages = c->pages ? c->pages : c->streams * ((c->max_tokens + KV_PAGE - 1) / KV_PAGE);
+    struct kv_config kv = {.resting = (uint32_t)(resting < most ? resting : most), .type = c->kv};
+    kv.pages = pages + kv.resting;
+    return kv;
 }
 
 static void carve(struct arena *a, struct session *s)
 {
     size_t n = s->c.streams;
     s->stream = arena_take(a, n, sizeof *s->stream);
-    s->logits = arena_take(a, n * s->m->c.vocab, sizeof(float));
-    s->step_logits = arena_take(a, n * s->m->c.vocab, sizeof(float));
+    s->logits = arena_take(a, 2 * n * s->m->c.vocab, sizeof(float));
+    s->kept = s->logits ? s->logits + n * s->m->c.vocab : NULL;
     s->x = arena_take(a, n * s->m->c.width, sizeof(float));
-    s->seg = arena_take(a, n, sizeof *s->seg);
-    s->ids = arena_take(a, n, sizeof *s->ids);
-    s->order = arena_take(a, n, sizeof *s->order);
+    s->seg = arena_take(a, 2 * n, sizeof *s->seg);
+    s->owner = arena_take(a, 2 * n, sizeof *s->owner);
+    s->ids = arena_take(a, (size_t)max_rows(&s->c), sizeof *s->ids);
+    s->sequence = arena_take(a, n, sizeof *s->sequence);
+    s->part_of = arena_take(a, n, sizeof *s->part_of);
+    s->step = arena_take(a, n, sizeof *s->step);
     for (size_t i = 0; i < n; i++) {
         int32_t *ids = arena_take(a, s->c.max_tokens, sizeof *ids);
         if (s->stream) s->stream[i].ids = ids;
@@ -57,21 +76,25 @@ uint64_t session_plan(const struct model *m, const struct lora *lora, const stru
 {
     struct arena count = {0};
     struct session s = {.m = m, .c = *c};
+    struct kv_config kv = kv_config(m, c);
     carve(&count, &s);
-    return count.used + kv_pool_plan(m, pages(c)) + workspace_plan(m, max_rows(c), lora ? lora->rank : 0, 0);
+    return count.used + kv_pool_plan_for(m, &kv) + workspace_plan(m, max_rows(c), lora ? lora->rank : 0, 0);
 }
 
 static int parts_create(struct session *s, struct err *e)
 {
     struct arena count = {0};
+    struct kv_config kv = kv_config(s->m, &s->c);
     carve(&count, s);
     int r = arena_create(&s->arena, count.used, "a session", e);
     if (r) return r;
     carve(&s->arena, s);
-    if ((r = kv_pool_create(&s->kv, s->m, pages(&s->c), e))) return r;
-    if ((r = workspace_create(&s->w, s->m, max_rows(&s->c), s->lora ? s->lora->rank : 0, 0, e))) return r;
-    for (uint32_t i = 0; i < s->c.streams; i++)
+    if ((r = kv_pool_create_for(&s->kv, s->m, &kv, e))) return r;
+    if ((r = workspace_create(&s->w, s->m, max_rows(&s->c), s->rank, 0, e))) return r;
+    for (uint32_t i = 0; i < s->c.streams; i++) {
         if ((r = kv_stream_create(&s->stream[i].kv, s->kv, s->c.max_tokens, e))) return r;
+        s->sequence[i] = i;
+    }
     return 0;
 }
 
@@ -84,7 +107,7 @@ int session_create(struct session **out, const struct model *m, const struct lor
                        m->context);
     struct session *s = calloc(1, sizeof *s);
     if (!s) return err_set(e, ERR_NOMEM, "no memory for a session");
-    s->m = m, s->lora = lora, s->c = *c;
+    s->m = m, s->lora = lora, s->c = *c, s->rank = lora ? lora->rank : 0;
     int r = parts_create(s, e);
     if (r) {
         session_free(s);
@@ -104,6 +127,21 @@ void session_free(struct session *s)
     free(s);
 }
 
+int session_set_lora(struct session *s, const struct lora *lora, struct err *e)
+{
+    if (lora && lora->rank > s->rank)
+        return err_set(e, ERR_AD_RANK, "an adapter of rank %u in a session made for rank %u", lora->rank,
+                       s->rank);
+    for (uint32_t i = 0; i < s->c.streams; i++) {
+        session_rewind(s, i, s->stream[i].adapt_from);
+        if (!lora) s->stream[i].adapt_from = UINT32_MAX;
+    }
+    s->lora = lora, s->adapter++;
+    return 0;
+}
+
+/* ---- what is there already ----------------------------------------------------------------------------- */
+
 static int ids_check(const struct session *s, const int32_t *ids, uint32_t n, struct err *e)
 {
     for (uint32_t i = 0; i < n; i++)
@@ -113,97 +151,250 @@ static int ids_check(const struct session *s, const int32_t *ids, uint32_t n, st
     return 0;
 }
 
-/* Tokens of the stream that stay: the common prefix, as far as both gates agree, short of the last token. */
-static uint32_t kept(const struct stream *t, const int32_t *ids, uint32_t n, uint32_t adapt_from)
+/* Tokens of a stream that are good for ids [n]: the common prefix, as far as both gates agree, short of the
+ * last token. */
+static uint32_t common(const struct stream *t, const int32_t *ids, uint32_t n, uint32_t adapt_from)
 {
     uint32_t same = 0, low = adapt_from < t->adapt_from ? adapt_from : t->adapt_from;
     while (same < t->n && same < n - 1 && t->ids[same] == ids[same]) same++;
     return adapt_from == t->adapt_from || same < low ? same : low;
 }
 
-/* Runs tokens [from, to) of a stream whose KV holds them; all of one gate. */
-static void run(struct session *s, const struct stream *t, uint32_t from, uint32_t to)
-{
-    while (from < to) {
-        int64_t n = to - from < s->w.max_rows ? to - from : s->w.max_rows;
-        struct segment seg = {t->kv, from, 0, n};
-        struct pass p = {.m = s->m, .lora = s->lora, .rows = n, .ids = t->ids + from, .seg = &seg, .segs = 1};
-        p.adapt_from = from >= t->adapt_from ? 0 : n;
-        forward(&p, &s->w);
-        memcpy(s->x, s->w.x + (n - 1) * s->m->c.width, s->m->c.width * sizeof *s->x);
-        from += (uint32_t)n;
-    }
-}
-
-int session_sync(struct session *s, uint32_t i, const int32_t *ids, uint32_t n, uint32_t adapt_from,
-                 uint32_t *ran, struct err *e)
+int session_begin(struct session *s, uint32_t i, const int32_t *ids, uint32_t n, uint32_t adapt_from,
+                  uint32_t *held, struct err *e)
 {
     struct stream *t = &s->stream[i];
+    if (!s->lora) adapt_from = UINT32_MAX;
+    struct kv_gate gate = {s->adapter, adapt_from};
     int r = ids_check(s, ids, n, e);
     if (r) return r;
     if (n > s->c.max_tokens)
         return err_set(e, ERR_CTX_FULL, "a prompt of %u tokens, but streams hold %u", n, s->c.max_tokens);
-    uint32_t from = kept(t, ids, n, adapt_from);
-    session_rewind(s, i, from);
-    if ((r = kv_stream_extend(t->kv, n - from, e))) return r;
-    memcpy(t->ids + from, ids + from, (n - from) * sizeof *ids);
-    t->n = n, t->adapt_from = adapt_from;
-    uint32_t gate = adapt_from < from ? from : adapt_from > n ? n : adapt_from;
-    run(s, t, from, gate);
-    run(s, t, gate, n);
-    forward_logits(s->m, &s->w, 1, s->x, s->logits + (size_t)i * s->m->c.vocab);
-    if (ran) *ran = n - from;
+    uint32_t best = common(t, ids, n, adapt_from), from = i;
+    for (uint32_t k = 0; k < s->c.streams; k++) {
+        uint32_t same = common(&s->stream[k], ids, n, adapt_from);
+        if (same >= best + FORK_TOKENS) best = same, from = k;
+    }
+    if (kv_find(s->kv, ids, n - 1, gate) > best) {
+        best = kv_stream_find(t->kv, ids, n - 1, gate);
+    } else if (from != i) {
+        kv_stream_fork(t->kv, s->stream[from].kv, best);
+    } else {
+        kv_stream_cut(t->kv, best);
+    }
+    memcpy(t->ids, ids, best * sizeof *ids);
+    t->n = best, t->adapt_from = adapt_from, t->offered = 0, t->logits = NULL;
+    *held = best;
     return 0;
 }
 
-/* Base streams first: the adapter takes a run of rows at the end. Returns the first adapted row. */
-static uint32_t step_order(struct session *s, const uint32_t *stream, uint32_t n)
+/* Whether the stream's logits are where a pass puts its own. */
+static int in_last_pass(const struct session *s, const struct stream *t)
 {
-    uint32_t rows = 0, base;
-    for (uint32_t k = 0; k < n; k++)
-        if (s->stream[stream[k]].n < s->stream[stream[k]].adapt_from) s->order[rows++] = k;
-    base = rows;
-    for (uint32_t k = 0; k < n; k++)
-        if (s->stream[stream[k]].n >= s->stream[stream[k]].adapt_from) s->order[rows++] = k;
-    return base;
+    return t->logits && t->logits < s->kept;
 }
 
-static int step_extend(struct session *s, const uint32_t *stream, uint32_t n, struct err *e)
+void session_fork(struct session *s, uint32_t from, uint32_t to, uint32_t n)
 {
-    for (uint32_t k = 0; k < n; k++) {
-        const struct stream *t = &s->stream[stream[k]];
-        int r = t->n < s->c.max_tokens
-                    ? kv_stream_extend(t->kv, 1, e)
-                    : err_set(e, ERR_CTX_FULL, "stream %u holds %u tokens, the most it can", stream[k], t->n);
+    const struct stream *a = &s->stream[from];
+    struct stream *b = &s->stream[to];
+    if (from == to) {
+        session_rewind(s, to, n);
+        return;
+    }
+    kv_stream_fork(b->kv, a->kv, n);
+    memcpy(b->ids, a->ids, n * sizeof *b->ids);
+    b->n = n, b->adapt_from = a->adapt_from, b->offered = 0;
+    b->logits = n == a->n ? a->logits : NULL;
+    if (b->logits && !in_last_pass(s, b))
+        b->logits = memcpy(s->kept + to * (size_t)s->m->c.vocab, a->logits, s->m->c.vocab * sizeof(float));
+}
+
+void session_rewind(struct session *s, uint32_t i, uint32_t n)
+{
+    struct stream *t = &s->stream[i];
+    if (n >= t->n) return;
+    kv_stream_cut(t->kv, n);
+    t->n = n, t->logits = NULL;
+    if (t->offered > n / KV_PAGE) t->offered = n / KV_PAGE;
+}
+
+/* ---- a pass ----------------------------------------------------------------------------------------------
+ */
+
+static int part_extend(struct session *s, const struct session_part *p, struct err *e)
+{
+    const struct stream *t = &s->stream[p->stream];
+    if (p->n > s->c.max_tokens - t->n)
+        return err_set(e, ERR_CTX_FULL, "stream %u holds %u tokens of the %u it can, %u more do not fit",
+                       p->stream, t->n, s->c.max_tokens, p->n);
+    return kv_stream_extend(t->kv, p->n, e);
+}
+
+/* Makes room for all parts, or for none. */
+static int parts_extend(struct session *s, const struct session_part *part, uint32_t parts, struct err *e)
+{
+    uint64_t rows = 0;
+    for (uint32_t k = 0; k < parts; k++) {
+        int r = ids_check(s, part[k].ids, part[k].n, e);
+        if (r) return r;
+        rows += part[k].n;
+    }
+    if (rows > (uint64_t)s->w.max_rows)
+        return err_set(e, ERR_TOO_MANY, "%llu tokens in a pass of at most %lld", (unsigned long long)rows,
+                       (long long)s->w.max_rows);
+    for (uint32_t k = 0; k < parts; k++) {
+        int r = part_extend(s, &part[k], e);
         if (!r) continue;
-        while (k-- > 0) kv_stream_cut(s->stream[stream[k]].kv, s->stream[stream[k]].n);
+        while (k-- > 0) kv_stream_cut(s->stream[part[k].stream].kv, s->stream[part[k].stream].n);
         return r;
     }
     return 0;
 }
 
-int session_step(struct session *s, const uint32_t *stream, const int32_t *token, uint32_t n, struct err *e)
+/* Order of streams by their pages: those that begin alike come together. */
+static int before(const struct kv_stream *a, const struct kv_stream *b)
 {
-    int r = ids_check(s, token, n, e);
-    if (r || n == 0 || (r = step_extend(s, stream, n, e))) return r;
-    struct pass p = {.m = s->m, .lora = s->lora, .rows = n, .ids = s->ids, .seg = s->seg, .segs = n};
-    size_t v = s->m->c.vocab;
-    p.adapt_from = step_order(s, stream, n);
-    for (uint32_t row = 0; row < n; row++) {
-        struct stream *t = &s->stream[stream[s->order[row]]];
-        s->ids[row] = t->ids[t->n] = token[s->order[row]];
-        s->seg[row] = (struct segment){t->kv, t->n++, row, 1};
+    uint32_t n = a->pages < b->pages ? a->pages : b->pages;
+    for (uint32_t i = 0; i < n; i++)
+        if (a->page[i] != b->page[i]) return a->page[i] < b->page[i];
+    return a->pages < b->pages;
+}
+
+/* By insertion: the order of the last pass is nearly that of this one. */
+static void sequence_sort(struct session *s)
+{
+    for (uint32_t i = 1; i < s->c.streams; i++) {
+        uint32_t k = i, stream = s->sequence[i];
+        for (; k > 0 && before(s->stream[stream].kv, s->stream[s->sequence[k - 1]].kv); k--)
+            s->sequence[k] = s->sequence[k - 1];
+        s->sequence[k] = stream;
     }
+}
+
+/* Adds the rows of a part that are the base's, or the adapted ones. */
+static void rows_add(struct session *s, struct pass *p, const struct session_part *part, int adapted)
+{
+    struct stream *t = &s->stream[part->stream];
+    uint32_t end = t->n + part->n, gate = t->adapt_from < t->n  ? t->n
+                                          : t->adapt_from < end ? t->adapt_from
+                                                                : end;
+    uint32_t from = adapted ? gate : t->n, to = adapted ? end : gate;
+    if (from == to) return;
+    s->owner[p->segs] = part->stream;
+    s->seg[p->segs++] = (struct segment){t->kv, from, p->rows, to - from};
+    memcpy(s->ids + p->rows, part->ids + (from - t->n), (to - from) * sizeof *s->ids);
+    p->rows += to - from;
+}
+
+/* The adapter takes a run of rows at the end, so the base's come first. */
+static void pass_plan(struct session *s, struct pass *p, const struct session_part *part, uint32_t parts)
+{
+    *p = (struct pass){.m = s->m, .lora = s->lora, .ids = s->ids, .seg = s->seg};
+    memset(s->part_of, 0, s->c.streams * sizeof *s->part_of);
+    for (uint32_t k = 0; k < parts; k++) s->part_of[part[k].stream] = &part[k];
+    sequence_sort(s);
+    for (int adapted = 0; adapted < 2; adapted++) {
+        for (uint32_t k = 0; k < s->c.streams; k++)
+            if (s->part_of[s->sequence[k]]) rows_add(s, p, s->part_of[s->sequence[k]], adapted);
+        if (!adapted) p->adapt_from = p->rows;
+    }
+}
+
+/* Logits of streams that are not in this pass stay: they leave the memory that it will use. */
+static void logits_keep(struct session *s)
+{
+    size_t v = s->m->c.vocab;
+    for (uint32_t i = 0; i < s->c.streams; i++) {
+        struct stream *t = &s->stream[i];
+        if (s->part_of[i])
+            t->logits = NULL;
+        else if (in_last_pass(s, t))
+            t->logits = memcpy(s->kept + i * v, t->logits, v * sizeof(float));
+    }
+}
+
+/* Of the last row of each stream in the pass that is not quiet. */
+static void logits_make(struct session *s, const struct pass *p)
+{
+    size_t v = s->m->c.vocab, d = s->m->c.width, n = 0;
+    logits_keep(s);
+    for (int64_t k = 0; k < p->segs; k++) {
+        const struct segment *g = &p->seg[k];
+        struct stream *t = &s->stream[s->owner[k]];
+        if (s->part_of[s->owner[k]]->quiet || g->pos + g->rows != t->n) continue;
+        memcpy(s->x + n * d, s->w.x + (size_t)(g->row + g->rows - 1) * d, d * sizeof *s->x);
+        t->logits = s->logits + n++ * v;
+    }
+    if (n) forward_logits(s->m, &s->w, (int64_t)n, s->x, s->logits);
+}
+
+static void parts_take(struct session *s, const struct session_part *part, uint32_t parts)
+{
+    struct kv_gate gate = {s->adapter, 0};
+    for (uint32_t k = 0; k < parts; k++) {
+        struct stream *t = &s->stream[part[k].stream];
+        memcpy(t->ids + t->n, part[k].ids, part[k].n * sizeof *t->ids);
+        t->n += part[k].n;
+        gate.from = t->adapt_from;
+        for (; (t->offered + 1) * KV_PAGE <= t->n; t->offered++)
+            kv_stream_offer(t->kv, t->offered, t->ids + t->offered * KV_PAGE, gate);
+    }
+}
+
+int session_run(struct session *s, const struct session_part *part, uint32_t parts, struct err *e)
+{
+    struct pass p;
+    int r = parts_extend(s, part, parts, e);
+    if (r || !parts) return r;
+    pass_plan(s, &p, part, parts);
     forward(&p, &s->w);
-    forward_logits(s->m, &s->w, n, s->w.x, s->step_logits);
-    for (uint32_t row = 0; row < n; row++)
-        memcpy(s->logits + stream[s->order[row]] * v, s->step_logits + row * v, v * sizeof(float));
+    parts_take(s, part, parts);
+    logits_make(s, &p);
     return 0;
 }
 
+int64_t session_rows(const struct session *s)
+{
+    return s->w.max_rows;
+}
+
+int session_step(struct session *s, const uint32_t *stream, const int32_t *token, uint32_t n, struct err *e)
+{
+    for (uint32_t k = 0; k < n; k++)
+        s->step[k] = (struct session_part){.stream = stream[k], .n = 1, .ids = &token[k]};
+    return session_run(s, s->step, n, e);
+}
+
+int session_sync(struct session *s, uint32_t i, const int32_t *ids, uint32_t n, uint32_t adapt_from,
+                 uint32_t *ran, struct err *e)
+{
+    uint32_t at, most = (uint32_t)s->w.max_rows;
+    int r = session_begin(s, i, ids, n, adapt_from, &at, e);
+    if (!r && ran) *ran = n - at;
+    for (uint32_t some; !r && at < n; at += some) {
+        some = n - at < most ? n - at : most;
+        struct session_part part = {.stream = i, .n = some, .ids = ids + at, .quiet = at + some < n};
+        r = session_run(s, &part, 1, e);
+    }
+    return r;
+}
+
+/* ---- what there is ---------------------------------------------------------------------------------------
+ */
+
 const float *session_logits(const struct session *s, uint32_t i)
 {
-    return s->logits + (size_t)i * s->m->c.vocab;
+    return s->stream[i].logits;
+}
+
+float session_logprob(const struct session *s, uint32_t i, int32_t token)
+{
+    unsigned old = kernels_fp_enter();
+    const float *x = session_logits(s, i);
+    float r = x[token] - s->m->kern.logsumexp(s->m->c.vocab, x);
+    kernels_fp_leave(old);
+    return r;
 }
 
 const int32_t *session_tokens(const struct session *s, uint32_t i, uint32_t *n)
@@ -222,19 +413,17 @@ uint32_t session_max_tokens(const struct session *s)
     return s->c.max_tokens;
 }
 
-float session_logprob(const struct session *s, uint32_t i, int32_t token)
+uint32_t session_unused_pages(const struct session *s)
 {
-    unsigned old = kernels_fp_enter();
-    const float *x = session_logits(s, i);
-    float r = x[token] - s->m->kern.logsumexp(s->m->c.vocab, x);
-    kernels_fp_leave(old);
-    return r;
+    return kv_pool_unused(s->kv);
 }
 
-void session_rewind(struct session *s, uint32_t i, uint32_t n)
+uint32_t session_pages_wanted(const struct session *s, uint32_t i, uint32_t tokens)
 {
-    struct stream *t = &s->stream[i];
-    if (n >= t->n) return;
-    kv_stream_cut(t->kv, n);
-    t->n = n;
+    return kv_stream_wants(s->stream[i].kv, tokens);
+}
+
+void session_cache(const struct session *s, struct kv_index_stats *out)
+{
+    kv_index_stats(s->kv, out);
 }
