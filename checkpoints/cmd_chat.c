@@ -229,7 +229,7 @@ static int converse(const struct chat_options *f, const struct options *o, const
     struct conversation c = {.f = f};
     struct sampler_config sampler;
     run_options_sampler(&sampler, o, &f->sampling, &l->m->c);
-    int r = talk_open(&c.talk, l, &sampler, 1, l->m->context, e);
+    int r = talk_open(&c.talk, l, &sampler, run_options_session(&f->model, 1, l->m->context), e);
     if (!r && f->system) r = system_set(&c, f->system, e);
     if (!r && l->cold) fprintf(stderr, "the adapter changes nothing: its B matrices are all zero\n");
     if (!r && isatty(0)) fprintf(stderr, "/help lists the commands, Ctrl-C stops an answer, Ctrl-D leaves\n");

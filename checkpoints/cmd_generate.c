@@ -169,7 +169,8 @@ static int answers_make(const struct generate_flags *f, const struct options *o,
     char timing[160];
     uint32_t n = (uint32_t)f->answers, most = f->tokens ? p->n + (uint32_t)f->tokens : l->m->context;
     run_options_sampler(&c, o, &f->sampling, &l->m->c);
-    int r = talk_open(&t, l, &c, n < MAX_STREAMS ? n : MAX_STREAMS, most, e);
+    struct session_config sc = run_options_session(&f->model, n < MAX_STREAMS ? n : MAX_STREAMS, most);
+    int r = talk_open(&t, l, &c, sc, e);
     if (r) return r;
     FILE *live = n > 1 || f->json ? NULL : stdout;
     for (uint32_t i = 0; i < n; i++) a[i].text = (struct printer){.f = live, .text.t = l->tokenizer};

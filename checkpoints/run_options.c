@@ -12,6 +12,16 @@ int run_options_load(struct loaded *l, const struct model_flags *f, struct err *
     return load_all(l, &o, e);
 }
 
+struct session_config run_options_session(const struct model_flags *f, uint32_t streams, uint32_t max_tokens)
+{
+    return (struct session_config){
+        .streams = streams,
+        .max_tokens = max_tokens,
+        .kv = (enum kv_type)f->kv_dtype,
+        .cache_bytes = (uint64_t)f->cache_mib << 20,
+    };
+}
+
 static bool has(const struct options *o, const char *key)
 {
     return options_given(o, key) || options_find(o, key)->preset;

@@ -5,12 +5,15 @@
 #include "checkpoints/load.h"
 #include "infer/option.h"
 #include "infer/sampler.h"
+#include "infer/session.h"
 
 /* A command's config has these as members `model` and `sampling`. */
 struct model_flags {
     char *model, *lora;
     int dtype; /* enum load_dtype */
     int64_t threads, context;
+    int kv_dtype; /* enum kv_type */
+    int64_t cache_mib;
 };
 struct sampling_flags {
     double temperature, top_p, min_p, repeat_penalty;
@@ -32,7 +35,11 @@ struct sampling_flags {
      .max = POOL_MAX_THREADS, .short_flag = 't', .help = "0 for one a processor; answers do not depend on it"},        \
     {.key = "ctx_size", .alias = "context", .type = OPT_INT, MODEL_FLAG(config, context), .preset = "4096", .min = 0,  \
      .max = 1 << 24, .unit = "tokens", .short_flag = 'c',                                                              \
-     .help = "longest conversation; 0, or more than the model's: the model's"}
+     .help = "longest conversation; 0, or more than the model's: the model's"},                                        \
+    {.key = "kv_dtype", .type = OPT_ENUM, MODEL_FLAG(config, kv_dtype), .choices = "auto|int8", .preset = "auto",      \
+     .help = "of keys and values; auto is the products'"},                                                             \
+    {.key = "prefix_cache", .type = OPT_INT, MODEL_FLAG(config, cache_mib), .preset = "64", .min = 0, .max = 1 << 20,  \
+     .unit = "MiB", .help = "keys and values kept at most for prompts that begin like earlier ones; 0 for none"}
 
 #define SAMPLING_FLAG(config, field) .at = offsetof(struct config, sampling) + offsetof(struct sampling_flags, field)
 /* temp: the default temperature as text, or NULL for what generation_config.json says. */
@@ -57,6 +64,9 @@ struct sampling_flags {
 
 /* Loads what the flags say. Errors: those of load_all. */
 int run_options_load(struct loaded *l, const struct model_flags *f, struct err *e);
+
+/* What the flags say of a session, and how it is kept: `streams` of max_tokens at most. */
+struct session_config run_options_session(const struct model_flags *f, uint32_t streams, uint32_t max_tokens);
 
 /* The flags, and for those not given the model's defaults. */
 void run_options_sampler(struct sampler_config *out, const struct options *o, const struct sampling_flags *f,

@@ -4,12 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-int talk_open(struct talk *t, const struct loaded *l, const struct sampler_config *c, uint32_t streams,
-              uint32_t max_tokens, struct err *e)
+int talk_open(struct talk *t, const struct loaded *l, const struct sampler_config *c,
+              struct session_config sc, struct err *e)
 {
-    if (max_tokens > l->m->context) max_tokens = l->m->context;
-    struct session_config sc = {.streams = streams, .max_tokens = max_tokens};
-    *t = (struct talk){.l = l, .streams = streams, .max_tokens = max_tokens, .sampler = *c};
+    if (sc.max_tokens > l->m->context) sc.max_tokens = l->m->context;
+    *t = (struct talk){.l = l, .streams = sc.streams, .max_tokens = sc.max_tokens, .sampler = *c};
     t->n_stop = prompt_stops(l->tokenizer, t->stop);
     int r = sampler_config_check(c, e);
     if (!r) r = session_create(&t->s, l->m, l->lora, &sc, e);

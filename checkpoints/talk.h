@@ -21,10 +21,10 @@ struct answered {
     uint32_t tokens; /* the end of the turn included */
 };
 
-/* streams: answers at a time; max_tokens: of a prompt and its answer, clipped to the model's context. *t
- * borrows l. After an error *t is empty. Errors: those of sampler_create and session_create. */
-int talk_open(struct talk *t, const struct loaded *l, const struct sampler_config *c, uint32_t streams,
-              uint32_t max_tokens, struct err *e);
+/* sc: streams are the answers at a time, max_tokens (of a prompt and its answer) is clipped to the model's
+ * context. *t borrows l. After an error *t is empty. Errors: those of sampler_create and session_create. */
+int talk_open(struct talk *t, const struct loaded *l, const struct sampler_config *c,
+              struct session_config sc, struct err *e);
 void talk_close(struct talk *t);
 
 /* n answers to one prompt, at most max_new tokens each (0: until the context is full). What the first stream

@@ -194,7 +194,7 @@ static int evaluate(const struct eval_flags *f, const struct options *o, const s
     struct eval_result result;
     struct eval_events ev = {on_sample, on_tick, &sc};
     struct eval_config c = {
-        .streams = (uint32_t)f->streams,
+        .session = run_options_session(&f->model, (uint32_t)f->streams, 0),
         .max_new = (uint32_t)f->max_new,
         .system = f->system,
         .think = f->think,

@@ -101,9 +101,10 @@ static int on_token(void *ctx, struct request *r, int32_t token)
 static int run(struct eval *v)
 {
     struct session *s = NULL;
-    uint32_t streams = v->n < v->c->streams ? (uint32_t)v->n : v->c->streams, context = v->l->m->context;
-    struct session_config sc = {.streams = streams};
-    struct generate_config c = {.streams = streams, .stop = v->stop, .n_stop = v->n_stop};
+    struct session_config sc = v->c->session;
+    uint32_t context = v->l->m->context;
+    if (sc.streams > v->n) sc.streams = (uint32_t)v->n;
+    struct generate_config c = {.streams = sc.streams, .stop = v->stop, .n_stop = v->n_stop};
     sc.max_tokens = v->c->max_new < context - v->longest ? v->longest + v->c->max_new : context;
     c.vocab = (uint32_t)tokenizer_vocab(v->l->tokenizer), c.on_token = on_token, c.ctx = v;
     int r = sampler_config_check(&v->c->sampler, v->e);

@@ -6,10 +6,11 @@
 #include "data/answer.h"
 #include "data/problems.h"
 #include "infer/sampler.h"
+#include "infer/session.h"
 
 struct eval_config {
-    uint32_t streams; /* answers at a time */
-    uint32_t max_new; /* tokens of an answer, at most */
+    struct session_config session; /* streams: answers at a time; max_tokens is found out */
+    uint32_t max_new;              /* tokens of an answer, at most */
     struct sampler_config sampler;
     const char *system; /* NULL: the tokenizer's own */
     bool think;         /* begin every answer with <think> */
@@ -43,9 +44,9 @@ struct eval_result {
     double tokens_per_second;
 };
 
-/* Answers and grades every problem. The answers do not depend on `streams`. Errors: CTX_FULL (naming a
- * problem that leaves no room for an answer), those of prompt_chat and session_create, INTERRUPTED; *out is
- * then not filled. */
+/* Answers and grades every problem. The answers do not depend on the number of streams. Errors: CTX_FULL
+ * (naming a problem that leaves no room for an answer), those of prompt_chat and session_create, INTERRUPTED;
+ * *out is then not filled. */
 int eval_run(struct eval_result *out, const struct loaded *l, const struct problems *p,
              const struct eval_config *c, const struct eval_events *ev, struct err *e);
 
