@@ -43,7 +43,7 @@ static void rig_init(struct rig *g, uint32_t group, uint32_t heads, uint32_t dim
     c.heads = heads * group;
     *g = (struct rig){.n = n, .first = prompt};
     random_model_create(&g->r, &c, WT_F32, 2, NULL, 1);
-    assert_int_equal(kv_pool_create(&g->pool, g->r.m, 8, &e), 0);
+    assert_int_equal(kv_pool_create(&g->pool, g->r.m, 12, &e), 0);
     assert_int_equal(kv_stream_create(&g->kv, g->pool, n, &e), 0);
     assert_int_equal(kv_stream_create(&g->other, g->pool, 8, &e), 0);
     assert_int_equal(kv_stream_extend(g->kv, n, &e) || kv_stream_extend(g->other, 5, &e), 0);
@@ -174,6 +174,16 @@ static void three_blocks(void **state)
     shapes(130);
 }
 
+/* Two chunks of pages, merged. */
+static void past_a_chunk(void **state)
+{
+    struct rig g;
+    (void)state;
+    rig_init(&g, 2, 1, 32, 530, 400);
+    check(&g, 100);
+    rig_free(&g);
+}
+
 int main(void)
 {
     blas_init();
@@ -181,6 +191,7 @@ int main(void)
         cmocka_unit_test(up_to_two_tokens),
         cmocka_unit_test(around_one_block),
         cmocka_unit_test(three_blocks),
+        cmocka_unit_test(past_a_chunk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -255,6 +255,76 @@ static void cancelling_keeps_what_is_there(void **state)
     rig_free(&g);
 }
 
+/* Many answers to one prompt: it is run once, and each answer is the one it would be alone. */
+static void a_prompt_is_encoded_once(void **state)
+{
+    static struct answers one, many;
+    struct rig g;
+    (void)state;
+    rig_init(&g, 6, 0.9);
+    for (int k = 0; k < 2; k++) {
+        struct answers *a = k ? &many : &one;
+        requests_init(&g, a);
+        for (uint32_t i = 0; i < REQUESTS; i++)
+            a->r[i].prompt = g.prompt[4], a->r[i].n_prompt = 37, a->r[i].adapt_from = 30,
+            a->r[i].max_new = 20;
+        for (uint32_t i = 0; i < 6; i++) session_rewind(g.s, i, 0);
+        generate(&g, k ? 6 : 1, NULL, 0, a);
+    }
+    for (uint32_t i = 0; i < REQUESTS; i++) same_answer(&one, &many, i);
+    /* once for six streams; then one of them has all but the last token, and the other four follow it */
+    assert_int_equal(many.stats.prompt_tokens, 37 + 1);
+    rig_free(&g);
+}
+
+/* Fewer pages than the answers would take together: they wait for each other, and are the same. */
+static void answers_wait_for_pages(void **state)
+{
+    static struct answers whole, a;
+    struct rig g;
+    struct session_config tight = {.streams = 6, .max_tokens = MAX_TOKENS, .prefill = 16, .pages = 3};
+    struct err e = {0};
+    (void)state;
+    rig_init(&g, 3, 0.9);
+    requests_init(&g, &whole);
+    generate(&g, 3, NULL, 0, &whole);
+    session_free(g.s);
+    assert_int_equal(session_create(&g.s, g.r.m, g.lora, &tight, &e), 0);
+    requests_init(&g, &a);
+    generate(&g, 6, NULL, 0, &a);
+    for (uint32_t i = 0; i < REQUESTS; i++) same_answer(&whole, &a, i);
+    session_free(g.s);
+    tight.pages = 1;
+    assert_int_equal(session_create(&g.s, g.r.m, g.lora, &tight, &e), 0);
+    requests_init(&g, &a);
+    struct generate_config c = {.streams = 6, .vocab = VOCAB};
+    a.r[3].n_prompt = 70; /* two pages: it does not fit, and those before it are done or not begun */
+    assert_int_equal(generate_run(g.s, &c, a.r, REQUESTS, NULL, &e), ERR_CTX_FULL);
+    for (uint32_t i = 0; i < REQUESTS; i++)
+        if (a.r[i].finish != FINISH_NONE) same_answer(&whole, &a, i);
+    assert_true(a.r[0].finish == FINISH_LENGTH);
+    rig_free(&g);
+}
+
+/* Each request has its own way of choosing. */
+static void requests_sample_each_their_own_way(void **state)
+{
+    static struct answers one, many;
+    struct rig g;
+    (void)state;
+    rig_init(&g, 6, 0.9);
+    for (int k = 0; k < 2; k++) {
+        struct answers *a = k ? &many : &one;
+        requests_init(&g, a);
+        for (uint32_t i = 0; i < REQUESTS; i++)
+            a->r[i].sampler.seed = i % 2, a->r[i].sampler.temperature = i % 3 ? 0.8 : 0,
+            a->r[i].sampler.top_k = i % 4;
+        generate(&g, k ? 6 : 1, NULL, 0, a);
+    }
+    for (uint32_t i = 0; i < REQUESTS; i++) same_answer(&one, &many, i);
+    rig_free(&g);
+}
+
 static void errors_name_the_token(void **state)
 {
     static struct answers a;
@@ -284,6 +354,9 @@ int main(void)
         cmocka_unit_test(lengths_are_kept),
         cmocka_unit_test(a_full_stream_ends_its_answer),
         cmocka_unit_test(cancelling_keeps_what_is_there),
+        cmocka_unit_test(a_prompt_is_encoded_once),
+        cmocka_unit_test(answers_wait_for_pages),
+        cmocka_unit_test(requests_sample_each_their_own_way),
         cmocka_unit_test(errors_name_the_token),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
