@@ -42,6 +42,7 @@ endif
 # The suffix of a kernel's file is its instruction set, and its compiler flags.
 ISA_avx2       := -mavx2 -mfma -mf16c
 ISA_avx512     := $(ISA_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
+ISA_avx512vnni := $(ISA_avx512) -mavx512vnni
 ISA_avx512bf16 := $(ISA_avx512) -mavx512bf16
 # gcc's first scheduling brings loads forward until a tile's sums no longer fit the registers.
 UNMOVED        := $(if $(findstring clang,$(CC)),,-fno-schedule-insns)

@@ -7,6 +7,10 @@
 static void panels_make(const struct trial *t, const float *w, void *panels)
 {
     size_t bytes = panel_bytes(t->type, t->k);
+    if (t->type > WT_BF16) {
+        quant_panels_fill(t, panels);
+        return;
+    }
     for (int64_t p = 0; p < panel_count(t->n); p++) {
         int64_t rows = t->n - p * PANEL < PANEL ? t->n - p * PANEL : PANEL;
         t->ref->panel_pack[t->type](rows, t->k, w + p * PANEL * t->ldx, t->ldx,
@@ -14,12 +18,17 @@ static void panels_make(const struct trial *t, const float *w, void *panels)
     }
 }
 
+static int64_t panels_words(const struct trial *t)
+{
+    return (int64_t)weight_size(t->type, t->n, t->k) / 4;
+}
+
 static void gemm_lengths(const struct trial *t, int64_t *elems)
 {
     elems[0] = t->m * t->ldx;
     elems[1] = t->n * t->ldx;
     elems[2] = t->m * t->ldx;
-    elems[3] = panel_count(t->n) * panel_elems(t->k);
+    elems[3] = panels_words(t);
     elems[4] = t->m * t->ldy;
 }
 
@@ -78,7 +87,7 @@ static int64_t panel_rows(const struct trial *t)
 static void pack_lengths(const struct trial *t, int64_t *elems)
 {
     elems[0] = panel_rows(t) * t->ldx;
-    elems[1] = panel_elems(t->k);
+    elems[1] = (int64_t)panel_bytes(t->type, t->k) / (t->type == WT_F32 ? 4 : 2);
 }
 
 static void pack_call(const struct kernels *k, const struct trial *t, void **b)
@@ -94,7 +103,7 @@ static void pack_bf16_call(const struct kernels *k, const struct trial *t, void 
 static void transpose_lengths(const struct trial *t, int64_t *elems)
 {
     elems[0] = t->n * t->ldx;
-    elems[1] = panel_count(t->n) * panel_elems(t->k);
+    elems[1] = panels_words(t);
     elems[2] = panel_elems(t->n);
 }
 
@@ -228,6 +237,20 @@ static void adamw_call(const struct kernels *k, const struct trial *t, void **b)
 #define SLOT(field) #field, {offsetof(struct kernels, field) }, WT_F32, CASE_POINT
 #define AT(field)   offsetof(struct kernels, field)
 
+/* The formatter would take the rows apart. */
+/* clang-format off */
+#define QUANT_GEMM(slot, t) {slot, {AT(gemm[t]), AT(act_pack[t])}, t, CASE_PRODUCT, "ffssf", gemm_lengths, gemm_call}
+#define QUANT_SLOTS(name, t)                                                                                           \
+    QUANT_GEMM("gemm_" name, t),                                                                                       \
+    {"gemm_act8_" name, {AT(gemm_act8[t]), AT(act8_pack)}, t, CASE_PRODUCT, "fssf", act8_lengths, act8_call},          \
+    {"panel_pack_" name, {AT(panel_pack[t])}, t, CASE_PRODUCT, "fh", pack_lengths, pack_call},                         \
+    {"panel_pack_bf16_" name, {AT(panel_pack_bf16[t])}, t, CASE_PRODUCT, "hh", pack_lengths, pack_bf16_call},          \
+    {"panel_pack_q8_0_" name, {AT(panel_pack_q8_0[t])}, t, CASE_PRODUCT, "fh", blocks_lengths, blocks_q8_0_call},      \
+    {"panel_pack_q4_0_" name, {AT(panel_pack_q4_0[t])}, t, CASE_PRODUCT, "fh", blocks_lengths, blocks_q4_0_call},      \
+    {"panel_transpose_" name, {AT(panel_transpose[t])}, t, CASE_PRODUCT, "fsh", transpose_lengths, transpose_call},    \
+    {"panel_row_" name, {AT(panel_row[t])}, t, CASE_PRODUCT, "fsf", row_lengths, row_call}
+/* clang-format on */
+
 const struct slot kernel_slots[] = {
     {"gemm_f32",
      {AT(gemm[WT_F32]), AT(act_pack[WT_F32])},
@@ -277,6 +300,12 @@ const struct slot kernel_slots[] = {
      transpose_call},
     {"panel_row_f32", {AT(panel_row[WT_F32])}, WT_F32, CASE_PRODUCT, "fsf", row_lengths, row_call},
     {"panel_row_bf16", {AT(panel_row[WT_BF16])}, WT_BF16, CASE_PRODUCT, "fsf", row_lengths, row_call},
+    QUANT_SLOTS("q8_0", WT_Q8_0),
+    QUANT_SLOTS("q4_0", WT_Q4_0),
+    QUANT_SLOTS("w4", WT_W4),
+    QUANT_GEMM("gemm_i8", WT_I8),
+    {"panel_row_i8", {AT(panel_row[WT_I8])}, WT_I8, CASE_PRODUCT, "fsf", row_lengths, row_call},
+    {"panel_pack_i8", {AT(panel_pack[WT_I8])}, WT_I8, CASE_PRODUCT, "fh", pack_lengths, pack_call},
     {SLOT(to_bf16), "fh", NULL, to_bf16_call},
     {SLOT(from_bf16), "hf", NULL, from_bf16_call},
     {SLOT(round_bf16), "f", NULL, round_bf16_call},

@@ -3,6 +3,7 @@
 #define TERSE_INFER_KERNEL_SLOTS_H
 
 #include "kernels/kernels.h"
+#include "kernels/quant.h"
 
 #include <stddef.h>
 
@@ -33,6 +34,17 @@ struct slot {
 };
 
 enum { SLOT_BUFFERS = 6, RESULTS = 4 };
+
+/* Panels of a type that is neither F32 nor BF16 for the matrix [n][k] of a trial. */
+void quant_panels_fill(const struct trial *t, void *panels);
+
+/* Ways to call slots of quantised weights; act8: x, packed x, panels, y. blocks: rows, panel. */
+enum { ACT8_MOST = 4 }; /* bytes of an 8-bit activation, all told */
+void act8_lengths(const struct trial *t, int64_t *elems);
+void act8_call(const struct kernels *k, const struct trial *t, void **b);
+void blocks_lengths(const struct trial *t, int64_t *elems);
+void blocks_q8_0_call(const struct kernels *k, const struct trial *t, void **b);
+void blocks_q4_0_call(const struct kernels *k, const struct trial *t, void **b);
 
 /* Ends with a row whose name is NULL. */
 extern const struct slot kernel_slots[];

@@ -8,7 +8,8 @@ static const struct cpu_level levels[] = {
     {"ref", 0},
     {"avx2", CPU_AVX2},
     {"avx512", CPU_AVX2 | CPU_AVX512},
-    {"avx512bf16", CPU_AVX2 | CPU_AVX512 | CPU_AVX512BF16},
+    {"avx512vnni", CPU_AVX2 | CPU_AVX512 | CPU_AVX512VNNI},
+    {"avx512bf16", CPU_AVX2 | CPU_AVX512 | CPU_AVX512VNNI | CPU_AVX512BF16},
     {NULL, 0},
 };
 
@@ -16,11 +17,13 @@ unsigned cpu_detect(void)
 {
     unsigned f = 0;
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) f |= CPU_AVX2;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
+        f |= CPU_AVX2;
     if ((f & CPU_AVX2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
         f |= CPU_AVX512;
-    if ((f & CPU_AVX512) && __builtin_cpu_supports("avx512bf16")) f |= CPU_AVX512BF16;
+    if ((f & CPU_AVX512) && __builtin_cpu_supports("avx512vnni")) f |= CPU_AVX512VNNI;
+    if ((f & CPU_AVX512VNNI) && __builtin_cpu_supports("avx512bf16")) f |= CPU_AVX512BF16;
     return f;
 }
 

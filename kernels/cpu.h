@@ -6,7 +6,8 @@ enum cpu_flag {
     /* x86-64 */
     CPU_AVX2 = 1 << 0,       /* AVX2 and FMA */
     CPU_AVX512 = 1 << 1,     /* F, BW, DQ, VL */
-    CPU_AVX512BF16 = 1 << 2, /* vdpbf16ps */
+    CPU_AVX512VNNI = 1 << 2, /* vpdpbusd */
+    CPU_AVX512BF16 = 1 << 3, /* vdpbf16ps */
     /* AArch64 */
     CPU_NEON = 1 << 16,    /* Advanced SIMD; every Armv8-A application processor */
     CPU_DOTPROD = 1 << 17, /* sdot, udot */

@@ -23,15 +23,16 @@ static void act8_pack(int64_t rows, int64_t k, const float *x, int64_t ldx, void
         for (int64_t j = 0; j < k; j += GROUP) group_pack(x + i * ldx + j, o++);
 }
 
-static float dot(enum weight_type t, const struct group *x, const void *w, int64_t k, int64_t n, int64_t g)
+static inline float dot(enum weight_type t, const struct group *x, const void *w, int64_t k, int64_t n,
+                        int64_t g)
 {
     int32_t sum = 0;
     for (int64_t j = 0; j < GROUP; j++) sum += x->q[j] * ref_quant(t, w, k, n, g * GROUP + j);
     return (float)sum;
 }
 
-static float output(enum weight_type t, int64_t k, const struct group *x, const void *w, int64_t n, float y,
-                    int accumulate)
+static inline float output(enum weight_type t, int64_t k, const struct group *x, const void *w, int64_t n,
+                           float y, int accumulate)
 {
     float acc = 0;
     if (!accumulate) y = 0;
@@ -46,8 +47,8 @@ static float output(enum weight_type t, int64_t k, const struct group *x, const 
     return accumulate ? fmaf(acc, ref_scale(t, w, k, n, 0), y) : acc * ref_scale(t, w, k, n, 0);
 }
 
-static void product(enum weight_type t, int64_t m, int64_t k, int64_t cols, const void *x, const void *w,
-                    float *y, int64_t ldy, int accumulate)
+static inline void product(enum weight_type t, int64_t m, int64_t k, int64_t cols, const void *x,
+                           const void *w, float *y, int64_t ldy, int accumulate)
 {
     for (int64_t i = 0; i < m; i++)
         for (int64_t n = 0; n < cols; n++) {

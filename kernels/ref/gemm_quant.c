@@ -3,8 +3,8 @@
 #include "kernels/ref/ref.h"
 
 /* The chain over the integers of columns k0..k0+k-1 of row n. */
-static float chain(enum weight_type t, const float *x, const void *w, int64_t cols, int64_t n, int64_t k0,
-                   int64_t k, float acc)
+static inline float chain(enum weight_type t, const float *x, const void *w, int64_t cols, int64_t n,
+                          int64_t k0, int64_t k, float acc)
 {
     for (int64_t j = k0; j < k0 + pad_even(k); j += 2) {
         acc = fmaf(x[j + 1], (float)ref_quant(t, w, cols, n, j + 1), acc);
@@ -13,8 +13,8 @@ static float chain(enum weight_type t, const float *x, const void *w, int64_t co
     return acc;
 }
 
-static float output(enum weight_type t, int64_t k, const float *x, const void *w, int64_t n, float y,
-                    int accumulate)
+static inline float output(enum weight_type t, int64_t k, const float *x, const void *w, int64_t n, float y,
+                           int accumulate)
 {
     if (!accumulate) y = 0;
     if (t == WT_I8) return chain(t, x, w, k, n, 0, k, y);
@@ -27,8 +27,8 @@ static float output(enum weight_type t, int64_t k, const float *x, const void *w
     return y;
 }
 
-static void product(enum weight_type t, int64_t m, int64_t k, int64_t cols, const float *x, int64_t ldx,
-                    const void *w, float *y, int64_t ldy, int accumulate)
+static inline void product(enum weight_type t, int64_t m, int64_t k, int64_t cols, const float *x,
+                           int64_t ldx, const void *w, float *y, int64_t ldy, int accumulate)
 {
     for (int64_t i = 0; i < m; i++)
         for (int64_t n = 0; n < cols; n++) {

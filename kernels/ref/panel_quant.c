@@ -11,13 +11,6 @@ static uint32_t quad_swap(uint32_t q)
     return (q & 0xff0000ff) | (q >> 8 & 0xff00) | (q << 8 & 0xff0000);
 }
 
-static uint32_t word_at(const void *p)
-{
-    uint32_t u;
-    memcpy(&u, p, sizeof u);
-    return u;
-}
-
 static void lane_put_q8_0(const char *block, char *group, int64_t lane)
 {
     memcpy(group + 2 * lane, block, 2);
@@ -194,26 +187,6 @@ static void pack(enum weight_type t, enum source from, int64_t n, int64_t k, con
 }
 
 /* ---- reading back ---- */
-
-float ref_scale(enum weight_type t, const void *w, int64_t cols, int64_t n, int64_t k)
-{
-    const char *panel = (const char *)w + (size_t)(n / PANEL) * panel_bytes(t, cols);
-    if (t == WT_I8) return 1;
-    if (t == WT_W4) return f32_from_bits(word_at(panel + n % PANEL * 4));
-    panel += k / GROUP * (t == WT_Q8_0 ? Q8_GROUP_BYTES : Q4_GROUP_BYTES);
-    return f16_to_f32(((const uint16_t *)(const void *)panel)[n % PANEL]);
-}
-
-int ref_quant(enum weight_type t, const void *w, int64_t cols, int64_t n, int64_t k)
-{
-    const uint8_t *panel = (const uint8_t *)w + (size_t)(n / PANEL) * panel_bytes(t, cols);
-    int64_t lane = n % PANEL, g = k / GROUP, i = k % GROUP;
-    if (t == WT_I8) return panel[panel_index(t, lane, k)] - 128;
-    if (t == WT_Q8_0) return panel[g * Q8_GROUP_BYTES + SCALE_BYTES + panel_index(WT_I8, lane, i)] - 128;
-    panel += t == WT_W4 ? W4_HEAD_BYTES + g * NIBBLES_BYTES : g * Q4_GROUP_BYTES + SCALE_BYTES;
-    int64_t place = quad_place(i % 4) * 2 + i % 8 / 4;
-    return (panel[(i / 8 * PANEL + lane) * 4 + place / 2] >> (place % 2 * 4) & 15) - 8;
-}
 
 static void transpose(enum weight_type t, int64_t n0, int64_t n, int64_t k, int64_t k0, const void *w,
                       uint16_t *o)

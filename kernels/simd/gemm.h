@@ -11,19 +11,13 @@
 #define TERSE_KERNELS_SIMD_GEMM_H
 
 #include "kernels/kernels.h"
+#include "kernels/simd/tiles.h"
 
 #include <string.h>
 
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 32")
-#endif
-
-/* What is multiplied: fp32 panels, bf16 panels by bf16 values held in fp32, bf16 panels by pairs of bf16. */
-enum operand { OP_F32, OP_BF16, OP_DOT };
-
-enum { LINE = 64 }; /* of cache, bytes */
+/* What is multiplied: fp32 panels, bf16 panels by bf16 values held in fp32, bf16 panels by pairs of bf16. Of
+ * gemm_quant.h: bytes and nibbles by values held in fp32, and by pairs of bf16. */
+enum operand { OP_F32, OP_BF16, OP_DOT, OP_BYTE, OP_NIBBLE, OP_BYTE_DOT, OP_NIBBLE_DOT };
 
 /* Bytes of a k-pair in one row of activations and in a panel. */
 VEC int64_t pair_of_x(const enum operand op)
@@ -33,13 +27,6 @@ VEC int64_t pair_of_x(const enum operand op)
 VEC int64_t pair_of_w(const enum operand op)
 {
     return op == OP_F32 ? 8 * PANEL : 4 * PANEL;
-}
-
-/* Rows are addressed from one base pointer per three: base, base + ldx and base + 2 ldx are addressing modes.
- */
-VEC const char *row_of(const char *const *base, int64_t ldx, int r)
-{
-    return base[r / 3] + r % 3 * ldx;
 }
 
 /* Vector v of a pair's odd or even elements. */
@@ -123,12 +110,6 @@ struct family {
     enum operand op;
     tile_fn *const *tile; /* [TILE_ROWS] */
 };
-
-/* Rows go into tiles of sizes as equal as can be, so that no row costs a tile of its own: 16 = 8 + 8. */
-VEC int64_t share(int64_t left, int64_t most)
-{
-    return left / ((left + most - 1) / most);
-}
 
 /* A tile writes whole panels; where fewer lanes are wanted it writes here, and the lanes are copied. */
 static void part_multiply(tile_fn *f, int64_t rows, int64_t pairs, const char *x, int64_t ldx, const char *w,

@@ -13,6 +13,10 @@ void kernels_init_x86(struct kernels *k, unsigned cpu_flags)
         gemm_init_avx512(k);
         ops_init_avx512(k);
     }
+    if (cpu_flags & CPU_AVX512VNNI) {
+        k->name = "avx512vnni";
+        gemm_init_avx512vnni(k);
+    }
     if (cpu_flags & CPU_AVX512BF16) {
         k->name = "avx512bf16";
         gemm_init_avx512bf16(k);

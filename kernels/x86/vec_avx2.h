@@ -207,6 +207,59 @@ VEC void v16_dot_into(v16 *c, v16u a, v16u b)
     v16_fma_into(c, v16_from_bits(v16u_shl(a, 16)), v16_from_bits(v16u_shl(b, 16)));
 }
 
+/* ---- quantised weights (kernels/weights.h); i is a constant ---- */
+
+/* 16 f16 values, exactly */
+VEC v16 v16_load_f16(const void *p)
+{
+    const __m128i *q = (const __m128i *)p;
+    return (v16){_mm256_cvtph_ps(_mm_loadu_si128(q)), _mm256_cvtph_ps(_mm_loadu_si128(q + 1))};
+}
+/* Bits `at`.. of each word, less `zero`: `mask` puts them below the exponent of a float whose last place they
+ * are counted in. */
+VEC v16 v16_field(v16u w, uint32_t mask, int at, float zero)
+{
+    float one = (float)(1 << (23 - at));
+    uint32_t exponent = (uint32_t)(127 + 23 - at) << 23;
+    v16 biased = v16_from_bits(v16u_or(v16u_and(w, v16u_all(mask << at)), v16u_all(exponent)));
+    return v16_sub(biased, v16_all(one + zero));
+}
+/* nibble i of each word, less 8 */
+VEC v16 v16_nibble(v16u w, int i)
+{
+    return v16_field(i < 4 ? w : v16u_shr(w, 16), 15, i % 4 * 4, 8);
+}
+/* byte i of each word, less 128 */
+VEC v16 v16_byte(v16u w, int i)
+{
+    return v16_field(i < 2 ? w : v16u_shr(w, 16), 255, i % 2 * 8, 128);
+}
+/* nibbles i of both halves of each word, less 8, as a pair of bf16; i < 4 */
+VEC v16u v16u_nibble_pair(v16u w, int i)
+{
+    v16u even = v16_bits(v16_nibble(w, i)), odd = v16_bits(v16_nibble(w, i + 4));
+    return v16u_or(odd, v16u_shr(even, 16));
+}
+
+/* signed words as floats */
+VEC v16 v16_from_ints(v16u x)
+{
+    return (v16){_mm256_cvtepi32_ps(x.lo), _mm256_cvtepi32_ps(x.hi)};
+}
+/* sum + a[0] b[0] + ... + a[3] b[3], bytes of each word, those of a unsigned and those of b signed: by
+ * halfwords, since multiplying bytes saturates. */
+VEC __m256i dot4_half(__m256i sum, __m256i a, __m256i b)
+{
+    __m256i a02 = _mm256_and_si256(a, _mm256_set1_epi32(0x00ff00ff)), a13 = _mm256_srli_epi16(a, 8);
+    __m256i b02 = _mm256_srai_epi16(_mm256_slli_epi16(b, 8), 8), b13 = _mm256_srai_epi16(b, 8);
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(a02, b02));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(a13, b13));
+}
+VEC v16u v16u_dot4(v16u sum, v16u a, v16u b)
+{
+    return (v16u){dot4_half(sum.lo, a.lo, b.lo), dot4_half(sum.hi, a.hi, b.hi)};
+}
+
 /* ---- doubles ---- */
 VEC v16d v16d_zero(void)
 {

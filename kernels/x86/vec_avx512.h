@@ -192,6 +192,49 @@ VEC v16u v16u_iota(void)
     return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 }
 
+/* ---- quantised weights (kernels/weights.h); i is a constant ---- */
+
+/* 16 f16 values, exactly */
+VEC v16 v16_load_f16(const void *p)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
+/* nibble i of each word, less 8: looked up, the index's high bits do not count */
+VEC v16 v16_nibble(v16u w, int i)
+{
+    v16 table = _mm512_setr_ps(-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm512_permutexvar_ps(i ? _mm512_srli_epi32(w, (unsigned)(4 * i)) : w, table);
+}
+/* byte i of each word, less 128: put below the exponent of a float whose last place it is counted in */
+VEC v16 v16_byte(v16u w, int i)
+{
+    v16u half = i < 2 ? w : v16u_shr(w, 16);
+    v16u mask = v16u_all(i % 2 ? 0xff00 : 0xff), exponent = v16u_all(i % 2 ? 0x47000000 : 0x4b000000);
+    v16 biased = v16_from_bits(_mm512_ternarylogic_epi32(half, mask, exponent, 0xea));
+    return v16_sub(biased, v16_all(i % 2 ? 0x1p15f + 128 : 0x1p23f + 128));
+}
+/* nibbles i of both halves of each word, less 8, as a pair of bf16; i < 4 */
+VEC v16u v16u_nibble_pair(v16u w, int i)
+{
+    v16u table = _mm512_broadcast_i64x4(_mm256_setr_epi16(
+        (short)0xc100, (short)0xc0e0, (short)0xc0c0, (short)0xc0a0, (short)0xc080, (short)0xc040,
+        (short)0xc000, (short)0xbf80, 0, 0x3f80, 0x4000, 0x4040, 0x4080, 0x40a0, 0x40c0, 0x40e0));
+    return _mm512_permutexvar_epi16(i ? _mm512_srli_epi16(w, (unsigned)(4 * i)) : w, table);
+}
+
+/* signed words as floats */
+VEC v16 v16_from_ints(v16u x)
+{
+    return _mm512_cvtepi32_ps(x);
+}
+/* sum + a[0] b[0] + ... + a[3] b[3], bytes of each word, those of a unsigned and those of b signed */
+#if defined(__AVX512VNNI__)
+VEC v16u v16u_dot4(v16u sum, v16u a, v16u b)
+{
+    return _mm512_dpbusd_epi32(sum, a, b);
+}
+#endif
+
 /* ---- doubles ---- */
 VEC v16d v16d_zero(void)
 {

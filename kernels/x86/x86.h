@@ -9,6 +9,7 @@ void gemm_init_avx2(struct kernels *k);
 void ops_init_avx2(struct kernels *k);
 void gemm_init_avx512(struct kernels *k);
 void ops_init_avx512(struct kernels *k);
+void gemm_init_avx512vnni(struct kernels *k);
 void gemm_init_avx512bf16(struct kernels *k);
 
 void probe_init_avx2(struct probes *p);

@@ -135,12 +135,11 @@ static void pieces_equal_the_whole(void **state)
     kernels_fp_leave(old);
 }
 
-static void levels_agree(void **state)
+static void levels_agree_on(enum weight_type type)
 {
-    (void)state;
     struct kernels kn;
-    struct product p = {.type = WT_BF16, .m = 200, .k = 1100, .n = 96}, first = p;
-    unsigned old = kernels_fp_enter(), flags = 0, have = cpu_detect();
+    struct product p = {.type = type, .m = 200, .k = type == WT_BF16 ? 1100 : 1120, .n = 96}, first = p;
+    unsigned flags = 0, have = cpu_detect();
     kernels_init_ref(&kn);
     for (unsigned bit = 1; bit && bit <= have; bit <<= 1) {
         if (!(have & bit)) continue;
@@ -157,6 +156,13 @@ static void levels_agree(void **state)
         }
     }
     product_free(&first);
+}
+
+static void levels_agree(void **state)
+{
+    (void)state;
+    unsigned old = kernels_fp_enter();
+    for (enum weight_type type = 0; type < WT_COUNT; type++) levels_agree_on(type);
     kernels_fp_leave(old);
 }
 
