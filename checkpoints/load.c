@@ -33,6 +33,7 @@ int load_model(struct loaded *l, const struct load_options *o, struct err *e)
     uint32_t context = o->context < l->base->config.max_positions ? o->context : 0;
     int r = model_create(&l->m, &l->base->config, weight_type(l, o->dtype), context, l->base->bound, l->pool,
                          cpu_detect(), e);
+    if (!r && o->act8) r = model_use_act8(l->m, e);
     return r ? r : base_intact(l->base, e);
 }
 

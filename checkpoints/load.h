@@ -20,6 +20,7 @@ struct load_options {
     const char *model;     /* Hugging Face folder or GGUF file */
     const char *adapter;   /* PEFT folder or GGUF file, or NULL */
     enum load_dtype dtype; /* LOAD_AUTO: the model's own */
+    bool act8;             /* 8-bit activations (model_use_act8) */
     unsigned threads;      /* 0: one a processor */
     uint32_t context;      /* longest sequence; 0, or more than the model's: the model's */
 };
@@ -48,7 +49,8 @@ int load_all(struct loaded *l, const struct load_options *o, struct err *e);
 int load_folder(struct loaded *l, const struct load_options *o, struct err *e);
 /* Fills both digests; l->base is open. */
 int load_digests(struct loaded *l, struct err *e);
-/* Copies the weights into panels. l->base stays open. Errors: those of model_create, CHANGED. */
+/* Copies the weights into panels. l->base stays open. Errors: those of model_create and
+ * model_use_act8, CHANGED. */
 int load_model(struct loaded *l, const struct load_options *o, struct err *e);
 /* Loads the adapter at `path`, which must name this base and this tokenizer if it names any, and packs it.
  * l->base is open. Errors: those of peft_load and gguf_adapter_load, BASE_HASH and TOK_HASH among them. */

@@ -6,6 +6,7 @@ int run_options_load(struct loaded *l, const struct model_flags *f, struct err *
         .model = f->model,
         .adapter = f->lora,
         .dtype = (enum load_dtype)f->dtype,
+        .act8 = f->act_dtype == 1,
         .threads = (unsigned)f->threads,
         .context = (uint32_t)f->context,
     };

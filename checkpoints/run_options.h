@@ -10,7 +10,8 @@
 /* A command's config has these as members `model` and `sampling`. */
 struct model_flags {
     char *model, *lora;
-    int dtype; /* enum load_dtype */
+    int dtype;     /* enum load_dtype */
+    int act_dtype; /* 1: int8 */
     int64_t threads, context;
     int kv_dtype; /* enum kv_type */
     int64_t cache_mib;
@@ -31,6 +32,8 @@ struct sampling_flags {
      .unset = "the base model alone", .help = "adapter: a PEFT folder or GGUF file"},                                               \
     {.key = "dtype", .type = OPT_ENUM, MODEL_FLAG(config, dtype), .choices = LOAD_DTYPES, .preset = "auto",            \
      .help = "of weights and products; auto is the model's; q8_0, q4_0 and w4 quantise the weights while loading"},                                                         \
+    {.key = "act_dtype", .type = OPT_ENUM, MODEL_FLAG(config, act_dtype), .choices = "auto|int8", .preset = "auto",    \
+     .help = "of activations in products with quantised weights; auto is bf16; int8 is faster and less exact"},        \
     {.key = "threads", .type = OPT_INT, MODEL_FLAG(config, threads), .preset = "0", .min = 0,                          \
      .max = POOL_MAX_THREADS, .short_flag = 't', .help = "0 for one a processor; answers do not depend on it"},        \
     {.key = "ctx_size", .alias = "context", .type = OPT_INT, MODEL_FLAG(config, context), .preset = "4096", .min = 0,  \

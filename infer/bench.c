@@ -18,7 +18,7 @@ void bench_begin(struct bench_list *l, bool json)
     if (json)
         fputs("[", stdout);
     else
-        printf("%-24s %-5s %-10s %7s %9s %10s %7s %8s  %s\n", "test", "dtype", "isa", "threads", "tok/s",
+        printf("%-24s %-6s %-10s %7s %9s %10s %7s %8s  %s\n", "test", "dtype", "isa", "threads", "tok/s",
                "us", "GB/s", "GFLOP/s", "share of");
 }
 
@@ -66,7 +66,7 @@ static void cell(int width, int digits, double x)
 
 static void print_text(const struct bench_row *r)
 {
-    printf("%-24s %-5s %-10s %7u", r->test, r->dtype ? r->dtype : "-", r->isa ? r->isa : "-", r->threads);
+    printf("%-24s %-6s %-10s %7u", r->test, r->dtype ? r->dtype : "-", r->isa ? r->isa : "-", r->threads);
     cell(9, 1, r->tok_s);
     cell(10, 1, r->ns / 1e3);
     cell(7, 2, r->gb_s);

@@ -11,6 +11,7 @@ enum { TRIES = 40, COPIES_BYTES = 96 << 20 };
 struct rig {
     struct model m; /* table, pool and type only: all that matmul looks at */
     int64_t rows, ldx, n;
+    bool act8;
     struct weight *w; /* [copies] */
     int64_t copies, next;
     void *act;
@@ -35,7 +36,7 @@ static void carve(struct arena *a, struct rig *g, const struct bench_product *b)
     g->copies = (int64_t)(COPIES_BYTES / matrix) + 1;
     g->w = arena_take(a, (size_t)g->copies, sizeof *g->w);
     g->memory = arena_take(a, (size_t)g->copies, matrix);
-    g->act = arena_take(a, (size_t)(b->m * g->ldx), sizeof(float));
+    g->act = arena_take(a, (size_t)(b->m * g->ldx), 2 * sizeof(float)); /* of any kind */
     g->y = arena_take(a, (size_t)(b->m * b->n), sizeof(float));
     if (!g->memory) return;
     fill(g->memory, (size_t)g->copies * matrix);
@@ -49,35 +50,53 @@ static double run(struct rig *g, int times)
 {
     double start = machine_seconds();
     for (int t = 0; t < times; t++) {
-        matmul(&g->m, &g->w[g->next], g->rows, g->act, g->ldx, g->y, g->n, 0);
+        const struct weight *w = &g->w[g->next];
+        if (g->act8)
+            matmul_act8(&g->m, w, g->rows, g->act, g->y, g->n);
+        else
+            matmul(&g->m, w, g->rows, g->act, g->ldx, g->y, g->n, 0);
         g->next = (g->next + 1) % g->copies;
     }
     return (machine_seconds() - start) / times;
 }
 
+/* GFLOP/s at most: where there is no instruction for the operands, what fp32 can do. */
+static double peak_of(const struct rig *g, const struct bench_product *b, struct pool *p)
+{
+    double dot8 = b->act8 ? machine_dot8(p, b->cpu_flags) : 0;
+    if (dot8 > 0) return dot8;
+    return g->m.kern.act_bytes[b->type] == 2 ? machine_dot(p, b->cpu_flags) : machine_fma(p, b->cpu_flags);
+}
+
+static const char *name_of(const struct bench_product *b)
+{
+    static const char *const names[WT_COUNT] = {"f32", "bf16", "q8_0", "q4_0", "w4", "i8"};
+    static const char *const names8[WT_COUNT] = {[WT_Q8_0] = "q8_0a8", [WT_Q4_0] = "q4_0a8", [WT_W4] = "w4a8"};
+    return b->act8 ? names8[b->type] : names[b->type];
+}
+
 int bench_product(const struct bench_product *b, struct pool *p, struct bench_row *out, struct err *e)
 {
-    struct rig g = {.rows = b->m, .ldx = pad_even(b->k), .n = b->n};
+    struct rig g = {.rows = b->m, .ldx = pad_even(b->k), .n = b->n, .act8 = b->act8};
     struct arena count = {0}, a;
     carve(&count, &g, b);
     int r = arena_create(&a, count.used, "the weights to measure", e);
     if (r) return r;
     kernels_init(&g.m.kern, b->cpu_flags);
-    g.m.pool = p, g.m.type = b->type;
+    g.m.pool = p, g.m.type = weight_plain(b->type);
     carve(&a, &g, b);
-    bool dots = g.m.kern.act_bytes[b->type] == 2;
     double first = run(&g, 1), best = first, peak = 0, read = 0;
     int times = 1 + (int)(TRY_SECONDS / first);
     for (int i = 0; i < TRIES; i++) {
         double seconds = run(&g, times);
         if (seconds < best) best = seconds;
-        double arithmetic = dots ? machine_dot(p, b->cpu_flags) : machine_fma(p, b->cpu_flags);
+        double arithmetic = peak_of(&g, b, p);
         double memory = i % 8 ? 0 : machine_read(p, g.memory, COPIES_BYTES / 4);
         if (arithmetic > peak) peak = arithmetic;
         if (memory > read) read = memory;
     }
     out->isa = g.m.kern.name, out->threads = pool_threads(p), out->streams = 1;
-    out->dtype = b->type == WT_BF16 ? "bf16" : "f32";
+    out->dtype = name_of(b);
     out->ns = best * 1e9;
     out->gflop_s = 2.0 * (double)b->m * (double)b->n * (double)b->k / out->ns;
     out->gb_s = (double)weight_size(b->type, b->n, b->k) / out->ns;

@@ -8,6 +8,7 @@
 struct bench_product {
     int64_t m, n, k; /* x [m][k], w [n][k] */
     enum weight_type type;
+    bool act8; /* 8-bit activations */
     unsigned cpu_flags;
 };
 

@@ -52,9 +52,9 @@ static const struct option kernels_options[] = {ROW_THREADS,
                                                 {.key = "dtype",
                                                  .type = OPT_ENUM,
                                                  AT(dtype),
-                                                 .choices = "bf16|f32",
+                                                 .choices = "f32|bf16|q8_0|q4_0|w4|i8|q8_0a8|q4_0a8|w4a8",
                                                  .preset = "bf16",
-                                                 .help = "of the weights"},
+                                                 .help = "of the weights; a8: with 8-bit activations"},
                                                 {.key = "rows",
                                                  .type = OPT_INT,
                                                  AT(rows),
@@ -83,6 +83,8 @@ static int machine_rows(const struct bench_config *c, struct err *e)
         bench_print(&list, &row);
         row.test = "bf16 dot", row.gflop_s = l.dot;
         if (l.dot > 0) bench_print(&list, &row);
+        row.test = "8-bit dot", row.gflop_s = l.dot8;
+        if (l.dot8 > 0) bench_print(&list, &row);
         row.test = "memory read", row.gflop_s = 0, row.gb_s = l.read;
         bench_print(&list, &row);
         pool_free(p);
@@ -101,7 +103,8 @@ static int shape_rows(const struct bench_config *c, unsigned flags, size_t shape
                       struct bench_list *list, struct err *e)
 {
     struct bench_product b = {.n = shapes[shape].n, .k = shapes[shape].k, .cpu_flags = flags};
-    b.type = c->dtype ? WT_F32 : WT_BF16;
+    b.act8 = c->dtype >= WT_COUNT;
+    b.type = b.act8 ? WT_Q8_0 + (unsigned)c->dtype - WT_COUNT : (enum weight_type)c->dtype;
     for (size_t i = 0; i < sizeof row_counts / sizeof *row_counts; i++) {
         char name[64];
         struct bench_row row = {.test = name};

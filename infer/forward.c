@@ -36,6 +36,7 @@ static void carve(struct arena *a, struct workspace *w, const struct model *m, i
     w->h = arena_take(a, n * r, f);
     w->drop = arena_take(a, with_dropout ? n * widest : 0, f);
     w->act = arena_take(a, n * widest, act);
+    w->act8 = arena_take(a, m->act8 ? n : 0, act8_row(m, (int64_t)widest + GROUP - 1));
     w->act_lora = arena_take(a, n * (with_dropout && widest > r ? widest : r), act);
     w->attn_bytes = attention_scratch(m);
     w->attn = arena_take(a, pool_threads(m->pool), w->attn_bytes);
@@ -254,6 +255,23 @@ static size_t act_offset(const struct pass *p, int64_t row, int64_t k)
     return (size_t)(row * pad_even(k)) * p->m->kern.act_bytes[p->m->type];
 }
 
+/* x [rows][k] as products want it. */
+static void pack(const struct model *m, struct workspace *w, int64_t rows, int64_t k, const float *x)
+{
+    matmul_pack(m, rows, k, x, k, w->act, pad_even(k));
+    if (m->act8 && k % GROUP == 0) matmul_pack_act8(m, rows, k, x, k, w->act8);
+}
+
+/* y = weight * what was packed */
+static void multiply(const struct model *m, const struct workspace *w, const struct weight *weight, int64_t rows,
+                     float *y)
+{
+    if (m->act8 && weight_quantised(weight->type))
+        matmul_act8(m, weight, rows, w->act8, y, weight->n);
+    else
+        matmul(m, weight, rows, w->act, pad_even(weight->k), y, weight->n, 0);
+}
+
 /* Adds the adapter of one target to y [rows][n]: in [rows][k] is the product's input in fp32, w->act the same
  * packed. */
 static void adapt(const struct pass *p, struct workspace *w, uint32_t layer, enum lora_target t,
@@ -281,7 +299,7 @@ static void project(const struct pass *p, struct workspace *w, uint32_t layer, e
                     const float *in, float *y)
 {
     const struct weight *m = model_mat(p->m, lora_param[t], layer);
-    matmul(p->m, m, p->rows, w->act, pad_even(m->k), y, m->n, 0);
+    multiply(p->m, w, m, p->rows, y);
     adapt(p, w, layer, t, in, y);
 }
 
@@ -293,7 +311,7 @@ static void attention_half(const struct pass *p, struct workspace *w, uint32_t l
     j.x_tape = tape->x_in, j.r_tape = tape->r1;
     int64_t q = (int64_t)c->heads * c->head_dim;
     rows_run(p, norm_unit, &j);
-    matmul_pack(p->m, p->rows, c->width, w->xn, c->width, w->act, pad_even(c->width));
+    pack(p->m, w, p->rows, c->width, w->xn);
     project(p, w, layer, LORA_Q, w->xn, w->q);
     project(p, w, layer, LORA_K, w->xn, w->k);
     project(p, w, layer, LORA_V, w->xn, w->v);
@@ -301,7 +319,7 @@ static void attention_half(const struct pass *p, struct workspace *w, uint32_t l
     pool_for(p->m->pool, p->segs * c->kv_heads, store_unit, &j);
     attention(p, w, layer, tape->lse ? tape->lse + p->tape_row * c->heads : NULL);
     if (p->tape) rows_run(p, output_unit, &j);
-    matmul_pack(p->m, p->rows, q, w->o, q, w->act, pad_even(q));
+    pack(p->m, w, p->rows, q, w->o);
     project(p, w, layer, LORA_O, w->o, w->y);
     rows_run(p, residual_unit, &j);
 }
@@ -313,11 +331,11 @@ void forward_mlp(const struct pass *p, struct workspace *w, uint32_t layer)
     struct rows_job j = {.p = p, .w = w, .layer = layer, .norm = model_vec(p->m, P_NORM2, layer)};
     j.x_tape = tape->x_mid, j.r_tape = tape->r2;
     rows_run(p, norm_unit, &j);
-    matmul_pack(p->m, p->rows, c->width, w->xn, c->width, w->act, pad_even(c->width));
+    pack(p->m, w, p->rows, c->width, w->xn);
     project(p, w, layer, LORA_GATE, w->xn, w->g);
     project(p, w, layer, LORA_UP, w->xn, w->u);
     rows_run(p, silu_unit, &j);
-    matmul_pack(p->m, p->rows, c->ff, w->g, c->ff, w->act, pad_even(c->ff));
+    pack(p->m, w, p->rows, c->ff, w->g);
     project(p, w, layer, LORA_DOWN, w->g, w->y);
     rows_run(p, residual_unit, &j);
 }
@@ -362,6 +380,6 @@ void forward_logits(const struct model *m, struct workspace *w, int64_t n, const
     struct logits_job j = {m, x, w->xn, n};
     const struct weight *head = model_head(m);
     pool_for(m->pool, (n + ROWS_A_UNIT - 1) / ROWS_A_UNIT, final_norm_unit, &j);
-    matmul_pack(m, n, head->k, w->xn, head->k, w->act, pad_even(head->k));
-    matmul(m, head, n, w->act, pad_even(head->k), logits, head->n, 0);
+    pack(m, w, n, head->k, w->xn);
+    multiply(m, w, head, n, logits);
 }

@@ -64,6 +64,7 @@ struct workspace {
     float *h;       /* [rows][R] the adapter's middle */
     float *drop;    /* [rows][max in] dropped-out input of an adapter */
     void *act;      /* [rows][max k] packed activations */
+    void *act8;     /* [rows][max k] 8-bit activations, where the model wants them */
     void *act_lora; /* [rows][max k] packed dropped-out or middle activations */
     char *attn;     /* [threads][attn_bytes] private scratch of attention */
     size_t attn_bytes;
@@ -100,6 +101,15 @@ void matmul(const struct model *m, const struct weight *w, int64_t rows, const v
  * elements. In place (act == x) when both row strides are the same number of bytes. */
 void matmul_pack(const struct model *m, int64_t rows, int64_t k, const float *x, int64_t ldx, void *act,
                  int64_t ldo);
+
+/* The same with 8-bit activations, for quantised weights; rows follow one another, act8_row bytes each. */
+void matmul_act8(const struct model *m, const struct weight *w, int64_t rows, const void *act8, float *y,
+                 int64_t ldy);
+void matmul_pack_act8(const struct model *m, int64_t rows, int64_t k, const float *x, int64_t ldx, void *act8);
+static inline size_t act8_row(const struct model *m, int64_t k)
+{
+    return (size_t)(k / GROUP) * m->kern.act8_bytes;
+}
 
 /* Causal attention of the pass's rows over their sequences: w->q -> w->o, lse [rows][H] if not NULL. What a
  * row's result is stands in attention.c. */

@@ -65,6 +65,13 @@ double machine_dot(struct pool *p, unsigned cpu_flags)
     return probe_rate(p, &probes.dot);
 }
 
+double machine_dot8(struct pool *p, unsigned cpu_flags)
+{
+    struct probes probes;
+    probes_init(&probes, cpu_flags);
+    return probe_rate(p, &probes.dot8);
+}
+
 struct read_job {
     const uint64_t *words;
     uint64_t sums[POOL_MAX_THREADS]; /* looked at by nobody */
@@ -95,6 +102,7 @@ int machine_probe(struct machine_limits *out, struct pool *p, unsigned cpu_flags
     memset(a.base, 0x3c, READ_BYTES);
     out->fma = machine_fma(p, cpu_flags);
     out->dot = machine_dot(p, cpu_flags);
+    out->dot8 = machine_dot8(p, cpu_flags);
     out->read = machine_read(p, a.base, READ_BYTES);
     arena_free(&a);
     return 0;

@@ -10,6 +10,7 @@
 struct machine_limits {
     double fma;  /* fp32 operations by fused multiply-add (two each), GFLOP/s */
     double dot;  /* operations by the bf16 dot instruction, GFLOP/s */
+    double dot8; /* operations by the 8-bit dot instruction, Gop/s */
     double read; /* bytes from memory, GB/s */
 };
 
@@ -22,6 +23,7 @@ uint64_t machine_peak_rss(void);
  * ones. GFLOP/s with the widest instructions of cpu_flags. */
 double machine_fma(struct pool *p, unsigned cpu_flags);
 double machine_dot(struct pool *p, unsigned cpu_flags);
+double machine_dot8(struct pool *p, unsigned cpu_flags);
 /* GB/s over `bytes` at `memory`, which the caller has written to (more than the caches hold, on huge pages).
  */
 double machine_read(struct pool *p, const void *memory, size_t bytes);

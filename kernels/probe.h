@@ -16,6 +16,7 @@ struct probe {
 
 struct probes {
     struct probe fma, dot; /* fp32 multiply-add; dot product of bf16 pairs */
+    struct probe dot8;     /* dot product of 8-bit quads; a multiplication and an addition are two here too */
 };
 
 /* The widest ones within `cpu_flags`. */

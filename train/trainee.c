@@ -63,11 +63,22 @@ static void weights_load(struct trainee *t, const struct tensor *const *bound)
     }
 }
 
+/* Master weights start as a file has them: values, not blocks of quantised ones. */
+static int masters_check(const struct model *m, const struct tensor *const *bound, struct err *e)
+{
+    for (uint32_t s = 0; s < params_slots(&m->c); s++)
+        if (bound[s] && bound[s]->dtype != DTYPE_F32 && bound[s]->dtype != DTYPE_BF16)
+            return err_set(e, ERR_DTYPE, "dense tuning needs F32 or BF16 weights, but tensor %s is %s",
+                           bound[s]->name, dtype_name(bound[s]->dtype));
+    return 0;
+}
+
 int trainee_init_dense(struct trainee *t, struct model *m, const struct tensor *const *bound, struct err *e)
 {
     *t = (struct trainee){.m = m, .owns = 1};
     uint32_t slots = params_slots(&m->c), layer;
-    int r = parts_alloc(t, slots, e);
+    int r = masters_check(m, bound, e);
+    if (!r) r = parts_alloc(t, slots, e);
     if (r) return r;
     for (uint32_t s = 0; s < slots; s++) {
         enum param p = params_of_slot(&m->c, s, &layer);

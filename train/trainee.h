@@ -29,7 +29,7 @@ struct trainee {
 /* The adapter's weights; `lora` is its packed form, repacked by trainee_refresh. Errors: NOMEM. */
 int trainee_init_adapter(struct trainee *t, struct model *m, struct adapter *a, struct lora *l,
                          struct err *e);
-/* All weights of the model, starting from the bound tensors (F32 or BF16). Errors: NOMEM. */
+/* All weights of the model, starting from the bound tensors (F32 or BF16). Errors: NOMEM, DTYPE. */
 int trainee_init_dense(struct trainee *t, struct model *m, const struct tensor *const *bound, struct err *e);
 void trainee_clear(struct trainee *t);
 

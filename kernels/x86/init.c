@@ -27,5 +27,6 @@ void probes_init_x86(struct probes *p, unsigned cpu_flags)
 {
     if (cpu_flags & CPU_AVX2) probe_init_avx2(p);
     if (cpu_flags & CPU_AVX512) probe_init_avx512(p);
+    if (cpu_flags & CPU_AVX512VNNI) probe_init_avx512vnni(p);
     if (cpu_flags & CPU_AVX512BF16) probe_init_avx512bf16(p);
 }

@@ -14,6 +14,7 @@ void gemm_init_avx512bf16(struct kernels *k);
 
 void probe_init_avx2(struct probes *p);
 void probe_init_avx512(struct probes *p);
+void probe_init_avx512vnni(struct probes *p);
 void probe_init_avx512bf16(struct probes *p);
 
 #endif

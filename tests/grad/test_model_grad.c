@@ -61,13 +61,14 @@ static void docs_init(struct rig *g)
     g->docs[1].n_spans = 1; /* it learns one token in the middle */
 }
 
-static void rig_init(struct rig *g, enum weight_type type, const struct model_config *c,
-                     const struct adapter_config *a, float dropout)
+/* snap: the weights are ones that this type can hold. */
+static void rig_init_snapped(struct rig *g, enum weight_type snap, enum weight_type type,
+                             const struct model_config *c, const struct adapter_config *a, float dropout)
 {
     struct err e = {0};
     memset(g, 0, sizeof *g);
     blas_init();
-    random_model_create(&g->r, c, type, 2, NULL, 3);
+    random_model_create_snapped(&g->r, c, snap, type, 2, NULL, 3);
     g->mc = (struct micro_config){.max_tokens = 2 * N, .max_docs = MAX_DOCS, .chunk = 7, .dropout = dropout};
     if (a) {
         g->adapter = random_adapter(c, a->rank, a->targets, 4);
@@ -83,6 +84,12 @@ static void rig_init(struct rig *g, enum weight_type type, const struct model_co
     docs_init(g);
     double_model_init(&g->d, &g->r, g->adapter);
     g->d.dropout = dropout;
+}
+
+static void rig_init(struct rig *g, enum weight_type type, const struct model_config *c,
+                     const struct adapter_config *a, float dropout)
+{
+    rig_init_snapped(g, type, type, c, a, dropout);
 }
 
 static void rig_free(struct rig *g)
@@ -230,11 +237,12 @@ static void adapter_with_dropout(void **state)
 /* A bf16 model rounds weights and activations, and has no derivative to compare with: its gradient of each
  * tensor is that of the fp32 model up to a few roundings of 2^-9. Length of the difference over the length.
  */
-static void bf16_is_near(const struct model_config *c, const struct adapter_config *a, float dropout)
+static void type_is_near(enum weight_type type, const struct model_config *c, const struct adapter_config *a,
+                         float dropout)
 {
     struct rig f, h;
-    rig_init(&f, WT_F32, c, a, dropout);
-    rig_init(&h, WT_BF16, c, a, dropout);
+    rig_init_snapped(&f, type, WT_F32, c, a, dropout);
+    rig_init(&h, type, c, a, dropout);
     differentiate(&f);
     gradient(&h);
     for (uint32_t i = 0; i < f.t.parts; i++) {
@@ -255,10 +263,24 @@ static void bf16_gradients_are_near(void **state)
     struct model_config c = tied_config(), c2 = untied_config();
     struct adapter_config a = {.rank = 6, .alpha = 12, .targets = LORA_ALL, .gate = GATE_ASSISTANT};
     (void)state;
-    bf16_is_near(&c, NULL, 0);
-    bf16_is_near(&c2, NULL, 0);
-    bf16_is_near(&c, &a, 0);
-    bf16_is_near(&c2, &a, 0.1f);
+    type_is_near(WT_BF16, &c, NULL, 0);
+    type_is_near(WT_BF16, &c2, NULL, 0);
+    type_is_near(WT_BF16, &c, &a, 0);
+    type_is_near(WT_BF16, &c2, &a, 0.1f);
+}
+
+/* QAMR: the adapter learns on the quantised base. Its gradient is that of the fp32 model whose weights are the
+ * dequantised ones, which the loss in double confirms. */
+static void quantised_gradients_are_near(void **state)
+{
+    struct model_config c = tied_config(), c2 = untied_config();
+    struct adapter_config a = {.rank = 6, .alpha = 12, .targets = LORA_ALL, .gate = GATE_ASSISTANT};
+    (void)state;
+    c.heads = 4, c.width = 64, c.ff = 96, c2.width = 64, c2.ff = 64;
+    for (enum weight_type type = WT_Q8_0; type <= WT_W4; type++) {
+        type_is_near(type, &c, &a, 0);
+        type_is_near(type, &c2, &a, 0.1f);
+    }
 }
 
 /* dropout() keeps 1 - p of the elements, scaled by 1 / (1 - p), and its mask differs from key to key. */
@@ -294,6 +316,7 @@ int main(void)
         cmocka_unit_test(adapter_on_each_product),
         cmocka_unit_test(adapter_with_dropout),
         cmocka_unit_test(bf16_gradients_are_near),
+        cmocka_unit_test(quantised_gradients_are_near),
         cmocka_unit_test(dropout_keeps_the_right_share),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,7 +44,7 @@ static int setup(void **state)
 static void fill(uint64_t seed, uint64_t n, float scale, enum weight_type type, float *f, double *d)
 {
     for (uint64_t i = 0; i < n; i++) f[i] = scale * random_at(seed, i);
-    if (type == WT_BF16) kern.round_bf16((int64_t)n, f);
+    if (type != WT_F32) kern.round_bf16((int64_t)n, f);
     for (uint64_t i = 0; i < n; i++) d[i] = (double)f[i];
 }
 
@@ -189,6 +189,17 @@ static void *aligned(size_t bytes)
     return aligned_alloc(64, (bytes + 63) / 64 * 64 + 64);
 }
 
+/* Weights that a quantised type holds exactly, and bf16 too: scales are powers of two. */
+static void weights_fill(enum weight_type type, uint64_t n, uint64_t k)
+{
+    for (uint64_t i = 0; i < n * k; i++) {
+        float most = type == WT_Q8_0 ? 127 : 7, scale = (type == WT_W4 ? i / k : i / GROUP) % 2 ? 0.25f : 0.5f;
+        float q = i % GROUP == 3 ? (type == WT_Q8_0 ? 127 : -8) : roundf(most * random_at(2, i));
+        fb[i] = q * scale / (type == WT_Q8_0 ? 128 : 8);
+        b[i] = (double)fb[i];
+    }
+}
+
 static void product_of(enum weight_type type, const struct model *m, uint64_t rows, uint64_t n, uint64_t k)
 {
     struct op o = {.n = n, .k = k, .rows = rows, .a = a, .b = b, .c = c, .y = y};
@@ -198,10 +209,11 @@ static void product_of(enum weight_type type, const struct model *m, uint64_t ro
     struct back back;
     struct err e = {0};
     char what[64];
-    snprintf(what, sizeof what, "%s product %d x %d x %d", type == WT_BF16 ? "bf16" : "fp32", (int)rows,
-             (int)n, (int)k);
+    static const char *const names[WT_COUNT] = {"fp32", "bf16", "q8_0", "q4_0", "w4"};
+    snprintf(what, sizeof what, "%s product %d x %d x %d", names[type], (int)rows, (int)n, (int)k);
     fill(1, rows * k, 1, type, fa, a);
     fill(2, n * k, 1, type, fb, b);
+    if (weight_quantised(type)) weights_fill(type, n, k);
     fill(3, rows * n, 1, type, fc, c);
     assert_int_equal(back_create(&back, m, 8, r, r, 1, &e), 0);
     weight_pack(m, &w, fb, DTYPE_F32);
@@ -230,11 +242,13 @@ static void product(void **state)
                                         {7, 75, 101}, {33, 64, 96}, {2, 2100, 37}, {4, 520, 150}};
     struct model_config config = tiny_config();
     (void)state;
-    for (int type = WT_F32; type <= WT_BF16; type++) {
+    for (int type = WT_F32; type <= WT_W4; type++) {
         struct random_model r;
+        config = tiny_config_for((enum weight_type)type);
         random_model_create(&r, &config, (enum weight_type)type, 2, NULL, 1);
         for (int i = 0; i < 8; i++)
-            product_of((enum weight_type)type, r.m, sizes[i][0], sizes[i][1], sizes[i][2]);
+            product_of((enum weight_type)type, r.m, sizes[i][0], sizes[i][1],
+                       type <= WT_BF16 ? sizes[i][2] : (sizes[i][2] + GROUP - 1) / GROUP * GROUP);
         random_model_free(&r);
     }
 }

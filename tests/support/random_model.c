@@ -1,4 +1,5 @@
 #include "tests/support/random_model.h"
+#include "kernels/quant.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -19,6 +20,28 @@ struct model_config tiny_config(void)
     return c;
 }
 
+struct model_config tiny_config_for(enum weight_type type)
+{
+    struct model_config c = tiny_config();
+    if (weight_quantised(type)) c.ff = 96;
+    return c;
+}
+
+void weights_snap(enum weight_type type, uint64_t rows, uint64_t cols, float *w)
+{
+    char block[Q8_0_BLOCK];
+    float scale = 0;
+    for (uint64_t i = 0; i < rows * cols; i += GROUP) {
+        if (i % cols == 0) scale = row_scale_w4((int64_t)cols, w + i);
+        if (type == WT_Q8_0)
+            block_put_q8_0(w + i, block), block_get_q8_0(block, w + i);
+        else if (type == WT_Q4_0)
+            block_put_q4_0(w + i, block), block_get_q4_0(block, w + i);
+        else
+            block_put_w4(w + i, scale, block), block_get_q4_0(block, w + i);
+    }
+}
+
 static void fill(struct tensor *t, enum param p, uint64_t rows, uint64_t cols, uint64_t seed)
 {
     float *w = malloc(rows * cols * sizeof *w);
@@ -34,6 +57,12 @@ static void fill(struct tensor *t, enum param p, uint64_t rows, uint64_t cols, u
 void random_model_create(struct random_model *r, const struct model_config *c, enum weight_type type,
                          unsigned threads, const char *isa, uint64_t seed)
 {
+    random_model_create_snapped(r, c, type, type, threads, isa, seed);
+}
+
+void random_model_create_snapped(struct random_model *r, const struct model_config *c, enum weight_type snap,
+                                 enum weight_type type, unsigned threads, const char *isa, uint64_t seed)
+{
     struct err e = {0};
     uint32_t layer;
     r->slots = params_slots(c);
@@ -45,6 +74,8 @@ void random_model_create(struct random_model *r, const struct model_config *c, e
         if (!params_has(c, p)) continue;
         params_shape(c, p, &rows, &cols);
         fill(&r->tensors[s], p, rows, cols, seed * 1000 + s);
+        if (weight_quantised(snap) && params[p].cols)
+            weights_snap(snap, rows, cols, (float *)(uintptr_t)r->tensors[s].data);
         r->bound[s] = &r->tensors[s];
     }
     if (pool_create(&r->pool, threads, &e)) abort();

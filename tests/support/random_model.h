@@ -14,10 +14,18 @@ struct random_model {
     uint32_t slots;
 };
 
-/* Weights uniform with standard deviation about 1/sqrt(cols), norms near 1. isa as cpu_limit. */
+/* Weights uniform with standard deviation about 1/sqrt(cols), norms near 1. isa as cpu_limit. Of a quantised
+ * type the fp32 tensors hold what the quantised weights are, so that they say the same model. */
 void random_model_create(struct random_model *r, const struct model_config *c, enum weight_type type,
                          unsigned threads, const char *isa, uint64_t seed);
 void random_model_free(struct random_model *r);
+
+/* The same, but computing in `type` with weights that type `snap` can hold. */
+void random_model_create_snapped(struct random_model *r, const struct model_config *c, enum weight_type snap,
+                                 enum weight_type type, unsigned threads, const char *isa, uint64_t seed);
+
+/* Makes each row of w [rows][cols] what it is after being quantised to `type`. */
+void weights_snap(enum weight_type type, uint64_t rows, uint64_t cols, float *w);
 
 /* An adapter with every A and B random. */
 struct adapter *random_adapter(const struct model_config *c, uint32_t rank, uint32_t targets, uint64_t seed);
@@ -27,5 +35,7 @@ float random_at(uint64_t seed, uint64_t i);
 
 /* A tiny shape: 7:1 GQA, odd ff and vocab. */
 struct model_config tiny_config(void);
+/* The same for weights of this type: ff is a multiple of 32 where groups want it. */
+struct model_config tiny_config_for(enum weight_type type);
 
 #endif

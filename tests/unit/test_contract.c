@@ -24,12 +24,14 @@ struct rig {
     int32_t ids[MAX_STREAMS][T];
 };
 
-static void rig_init(struct rig *g, enum weight_type type, unsigned threads, const char *isa)
+/* act8: with 8-bit activations. */
+static void rig_init(struct rig *g, enum weight_type type, int act8, unsigned threads, const char *isa)
 {
     struct err e = {0};
-    struct model_config c = tiny_config();
+    struct model_config c = tiny_config_for(type);
     memset(g, 0, sizeof *g);
     random_model_create(&g->r, &c, type, threads, isa, 1);
+    if (act8) assert_int_equal(model_use_act8(g->r.m, &e), 0);
     g->adapter = random_adapter(&c, RANK, LORA_ALL, 2);
     assert_int_equal(lora_create(&g->lora, g->r.m, g->adapter, &e), 0);
     assert_int_equal(kv_pool_create(&g->kv, g->r.m, MAX_STREAMS * 4, &e), 0);
@@ -166,7 +168,7 @@ static void check_rig(struct rig *g, int best, unsigned t)
 }
 
 /* The same bits for every thread count, and for every instruction set. */
-static void check_type(enum weight_type type)
+static void check_type(enum weight_type type, int act8)
 {
     struct kernels own;
     float *first = NULL;
@@ -176,7 +178,7 @@ static void check_type(enum weight_type type)
             struct rig g;
             int best = strcmp(own.name, isa->name) == 0;
             if (!best && (QUICK || t % 2 == 0)) continue;
-            rig_init(&g, type, threads[t], isa->name);
+            rig_init(&g, type, act8, threads[t], isa->name);
             if (strcmp(g.r.m->kern.name, isa->name) == 0) {
                 float *got = alone(&g, 0);
                 if (first) same(&g, first, got, T, g.r.m->kern.name, (int)threads[t]);
@@ -194,13 +196,20 @@ static void check_type(enum weight_type type)
 static void bf16_rows_do_not_know_their_neighbours(void **state)
 {
     (void)state;
-    check_type(WT_BF16);
+    check_type(WT_BF16, 0);
 }
 
 static void fp32_rows_do_not_know_their_neighbours(void **state)
 {
     (void)state;
-    check_type(WT_F32);
+    check_type(WT_F32, 0);
+}
+
+static void quantised_rows_do_not_know_their_neighbours(void **state)
+{
+    (void)state;
+    for (enum weight_type type = WT_Q8_0; type <= WT_W4; type++)
+        for (int act8 = 0; act8 < 2; act8++) check_type(type, act8);
 }
 
 int main(void)
@@ -208,6 +217,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bf16_rows_do_not_know_their_neighbours),
         cmocka_unit_test(fp32_rows_do_not_know_their_neighbours),
+        cmocka_unit_test(quantised_rows_do_not_know_their_neighbours),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

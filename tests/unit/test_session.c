@@ -24,7 +24,7 @@ struct rig {
 
 static void rig_init(struct rig *g, enum weight_type type)
 {
-    struct model_config c = tiny_config();
+    struct model_config c = tiny_config_for(type);
     struct session_config many = {.streams = STREAMS, .max_tokens = MAX_TOKENS, .prefill = 48};
     struct session_config one = {.streams = 1, .max_tokens = MAX_TOKENS};
     struct err e = {0};
@@ -189,7 +189,7 @@ static void streams_do_not_know_each_other(void **state)
 {
     static const uint32_t start[STREAMS] = {1, 63, 64, 100, 20}, gate[STREAMS] = {NO, 66, 0, 100, 24};
     (void)state;
-    for (int type = WT_F32; type <= WT_BF16; type++) {
+    for (int type = WT_F32; type <= WT_W4; type++) {
         struct rig g;
         uint32_t n[STREAMS];
         rig_init(&g, (enum weight_type)type);
@@ -341,7 +341,7 @@ static void compare(struct rig *g, int dense, enum lora_gate gate, uint32_t prom
 static void rollout_equals_trainer(void **state)
 {
     (void)state;
-    for (int type = WT_F32; type <= WT_BF16; type++) {
+    for (int type = WT_F32; type <= WT_W4; type++) {
         struct rig g;
         rig_init(&g, (enum weight_type)type);
         for (int gate = GATE_ASSISTANT; gate <= GATE_ALL; gate++)
