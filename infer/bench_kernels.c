@@ -71,7 +71,8 @@ static double peak_of(const struct rig *g, const struct bench_product *b, struct
 static const char *name_of(const struct bench_product *b)
 {
     static const char *const names[WT_COUNT] = {"f32", "bf16", "q8_0", "q4_0", "w4", "i8"};
-    static const char *const names8[WT_COUNT] = {[WT_Q8_0] = "q8_0a8", [WT_Q4_0] = "q4_0a8", [WT_W4] = "w4a8"};
+    static const char *const names8[WT_COUNT] = {
+        [WT_Q8_0] = "q8_0a8", [WT_Q4_0] = "q4_0a8", [WT_W4] = "w4a8"};
     return b->act8 ? names8[b->type] : names[b->type];
 }
 

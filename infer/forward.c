@@ -263,8 +263,8 @@ static void pack(const struct model *m, struct workspace *w, int64_t rows, int64
 }
 
 /* y = weight * what was packed */
-static void multiply(const struct model *m, const struct workspace *w, const struct weight *weight, int64_t rows,
-                     float *y)
+static void multiply(const struct model *m, const struct workspace *w, const struct weight *weight,
+                     int64_t rows, float *y)
 {
     if (m->act8 && weight_quantised(weight->type))
         matmul_act8(m, weight, rows, w->act8, y, weight->n);

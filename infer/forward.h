@@ -105,7 +105,8 @@ void matmul_pack(const struct model *m, int64_t rows, int64_t k, const float *x,
 /* The same with 8-bit activations, for quantised weights; rows follow one another, act8_row bytes each. */
 void matmul_act8(const struct model *m, const struct weight *w, int64_t rows, const void *act8, float *y,
                  int64_t ldy);
-void matmul_pack_act8(const struct model *m, int64_t rows, int64_t k, const float *x, int64_t ldx, void *act8);
+void matmul_pack_act8(const struct model *m, int64_t rows, int64_t k, const float *x, int64_t ldx,
+                      void *act8);
 static inline size_t act8_row(const struct model *m, int64_t k)
 {
     return (size_t)(k / GROUP) * m->kern.act8_bytes;

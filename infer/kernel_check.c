@@ -69,21 +69,23 @@ static int point_case(struct trial *t, int64_t index)
 
 static int product_case(struct trial *t, int64_t index)
 {
-    static const int64_t ks[] = {1, 2, 3, 31, 63, 64, 65, 127, 896};
+    static const int64_t ks[] = {31, 63, 65, 127, 896,
+                                 64, 1,  2,  3}; /* of groups, only the first five differ */
     enum { KS = sizeof ks / sizeof *ks, SMALL = 33, MS = SMALL + 2, ROUNDS = VALUE_KINDS };
     int64_t m = index % MS;
     uint64_t r = t->seed;
-    if (index >= MS * KS * ROUNDS) return 0;
+    int64_t kinds = weight_quantised(t->type) ? 5 : KS;
+    if (index >= MS * kinds * ROUNDS) return 0;
     t->m = m < SMALL ? m + 1 : 64 + 16 * (m - SMALL);
-    t->k = ks[index / MS % KS];
+    t->k = ks[index / MS % kinds];
     if (t->m > 8 && t->k > 128) t->k = 192; /* the reference is slow */
     if (weight_quantised(t->type)) t->k = (t->k + GROUP - 1) / GROUP * GROUP;
-    if (t->m == 27) t->k = 1088; /* more than kernels take at a time */
+    if (t->m == 27 && index / MS % kinds == 4) t->k = 1088; /* more than kernels take at a time */
     t->n = 1 + (int64_t)(next_random(&r) % 97);
     t->ldx = pad_even(t->k) + (int64_t)(next_random(&r) % 4);
     t->ldy = t->n + (int64_t)(next_random(&r) % 3);
     t->variant = (int)(next_random(&r) % 12);
-    t->values = (int)(index / (MS * KS)) % VALUE_KINDS;
+    t->values = (int)(index / (MS * kinds)) % VALUE_KINDS;
     return 1;
 }
 

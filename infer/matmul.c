@@ -33,8 +33,8 @@ static void matmul_unit(void *ctx, int64_t unit, unsigned thread)
     float *y = j->y + row * j->ldy + col;
     int64_t rows = min64(ROW_BLOCK, j->rows - row);
     if (j->act8)
-        kn->gemm_act8[w->type](rows, w->k, cols, j->act + (size_t)row * act8_row(j->m, w->k), panels, y, j->ldy,
-                               j->accumulate);
+        kn->gemm_act8[w->type](rows, w->k, cols, j->act + (size_t)row * act8_row(j->m, w->k), panels, y,
+                               j->ldy, j->accumulate);
     else
         kn->gemm[w->type](rows, w->k, cols, j->act + (size_t)(row * j->ldx) * kn->act_bytes[w->type], j->ldx,
                           panels, y, j->ldy, j->accumulate);

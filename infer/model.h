@@ -49,9 +49,9 @@ int model_create(struct model **out, const struct model_config *c, enum weight_t
                  const struct tensor *const *bound, struct pool *pool, unsigned cpu_flags, struct err *e);
 void model_free(struct model *m);
 
-/* Quantises activations to 8 bits, in groups of 32, where they meet a quantised weight: faster on processors with
- * 8-bit dot products, and less exact. Before any workspace is planned; never for training, nor to sample for it.
- * Error: DTYPE when no weight is quantised. */
+/* Quantises activations to 8 bits, in groups of 32, where they meet a quantised weight: faster on processors
+ * with 8-bit dot products, and less exact. Before any workspace is planned; never for training, nor to sample
+ * for it. Error: DTYPE when no weight is quantised. */
 int model_use_act8(struct model *m, struct err *e);
 
 /* Weight and vector of a parameter. */

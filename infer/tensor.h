@@ -18,8 +18,8 @@ enum { TENSOR_MAX_RANK = 64 };
     X(U64, 64)                                                                                               \
     X(I32, 32)                                                                                               \
     X(U32, 32)                                                                                               \
-    X(I16, 16) X(U16, 16) X(I8, 8) X(U8, 8) X(BOOL, 8) X(F8_E4M3, 8) X(F8_E5M2, 8) X(F8_E8M0, 8) X(C64, 64)  \
-        X(F4, 4)
+    X(I16, 16)                                                                                               \
+    X(U16, 16) X(I8, 8) X(U8, 8) X(BOOL, 8) X(F8_E4M3, 8) X(F8_E5M2, 8) X(F8_E8M0, 8) X(C64, 64) X(F4, 4)
 
 /* Quantised types, in GGUF's blocks: X(name, elements of a block, its bytes). Blocks lie along the last
  * dimension, which is a multiple of them. safetensors knows none of these.

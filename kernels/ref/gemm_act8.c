@@ -2,6 +2,8 @@
 #include "kernels/math.h"
 #include "kernels/ref/ref.h"
 
+enum { ROWS = 16 }; /* taken together, so that weights are decoded once for all of them */
+
 struct group {
     float scale;
     int8_t q[GROUP];
@@ -23,38 +25,41 @@ static void act8_pack(int64_t rows, int64_t k, const float *x, int64_t ldx, void
         for (int64_t j = 0; j < k; j += GROUP) group_pack(x + i * ldx + j, o++);
 }
 
-static inline float dot(enum weight_type t, const struct group *x, const void *w, int64_t k, int64_t n,
-                        int64_t g)
+static float dot(const int8_t *x, const int *q)
 {
     int32_t sum = 0;
-    for (int64_t j = 0; j < GROUP; j++) sum += x->q[j] * ref_quant(t, w, k, n, g * GROUP + j);
+    for (int j = 0; j < GROUP; j++) sum += x[j] * q[j];
     return (float)sum;
 }
 
-static inline float output(enum weight_type t, int64_t k, const struct group *x, const void *w, int64_t n,
-                           float y, int accumulate)
+/* Output n of m <= ROWS rows: y[i * ldy]. */
+static inline void output(enum weight_type t, int64_t m, int64_t k, const struct group *x, const void *w,
+                          int64_t n, float *y, int64_t ldy, int accumulate)
 {
-    float acc = 0;
-    if (!accumulate) y = 0;
+    float acc[ROWS];
+    for (int64_t i = 0; i < m; i++) acc[i] = accumulate && t != WT_W4 ? y[i * ldy] : 0;
     for (int64_t g = 0; g < k / GROUP; g++) {
-        float sum = dot(t, x + g, w, k, n, g);
-        if (t == WT_W4)
-            acc = fmaf(sum, x[g].scale, acc);
-        else
-            y = fmaf(sum, x[g].scale * ref_scale(t, w, k, n, g * GROUP), y);
+        float scale = ref_scale(t, w, k, n, g * GROUP);
+        int q[GROUP];
+        for (int64_t j = 0; j < GROUP; j++) q[j] = ref_quant(t, w, k, n, g * GROUP + j);
+        for (int64_t i = 0; i < m; i++) {
+            const struct group *xi = x + i * (k / GROUP) + g;
+            acc[i] = fmaf(dot(xi->q, q), t == WT_W4 ? xi->scale : xi->scale * scale, acc[i]);
+        }
     }
-    if (t != WT_W4) return y;
-    return accumulate ? fmaf(acc, ref_scale(t, w, k, n, 0), y) : acc * ref_scale(t, w, k, n, 0);
+    for (int64_t i = 0; i < m; i++) {
+        float scale = ref_scale(t, w, k, n, 0), *o = y + i * ldy;
+        *o = t != WT_W4 ? acc[i] : accumulate ? fmaf(acc[i], scale, *o) : acc[i] * scale;
+    }
 }
 
-static inline void product(enum weight_type t, int64_t m, int64_t k, int64_t cols, const void *x,
+static inline void product(enum weight_type t, int64_t m, int64_t k, int64_t cols, const struct group *x,
                            const void *w, float *y, int64_t ldy, int accumulate)
 {
-    for (int64_t i = 0; i < m; i++)
-        for (int64_t n = 0; n < cols; n++) {
-            float *o = y + i * ldy + n;
-            *o = output(t, k, (const struct group *)x + i * (k / GROUP), w, n, *o, accumulate);
-        }
+    for (int64_t i = 0; i < m; i += ROWS)
+        for (int64_t n = 0; n < cols; n++)
+            output(t, m - i < ROWS ? m - i : ROWS, k, x + i * (k / GROUP), w, n, y + i * ldy + n, ldy,
+                   accumulate);
 }
 
 #define GEMM(name, type)                                                                                     \

@@ -2,39 +2,47 @@
 #include "kernels/math.h"
 #include "kernels/ref/ref.h"
 
-/* The chain over the integers of columns k0..k0+k-1 of row n. */
-static inline float chain(enum weight_type t, const float *x, const void *w, int64_t cols, int64_t n,
-                          int64_t k0, int64_t k, float acc)
+enum { ROWS = 16 }; /* taken together, so that weights are decoded once for all of them */
+
+/* The chain over k columns; x and q are followed by a zero if k is odd. */
+static float chain(int64_t k, const float *x, const float *q, float acc)
 {
-    for (int64_t j = k0; j < k0 + pad_even(k); j += 2) {
-        acc = fmaf(x[j + 1], (float)ref_quant(t, w, cols, n, j + 1), acc);
-        acc = fmaf(x[j], (float)ref_quant(t, w, cols, n, j), acc);
+    for (int64_t j = 0; j < pad_even(k); j += 2) {
+        acc = fmaf(x[j + 1], q[j + 1], acc);
+        acc = fmaf(x[j], q[j], acc);
     }
     return acc;
 }
 
-static inline float output(enum weight_type t, int64_t k, const float *x, const void *w, int64_t n, float y,
-                           int accumulate)
+/* Output n of m <= ROWS rows: y[i * ldy]. */
+static inline void output(enum weight_type t, int64_t m, int64_t k, const float *x, int64_t ldx,
+                          const void *w, int64_t n, float *y, int64_t ldy, int accumulate)
 {
-    if (!accumulate) y = 0;
-    if (t == WT_I8) return chain(t, x, w, k, n, 0, k, y);
-    if (t == WT_W4) {
-        float acc = chain(t, x, w, k, n, 0, k, 0), scale = ref_scale(t, w, k, n, 0);
-        return accumulate ? fmaf(acc, scale, y) : acc * scale;
+    float acc[ROWS];
+    int grouped = t == WT_Q8_0 || t == WT_Q4_0;
+    for (int64_t i = 0; i < m; i++) acc[i] = accumulate && t != WT_W4 ? y[i * ldy] : 0;
+    for (int64_t g = 0; g < k; g += GROUP) {
+        float q[GROUP] = {0}, scale = ref_scale(t, w, k, n, g);
+        int64_t some = k - g < GROUP ? k - g : GROUP;
+        for (int64_t j = 0; j < some; j++) q[j] = (float)ref_quant(t, w, k, n, g + j);
+        for (int64_t i = 0; i < m; i++) {
+            float sum = chain(some, x + i * ldx + g, q, grouped ? 0 : acc[i]);
+            acc[i] = grouped ? fmaf(sum, scale, acc[i]) : sum;
+        }
     }
-    for (int64_t g = 0; g < k; g += GROUP)
-        y = fmaf(chain(t, x, w, k, n, g, GROUP, 0), ref_scale(t, w, k, n, g), y);
-    return y;
+    for (int64_t i = 0; i < m; i++) {
+        float scale = ref_scale(t, w, k, n, 0), *o = y + i * ldy;
+        *o = t != WT_W4 ? acc[i] : accumulate ? fmaf(acc[i], scale, *o) : acc[i] * scale;
+    }
 }
 
 static inline void product(enum weight_type t, int64_t m, int64_t k, int64_t cols, const float *x,
                            int64_t ldx, const void *w, float *y, int64_t ldy, int accumulate)
 {
-    for (int64_t i = 0; i < m; i++)
-        for (int64_t n = 0; n < cols; n++) {
-            float *o = y + i * ldy + n;
-            *o = output(t, k, x + i * ldx, w, n, *o, accumulate);
-        }
+    for (int64_t i = 0; i < m; i += ROWS)
+        for (int64_t n = 0; n < cols; n++)
+            output(t, m - i < ROWS ? m - i : ROWS, k, x + i * ldx, ldx, w, n, y + i * ldy + n, ldy,
+                   accumulate);
 }
 
 #define GEMM(name, type)                                                                                     \

@@ -6,6 +6,7 @@
 
 #include "kernels/simd/math.h"
 #include "kernels/simd/tiles.h"
+#include "kernels/simd/words.h"
 
 #include <stddef.h>
 
@@ -61,9 +62,9 @@ static void act8_pack(int64_t rows, int64_t k, const float *x, int64_t ldx, void
 
 struct act8_span {
     int64_t groups;
-    int64_t ldx;           /* bytes */
-    int64_t head, step;    /* bytes of a panel before its first group, from group to group */
-    int64_t words;         /* bytes from a group to its first word: its scales, if it has any */
+    int64_t ldx;        /* bytes */
+    int64_t head, step; /* bytes of a panel before its first group, from group to group */
+    int64_t words;      /* bytes from a group to its first word: its scales, if it has any */
     int64_t ldy;
     int accumulate;
 };
@@ -104,8 +105,8 @@ VEC void group_dot(const int rows, const int vecs, const int bits, v16u (*acc)[2
 }
 
 /* scaled: groups of weights have scales. */
-VEC void tile_act8(const int rows, const int vecs, const int bits, const int scaled, const struct act8_span *s,
-                   int first, const char *x, const char *w, float *y)
+VEC void tile_act8(const int rows, const int vecs, const int bits, const int scaled,
+                   const struct act8_span *s, int first, const char *x, const char *w, float *y)
 {
     v16u acc[ACT8_ROWS][2];
     const char *base[(ACT8_ROWS + 2) / 3];
@@ -150,8 +151,8 @@ static void act8_part(act8_fn *f, const struct act8_span *s, int64_t rows, const
     for (int64_t r = 0; r < rows; r++) memcpy(y + r * s->ldy, part[r], (size_t)lanes * sizeof *y);
 }
 
-static void act8_panel(act8_fn *const *tiles, const struct act8_span *s, int64_t m, const char *x, const char *w,
-                       float *y, int64_t lanes)
+static void act8_panel(act8_fn *const *tiles, const struct act8_span *s, int64_t m, const char *x,
+                       const char *w, float *y, int64_t lanes)
 {
     for (int64_t row = 0, rows; row < m; row += rows) {
         rows = share(m - row, ACT8_ROWS);
@@ -176,12 +177,12 @@ static void act8_product(act8_fn *const *tiles, const struct act8_span *s, enum 
 
 /* ---- slots ---- */
 
-#define ACT8_Q8(r, v)   ACT8_OF(q8_0, 8, 1, r, v)
-#define ACT8_Q4(r, v)   ACT8_OF(q4_0, 4, 1, r, v)
-#define ACT8_W4(r, v)   ACT8_OF(w4, 4, 0, r, v)
-#define NAME_Q8(r, v)   act8_q8_0_##r,
-#define NAME_Q4(r, v)   act8_q4_0_##r,
-#define NAME_W4(r, v)   act8_w4_##r,
+#define ACT8_Q8(r, v) ACT8_OF(q8_0, 8, 1, r, v)
+#define ACT8_Q4(r, v) ACT8_OF(q4_0, 4, 1, r, v)
+#define ACT8_W4(r, v) ACT8_OF(w4, 4, 0, r, v)
+#define NAME_Q8(r, v) act8_q8_0_##r,
+#define NAME_Q4(r, v) act8_q4_0_##r,
+#define NAME_W4(r, v) act8_w4_##r,
 ACT8_TILES(ACT8_Q8)
 ACT8_TILES(ACT8_Q4)
 ACT8_TILES(ACT8_W4)
@@ -190,7 +191,8 @@ static struct act8_span act8_span_of(int64_t k, int64_t head, int64_t step, int6
                                      int accumulate)
 {
     int64_t groups = k / GROUP;
-    return (struct act8_span){groups, groups * (int64_t)sizeof(struct act8), head, step, words, ldy, accumulate};
+    return (struct act8_span){groups,    groups * (int64_t)sizeof(struct act8), head, step, words, ldy,
+                              accumulate};
 }
 
 static void gemm_act8_q8_0(int64_t m, int64_t k, int64_t cols, const void *x, const void *w, float *y,
@@ -210,8 +212,8 @@ static void gemm_act8_q4_0(int64_t m, int64_t k, int64_t cols, const void *x, co
 }
 
 /* As w4_product. */
-static void gemm_act8_w4(int64_t m, int64_t k, int64_t cols, const void *x, const void *w, float *y, int64_t ldy,
-                         int accumulate)
+static void gemm_act8_w4(int64_t m, int64_t k, int64_t cols, const void *x, const void *w, float *y,
+                         int64_t ldy, int accumulate)
 {
     static act8_fn *const tiles[] = {ACT8_TILES(NAME_W4)};
     struct act8_span s = act8_span_of(k, W4_HEAD_BYTES, NIBBLES_BYTES, 0, ldy, 0);

@@ -19,7 +19,7 @@
 
 enum {
     VECS_MAX = 4,
-    DIRECT_TILES = 2,       /* more tiles of rows than this go through scratch */
+    DIRECT_TILES = 2, /* more tiles of rows than this go through scratch */
     SCRATCH_GROUPS = 16,
     SCRATCH_BYTES = SCRATCH_GROUPS * GROUP * PANEL * 4
 };
@@ -76,8 +76,9 @@ VEC void line_fma(const int rows, const int vecs, const enum operand op, v16 (*a
     {
         v16 b[VECS_MAX];
         const int k = i ^ 1; /* the odd one of a pair first */
-        UNROLL for (int v = 0; v < vecs; v++) b[v] =
-            op == OP_F32 ? v16_load((const float *)w + PANEL * k + 16 * v) : word_value(op_bits(op), word[v], k);
+        UNROLL for (int v = 0; v < vecs; v++) b[v] = op == OP_F32
+                                                         ? v16_load((const float *)w + PANEL * k + 16 * v)
+                                                         : word_value(op_bits(op), word[v], k);
         UNROLL for (int r = 0; r < rows; r++)
         {
             v16 a = v16_all(((const float *)row_of(base, ldx, r))[k]);
@@ -94,7 +95,8 @@ VEC void line_dot(const int rows, const int vecs, const enum operand op, v16 (*a
     UNROLL for (int i = 0; i < pairs; i++)
     {
         v16u b[VECS_MAX];
-        UNROLL for (int v = 0; v < vecs; v++) b[v] = op == OP_DOT ? word[v] : word_pair(op_bits(op), word[v], i);
+        UNROLL for (int v = 0; v < vecs; v++) b[v] =
+            op == OP_DOT ? word[v] : word_pair(op_bits(op), word[v], i);
         UNROLL for (int r = 0; r < rows; r++)
         {
             v16u a = v16u_all_at(row_of(base, ldx, r) + 4 * i);
@@ -119,17 +121,18 @@ VEC void line_step(const int rows, const int vecs, const enum operand op, v16 (*
 
 /* What a tile runs over. */
 struct span {
-    int64_t pairs;                /* of k */
-    int64_t ldx, panel;           /* bytes from row to row, from panel to panel */
-    int64_t step;                 /* bytes from group to group of weights */
-    const char *scale;            /* f16, of the first group; NULL: one chain through all pairs */
-    int64_t scale_step;           /* bytes from group to group */
+    int64_t pairs;      /* of k */
+    int64_t ldx, panel; /* bytes from row to row, from panel to panel */
+    int64_t step;       /* bytes from group to group of weights */
+    const char *scale;  /* f16, of the first group; NULL: one chain through all pairs */
+    int64_t scale_step; /* bytes from group to group */
     int64_t ldy;
     int accumulate;
 };
 typedef void span_fn(const struct span *s, const char *x, const char *w, float *y);
 
-VEC void sums_load(const int rows, const int vecs, v16 (*sum)[VECS_MAX], const float *y, int64_t ldy, int from_y)
+VEC void sums_load(const int rows, const int vecs, v16 (*sum)[VECS_MAX], const float *y, int64_t ldy,
+                   int from_y)
 {
     UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < vecs; v++) sum[r][v] =
         from_y ? v16_load(y + r * ldy + 16 * v) : v16_zero();
@@ -188,8 +191,8 @@ VEC void tile_chain(const int rows, const int vecs, const enum operand op, const
     sums_store(rows, vecs, acc, y, s->ldy);
 }
 
-#define SPAN_OF(how, KIND, op, rows, vecs)                                                                       \
-    static void how##_##KIND##_##rows##x##vecs(const struct span *s, const char *x, const char *w, float *y)   \
+#define SPAN_OF(how, KIND, op, rows, vecs)                                                                   \
+    static void how##_##KIND##_##rows##x##vecs(const struct span *s, const char *x, const char *w, float *y) \
     {                                                                                                        \
         for (int first = 0; first < 2; first += vecs) tile_##how(rows, vecs, op, s, first, x, w, y);         \
     }
@@ -352,7 +355,7 @@ TWO_TILES(CHAIN_NIBBLE)
 #define NAME_CHAIN_NIBBLE(r, v)  chain_NIBBLE_##r##x##v,
 #define NAME_CHAIN_PLAIN(r, v)   chain_PLAIN_##r##x##v,
 
-#define QUANT_GEMM(name, HOW, KIND, product, ...)                                                       \
+#define QUANT_GEMM(name, HOW, KIND, product, ...)                                                            \
     static void name(int64_t m, int64_t k, int64_t cols, const void *x, int64_t ldx, const void *w,          \
                      float *y, int64_t ldy, int accumulate)                                                  \
     {                                                                                                        \

@@ -3,9 +3,14 @@
 #define TERSE_KERNELS_SIMD_TILES_H
 
 #include "kernels/kernels.h"
-#include "kernels/simd/words.h"
 
 #include <string.h>
+
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 32")
+#endif
 
 enum {
     LINE = 64,      /* of cache, bytes */
@@ -40,8 +45,8 @@ VEC int64_t share(int64_t left, int64_t most)
 }
 
 /* W4's second half: the chains' sums by the rows' scales. */
-static void sums_scale(int64_t m, int64_t cols, const char *scale, int64_t panel, const float *sum,
-                       int64_t ld, float *y, int64_t ldy, int accumulate)
+static inline void sums_scale(int64_t m, int64_t cols, const char *scale, int64_t panel, const float *sum,
+                              int64_t ld, float *y, int64_t ldy, int accumulate)
 {
     for (int64_t n = 0; n < cols; n += 16) {
         int c = cols - n < 16 ? (int)(cols - n) : 16;

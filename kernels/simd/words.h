@@ -1,14 +1,9 @@
-/* Words of quantised weights (kernels/weights.h) on v16: a word holds 4 bytes or 8 nibbles of its lane's row. */
+/* Words of quantised weights (kernels/weights.h) on v16: a word holds 4 bytes or 8 nibbles of its lane's row.
+ */
 #ifndef TERSE_KERNELS_SIMD_WORDS_H
 #define TERSE_KERNELS_SIMD_WORDS_H
 
 #include "kernels/weights.h"
-
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 32")
-#endif
 
 enum { LINE_WORDS = 4 * PANEL }; /* bytes of a line: a word of each lane */
 

@@ -1,6 +1,6 @@
 /* Any bytes as a safetensors file: open it, look at every tensor and value. Every refusal has its message. */
-#include "infer/finite.h"
 #include "checkpoints/safetensors.h"
+#include "infer/finite.h"
 
 #include <string.h>
 

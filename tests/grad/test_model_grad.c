@@ -269,8 +269,8 @@ static void bf16_gradients_are_near(void **state)
     type_is_near(WT_BF16, &c2, &a, 0.1f);
 }
 
-/* QAMR: the adapter learns on the quantised base. Its gradient is that of the fp32 model whose weights are the
- * dequantised ones, which the loss in double confirms. */
+/* QAMR: the adapter learns on the quantised base. Its gradient is that of the fp32 model whose weights are
+ * the dequantised ones, which the loss in double confirms. */
 static void quantised_gradients_are_near(void **state)
 {
     struct model_config c = tied_config(), c2 = untied_config();

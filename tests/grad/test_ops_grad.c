@@ -193,7 +193,8 @@ static void *aligned(size_t bytes)
 static void weights_fill(enum weight_type type, uint64_t n, uint64_t k)
 {
     for (uint64_t i = 0; i < n * k; i++) {
-        float most = type == WT_Q8_0 ? 127 : 7, scale = (type == WT_W4 ? i / k : i / GROUP) % 2 ? 0.25f : 0.5f;
+        float most = type == WT_Q8_0 ? 127 : 7,
+              scale = (type == WT_W4 ? i / k : i / GROUP) % 2 ? 0.25f : 0.5f;
         float q = i % GROUP == 3 ? (type == WT_Q8_0 ? 127 : -8) : roundf(most * random_at(2, i));
         fb[i] = q * scale / (type == WT_Q8_0 ? 128 : 8);
         b[i] = (double)fb[i];

@@ -42,8 +42,8 @@ void small_adapter(const char *dir, const char *base, enum lora_gate gate, uint6
     snprintf(info.base, sizeof info.base, "%s", l.digest_base);
     snprintf(info.tokenizer, sizeof info.tokenizer, "%s", l.digest_tokenizer);
     if (gate == GATE_ASSISTANT) {
-        r = tokenizer_encode(l.tokenizer, header, sizeof header - 1, 1, info.invocation, ADAPTER_MAX_INVOCATION,
-                             &n, &e);
+        r = tokenizer_encode(l.tokenizer, header, sizeof header - 1, 1, info.invocation,
+                             ADAPTER_MAX_INVOCATION, &n, &e);
         info.n_invocation = (uint32_t)n;
     }
     if (!r) r = peft_save(dir, a, &info, &so, &e);

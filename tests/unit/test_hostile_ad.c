@@ -102,7 +102,8 @@ static int load(const char *dir, const struct adapter_expect *x, bool *cold, str
     return r;
 }
 
-static void expect(const char *id, const char *dir, const struct adapter_expect *x, int code, const char *says)
+static void expect(const char *id, const char *dir, const struct adapter_expect *x, int code,
+                   const char *says)
 {
     struct err e = {0};
     int r = load(dir, x, NULL, &e);

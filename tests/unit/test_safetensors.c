@@ -1,7 +1,7 @@
 #include "checkpoints/file.h"
-#include "infer/finite.h"
 #include "checkpoints/safetensors.h"
 #include "checkpoints/sha256.h"
+#include "infer/finite.h"
 #include "tests/support/scratch.h"
 
 #include <math.h>
