@@ -133,6 +133,20 @@ static void the_same_answers(void **state)
     }
 }
 
+/* QAMR: the adapter learns on the quantised base it ships with, and fits what that base was made from. */
+static void training_on_a_file(void **state)
+{
+    (void)state;
+    free(out_of(0, "quantize --force -m %s/base -t q8_0 -o %s/q8.gguf", dir, dir));
+    free(out_of(0,
+                "sft -m %s/q8.gguf --dataset data/nano/sft.parquet --max-samples 20 --output-dir %s/run "
+                "--max-steps 2 "
+                "--lora-rank 4 --cutoff-len 256 --per-device-train-batch-size 1",
+                dir, dir));
+    free(out_of(0, "generate -m %s/q8.gguf --lora %s/run/adapter -p Hi -n 4 --temp 0", dir, dir));
+    free(out_of(0, "generate -m %s/base --lora %s/run/adapter -p Hi -n 4 --temp 0", dir, dir));
+}
+
 static void mistakes(void **state)
 {
     (void)state;
@@ -156,6 +170,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_type),
         cmocka_unit_test(the_same_answers),
+        cmocka_unit_test(training_on_a_file),
         cmocka_unit_test(mistakes),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -2,10 +2,13 @@
 #include "checkpoints/export_gguf.h"
 #include "checkpoints/file.h"
 #include "checkpoints/gguf_save.h"
+#include "checkpoints/hf_random.h"
+#include "checkpoints/hf_tokenizer.h"
 #include "infer/gguf_adapter.h"
 #include "tests/support/random_model.h"
 #include "tests/support/scratch.h"
 #include "tests/support/small_base.h"
+#include "tests/support/tiny_tokenizer.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -173,6 +176,45 @@ static void the_wrong_base(void **state)
     assert_int_equal(load(&l, base, scratch("right/model.gguf"), &h), ERR_AD_TYPE);
 }
 
+/* Qwen2.5's own tokenizer and template: 151,643 tokens, 22 added ones, padding up to the embedding's rows. */
+static void the_real_tokenizer(void **state)
+{
+    (void)state;
+    const char *folder = qwen_folder();
+    if (!folder) skip();
+    struct model_config c;
+    struct pool *pool;
+    struct tokenizer *was, *is;
+    struct gguf_model *m;
+    struct err e = {0};
+    char a[SHA256_HEX], b[SHA256_HEX];
+    model_config_init(&c);
+    c.layers = 1, c.heads = 1, c.kv_heads = 1, c.head_dim = 32, c.width = 32, c.ff = 32, c.vocab = 151936;
+    c.tied = true, c.eos[0] = 151645, c.eos[1] = 151643, c.n_eos = 2;
+    assert_int_equal(pool_create(&pool, 2, &e), 0);
+    if (hf_random_save(scratch("real"), &c, DTYPE_BF16, 1, 0, pool, NULL, &e)) fail_msg("%s", e.msg);
+    if (hf_tokenizer_copy(folder, scratch("real"), &e)) fail_msg("%s", e.msg);
+    pool_free(pool);
+    struct export_gguf_options o = {.model = scratch("real"), .dtype = LOAD_Q4_0, .base = true, .threads = 2};
+    struct export_report r;
+    if (export_gguf(scratch("real.gguf"), &o, &r, &e)) fail_msg("%s", e.msg);
+    if (hf_tokenizer_load(&was, scratch("real"), 0, &e)) fail_msg("%s", e.msg);
+    if (gguf_model_open(&m, scratch("real.gguf"), &e)) fail_msg("%s", e.msg);
+    double t = cpu_seconds();
+    if (gguf_tokenizer(&is, m->file, &e)) fail_msg("%s", e.msg);
+    assert_true(cpu_seconds() - t < 1 * slowness());
+    assert_int_equal(tokenizer_digest(was, a, &e), 0);
+    assert_int_equal(tokenizer_digest(is, b, &e), 0);
+    assert_string_equal(a, b);
+    assert_string_equal(a, m->tokenizer);
+    assert_int_equal(tokenizer_vocab(is), 151665);
+    assert_string_equal(tokenizer_default_system(is), tokenizer_default_system(was));
+    assert_true(tokenizer_is_eos(is, 151643) && tokenizer_is_eos(is, 151645));
+    tokenizer_free(was);
+    tokenizer_free(is);
+    gguf_model_close(m);
+}
+
 static void what_is_not_replaced(void **state)
 {
     (void)state;
@@ -188,9 +230,10 @@ static void what_is_not_replaced(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(adapters_come_back), cmocka_unit_test(what_no_adapter_file_holds),
-        cmocka_unit_test(a_folder_of_both),   cmocka_unit_test(single_files),
-        cmocka_unit_test(the_wrong_base),     cmocka_unit_test(what_is_not_replaced),
+        cmocka_unit_test(adapters_come_back),   cmocka_unit_test(what_no_adapter_file_holds),
+        cmocka_unit_test(a_folder_of_both),     cmocka_unit_test(single_files),
+        cmocka_unit_test(the_wrong_base),       cmocka_unit_test(the_real_tokenizer),
+        cmocka_unit_test(what_is_not_replaced),
     };
     return cmocka_run_group_tests(tests, setup, scratch_teardown);
 }
