@@ -4,7 +4,7 @@
 
 enum { ROWS = 16 }; /* taken together, so that weights are decoded once for all of them */
 
-/* The chain over k columns; x and q are followed by a zero if k is odd. */
+/* The chain over k columns; x and q have one more if k is odd. */
 static float chain(int64_t k, const float *x, const float *q, float acc)
 {
     for (int64_t j = 0; j < pad_even(k); j += 2) {
@@ -22,9 +22,9 @@ static inline void output(enum weight_type t, int64_t m, int64_t k, const float 
     int grouped = t == WT_Q8_0 || t == WT_Q4_0;
     for (int64_t i = 0; i < m; i++) acc[i] = accumulate && t != WT_W4 ? y[i * ldy] : 0;
     for (int64_t g = 0; g < k; g += GROUP) {
-        float q[GROUP] = {0}, scale = ref_scale(t, w, k, n, g);
+        float q[GROUP], scale = ref_scale(t, w, k, n, g);
         int64_t some = k - g < GROUP ? k - g : GROUP;
-        for (int64_t j = 0; j < some; j++) q[j] = (float)ref_quant(t, w, k, n, g + j);
+        for (int64_t j = 0; j < pad_even(some); j++) q[j] = (float)ref_quant(t, w, k, n, g + j);
         for (int64_t i = 0; i < m; i++) {
             float sum = chain(some, x + i * ldx + g, q, grouped ? 0 : acc[i]);
             acc[i] = grouped ? fmaf(sum, scale, acc[i]) : sum;

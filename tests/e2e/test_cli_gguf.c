@@ -139,12 +139,12 @@ static void training_on_a_file(void **state)
     (void)state;
     free(out_of(0, "quantize --force -m %s/base -t q8_0 -o %s/q8.gguf", dir, dir));
     free(out_of(0,
-                "sft -m %s/q8.gguf --dataset data/nano/sft.parquet --max-samples 20 --output-dir %s/run "
+                "sft -m %s/q8.gguf --dataset data/nano/sft.parquet --max-samples 20 --output-dir %s/qamr "
                 "--max-steps 2 "
                 "--lora-rank 4 --cutoff-len 256 --per-device-train-batch-size 1",
                 dir, dir));
-    free(out_of(0, "generate -m %s/q8.gguf --lora %s/run/adapter -p Hi -n 4 --temp 0", dir, dir));
-    free(out_of(0, "generate -m %s/base --lora %s/run/adapter -p Hi -n 4 --temp 0", dir, dir));
+    free(out_of(0, "generate -m %s/q8.gguf --lora %s/qamr/adapter -p Hi -n 4 --temp 0", dir, dir));
+    free(out_of(0, "generate -m %s/base --lora %s/qamr/adapter -p Hi -n 4 --temp 0", dir, dir));
 }
 
 static void mistakes(void **state)
