@@ -15,10 +15,6 @@
 
 #include <string.h>
 
-/* What is multiplied: fp32 panels, bf16 panels by bf16 values held in fp32, bf16 panels by pairs of bf16. Of
- * gemm_quant.h: bytes and nibbles by values held in fp32, and by pairs of bf16. */
-enum operand { OP_F32, OP_BF16, OP_DOT, OP_BYTE, OP_NIBBLE, OP_BYTE_DOT, OP_NIBBLE_DOT };
-
 /* Bytes of a k-pair in one row of activations and in a panel. */
 VEC int64_t pair_of_x(const enum operand op)
 {

@@ -5,17 +5,11 @@
 #define TERSE_KERNELS_SIMD_GEMM_ACT8_H
 
 #include "kernels/simd/math.h"
+#include "kernels/simd/spans.h"
 #include "kernels/simd/tiles.h"
 #include "kernels/simd/words.h"
 
 #include <stddef.h>
-
-/* A group of 32 of a row. start: -8 times the sum of q, whose quads are in the order of weights.h. */
-struct act8 {
-    float scale;
-    int32_t start;
-    int8_t q[GROUP];
-};
 
 enum { ACT8_BLOCK = 512 << 10 }; /* bytes of activations that stay in cache while all panels pass by */
 
@@ -60,16 +54,7 @@ static void act8_pack(int64_t rows, int64_t k, const float *x, int64_t ldx, void
 
 /* ---- tiles ---- */
 
-struct act8_span {
-    int64_t groups;
-    int64_t ldx;        /* bytes */
-    int64_t head, step; /* bytes of a panel before its first group, from group to group */
-    int64_t words;      /* bytes from a group to its first word: its scales, if it has any */
-    int64_t ldy;
-    int accumulate;
-};
-typedef void act8_fn(const struct act8_span *s, const char *x, const char *w, float *y);
-
+#ifndef ACT8_OF
 /* One quad of all rows. */
 VEC void quad_dot(const int rows, const int vecs, v16u (*acc)[2], const char *const *base, int64_t ldx,
                   int64_t at, const v16u *b)
@@ -136,6 +121,7 @@ VEC void tile_act8(const int rows, const int vecs, const int bits, const int sca
         for (int first = 0; first < 2; first += vecs)                                                        \
             tile_act8(rows, vecs, bits, scaled, s, first, x, w, y);                                          \
     }
+#endif
 
 /* ---- products ---- */
 

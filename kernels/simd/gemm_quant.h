@@ -10,12 +10,13 @@
  *     #define TWO_TILES(X) X(1, 4) ...     rows 1 ... TWO_ROWS by two panels: a few rows have too few sums to
  *     #define TWO_ROWS 3                   keep a processor busy that takes several cycles a multiply-add
  *     #define QUANT_DOT 0                  1: multiply by the bf16 dot
- */
+ *
+ * A file whose vectors are too narrow for these tiles brings its own, with SPAN_OF. */
 #ifndef TERSE_KERNELS_SIMD_GEMM_QUANT_H
 #define TERSE_KERNELS_SIMD_GEMM_QUANT_H
 
 #include "kernels/simd/gemm.h"
-#include "kernels/simd/words.h"
+#include "kernels/simd/spans.h"
 
 enum {
     VECS_MAX = 4,
@@ -35,30 +36,7 @@ enum {
 #define OP_PLAIN   OP_F32
 #endif
 
-/* ---- lines ---- */
-
-VEC int op_is_dot(const enum operand op)
-{
-    return op == OP_DOT || op == OP_BYTE_DOT || op == OP_NIBBLE_DOT;
-}
-VEC int op_bits(const enum operand op)
-{
-    return op == OP_BYTE || op == OP_BYTE_DOT ? 8 : 4;
-}
-/* k-pairs of a line, and its bytes. */
-VEC int line_pairs(const enum operand op)
-{
-    return op == OP_BYTE || op == OP_BYTE_DOT ? 2 : op == OP_NIBBLE || op == OP_NIBBLE_DOT ? 4 : 1;
-}
-VEC int line_bytes(const enum operand op)
-{
-    return op == OP_F32 ? 2 * LINE_WORDS : LINE_WORDS;
-}
-VEC int64_t line_x_bytes(const enum operand op)
-{
-    return line_pairs(op) * (op_is_dot(op) ? 4 : 8);
-}
-
+#ifndef SPAN_OF
 /* Where vector v of a line begins, and the like for any bytes a vector: panels are `panel` bytes apart. */
 VEC const char *vec_at(const char *p, int64_t panel, int v, int bytes)
 {
@@ -118,18 +96,6 @@ VEC void line_step(const int rows, const int vecs, const enum operand op, v16 (*
 }
 
 /* ---- tiles ---- */
-
-/* What a tile runs over. */
-struct span {
-    int64_t pairs;      /* of k */
-    int64_t ldx, panel; /* bytes from row to row, from panel to panel */
-    int64_t step;       /* bytes from group to group of weights */
-    const char *scale;  /* f16, of the first group; NULL: one chain through all pairs */
-    int64_t scale_step; /* bytes from group to group */
-    int64_t ldy;
-    int accumulate;
-};
-typedef void span_fn(const struct span *s, const char *x, const char *w, float *y);
 
 VEC void sums_load(const int rows, const int vecs, v16 (*sum)[VECS_MAX], const float *y, int64_t ldy,
                    int from_y)
@@ -196,6 +162,7 @@ VEC void tile_chain(const int rows, const int vecs, const enum operand op, const
     {                                                                                                        \
         for (int first = 0; first < 2; first += vecs) tile_##how(rows, vecs, op, s, first, x, w, y);         \
     }
+#endif
 
 /* ---- scratch ---- */
 
@@ -360,7 +327,7 @@ TWO_TILES(CHAIN_NIBBLE)
                      float *y, int64_t ldy, int accumulate)                                                  \
     {                                                                                                        \
         static span_fn *const direct[] = {QUANT_TILES(NAME_##HOW##_##KIND)};                                 \
-        static span_fn *const two[] = {TWO_TILES(NAME_##HOW##_##KIND)};                                      \
+        static span_fn *const two[] = {TWO_TILES(NAME_##HOW##_##KIND) NULL};                                 \
         static span_fn *const plain[] = {QUANT_TILES(NAME_##HOW##_PLAIN)};                                   \
         static const struct quant q = {__VA_ARGS__, direct, two, plain};                                     \
         product(&q, m, k, cols, x, ldx, w, y, ldy, accumulate);                                              \

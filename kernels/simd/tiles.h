@@ -12,6 +12,10 @@
 #define UNROLL _Pragma("GCC unroll 32")
 #endif
 
+/* What is multiplied: fp32 panels, bf16 panels by bf16 values held in fp32, bf16 panels by pairs of bf16. Of
+ * gemm_quant.h: bytes and nibbles by values held in fp32, and by pairs of bf16. */
+enum operand { OP_F32, OP_BF16, OP_DOT, OP_BYTE, OP_NIBBLE, OP_BYTE_DOT, OP_NIBBLE_DOT };
+
 enum {
     LINE = 64,      /* of cache, bytes */
     AHEAD = 4096,   /* fetch quantised weights so many bytes before they are wanted ... */
