@@ -7,7 +7,9 @@
 
 void gemm_init_neon(struct kernels *k);
 void ops_init_neon(struct kernels *k);
+void gemm_init_dotprod(struct kernels *k);
 void gemm_init_armbf16(struct kernels *k);
+void gemm_init_i8mm(struct kernels *k);
 
 void probe_init_neon(struct probes *p);
 void probe_init_armbf16(struct probes *p);

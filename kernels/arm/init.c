@@ -8,9 +8,17 @@ void kernels_init_arm(struct kernels *k, unsigned cpu_flags)
         gemm_init_neon(k);
         ops_init_neon(k);
     }
+    if (cpu_flags & CPU_DOTPROD) {
+        k->name = "dotprod";
+        gemm_init_dotprod(k);
+    }
     if (cpu_flags & CPU_ARMBF16) {
         k->name = "armbf16";
         gemm_init_armbf16(k);
+    }
+    if (cpu_flags & CPU_I8MM) {
+        k->name = "i8mm";
+        gemm_init_i8mm(k);
     }
 }
 

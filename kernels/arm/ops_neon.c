@@ -2,7 +2,7 @@
 #include "kernels/arm/arm.h"
 #include "kernels/arm/vec_neon.h"
 
-#include "kernels/simd/panel.h"
+#include "kernels/simd/panel_quant.h"
 #include "kernels/simd/point.h"
 #include "kernels/simd/row.h"
 
@@ -11,4 +11,5 @@ void ops_init_neon(struct kernels *k)
     point_init(k);
     row_init(k);
     panel_init(k);
+    panel_quant_init(k);
 }

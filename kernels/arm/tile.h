@@ -26,8 +26,16 @@ VEC float32x4_t weights4(const enum operand op, const char *w, int odd, int quad
     return odd ? odd4(pair) : even4(pair);
 }
 
-/* The next pair of a row's activations. Written out because compilers like to load its elements one by one,
+/* A pair of a row's activations. Written out because compilers like to load its elements one by one,
  * far ahead of their use, and then run out of registers. */
+VEC float32x2_t pair_f32(const char *x)
+{
+    float32x2_t a;
+    __asm__("ldr %d0, %1" : "=w"(a) : "m"(*(const char(*)[8])x));
+    return a;
+}
+
+/* ... and goes on to the next. */
 VEC float32x2_t next_f32(const char **x)
 {
     float32x2_t a;
@@ -35,10 +43,14 @@ VEC float32x2_t next_f32(const char **x)
     return a;
 }
 
-/* z + the odd or even element of the pair a, times b. */
+/* z + the odd or even element of the pair a, times b. Written out because compilers like to copy the sum. */
 VEC float32x4_t fma4(float32x4_t z, float32x4_t b, float32x2_t a, int odd)
 {
-    return odd ? vfmaq_lane_f32(z, b, a, 1) : vfmaq_lane_f32(z, b, a, 0);
+    if (odd)
+        __asm__("fmla %0.4s, %1.4s, %2.s[1]" : "+w"(z) : "w"(b), "w"(a));
+    else
+        __asm__("fmla %0.4s, %1.4s, %2.s[0]" : "+w"(z) : "w"(b), "w"(a));
+    return z;
 }
 
 /* Wide tiles keep a pair of all rows and take weights as they come; narrow ones keep a pair's weights. */
@@ -66,21 +78,33 @@ VEC void pair_fma4(const int rows, const int quads, const enum operand op, float
 }
 
 #if defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
-VEC bfloat16x4_t next_bf16(const char **x)
+VEC bfloat16x8_t pair_bf16(const char *x)
 {
-    bfloat16x4_t a;
+    bfloat16x8_t a;
+    __asm__("ldr %s0, %1" : "=x"(a) : "m"(*(const char(*)[4])x));
+    return a;
+}
+
+VEC bfloat16x8_t next_bf16(const char **x)
+{
+    bfloat16x8_t a;
     __asm__("ldr %s0, [%1], #4" : "=x"(a), "+r"(*x) : "m"(*(const char(*)[4]) * x));
     return a;
 }
 
-VEC float32x4_t dot4_lane(float32x4_t z, bfloat16x8_t b, bfloat16x4_t a, int odd)
+/* Written out because gcc 12 puts the pair where the instruction cannot reach it: the upper 16 registers. */
+VEC float32x4_t dot4_lane(float32x4_t z, bfloat16x8_t b, bfloat16x8_t a, int odd)
 {
-    return odd ? vbfmlaltq_lane_f32(z, b, a, 1) : vbfmlalbq_lane_f32(z, b, a, 0);
+    if (odd)
+        __asm__("bfmlalt %0.4s, %1.8h, %2.h[1]" : "+w"(z) : "w"(b), "x"(a));
+    else
+        __asm__("bfmlalb %0.4s, %1.8h, %2.h[0]" : "+w"(z) : "w"(b), "x"(a));
+    return z;
 }
 
 VEC void pair_dot4(const int rows, const int quads, float32x4_t (*acc)[QUADS], const char **x, const char *w)
 {
-    bfloat16x4_t a[TILE_ROWS];
+    bfloat16x8_t a[TILE_ROWS];
     bfloat16x8_t b[QUADS];
     if (quads > 2) {
         UNROLL for (int r = 0; r < rows; r++) a[r] = next_bf16(&x[r]);

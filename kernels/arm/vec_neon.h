@@ -225,6 +225,10 @@ VEC float32x4_t even4(uint32x4_t x)
 {
     return vreinterpretq_f32_u32(vshlq_n_u32(x, 16));
 }
+VEC uint32x4_t pair4(float32x4_t even, float32x4_t odd) /* of values that bf16 holds */
+{
+    return vreinterpretq_u32_u16(vtrn2q_u16(vreinterpretq_u16_f32(even), vreinterpretq_u16_f32(odd)));
+}
 VEC float32x4_t dot4(float32x4_t z, uint32x4_t x, uint32x4_t y)
 {
 #if defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
@@ -237,6 +241,82 @@ VEC float32x4_t dot4(float32x4_t z, uint32x4_t x, uint32x4_t y)
 VEC void v16_dot_into(v16 *z, v16u x, v16u y)
 {
     *z = V16_3(v16, dot4, *z, x, y);
+}
+
+/* ---- words of quantised weights (kernels/weights.h) ---- */
+
+/* 4 halves as floats */
+VEC float32x4_t half4_load(const void *p)
+{
+    return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p)));
+}
+VEC v16 v16_load_f16(const void *p)
+{
+    const char *c = p;
+    return (v16){half4_load(c), half4_load(c + 8), half4_load(c + 16), half4_load(c + 24)};
+}
+/* byte i, less 128, of the words of 8 lanes: halfwords under the exponent of 2^23 */
+VEC float32x4x2_t byte8(uint32x4_t lo, uint32x4_t hi, int i)
+{
+    uint16x8_t x = vreinterpretq_u16_u32(lo), y = vreinterpretq_u16_u32(hi), top = vdupq_n_u16(0x4b00);
+    uint16x8_t h = i < 2 ? vuzp1q_u16(x, y) : vuzp2q_u16(x, y);
+    float32x4_t zero = vdupq_n_f32(8388608.0f + 128);
+    h = i % 2 ? vshrq_n_u16(h, 8) : vandq_u16(h, vdupq_n_u16(255));
+    return (float32x4x2_t){{vsubq_f32(vreinterpretq_f32_u16(vzip1q_u16(h, top)), zero),
+                            vsubq_f32(vreinterpretq_f32_u16(vzip2q_u16(h, top)), zero)}};
+}
+VEC v16 v16_byte(v16u w, int i)
+{
+    float32x4x2_t ab = byte8(w.a, w.b, i), cd = byte8(w.c, w.d, i);
+    return (v16){ab.val[0], ab.val[1], cd.val[0], cd.val[1]};
+}
+/* nibbles i of both halves of each word, less 8, as a pair of bf16; i < 4. Both bytes of a value come from a
+ * table, for all nibbles of one parity at once. */
+VEC uint32x4_t nibble_pair4(uint32x4_t w, int i)
+{
+    static const uint8_t low[16] = {0x00, 0xe0, 0xc0, 0xa0, 0x80, 0x40, 0x00, 0x80,
+                                    0x00, 0x80, 0x00, 0x40, 0x80, 0xa0, 0xc0, 0xe0};
+    static const uint8_t high[16] = {0xc1, 0xc0, 0xc0, 0xc0, 0xc0, 0xc0, 0xc0, 0xbf,
+                                     0x00, 0x3f, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40};
+    uint8x16_t b = vreinterpretq_u8_u32(w);
+    b = i % 2 ? vshrq_n_u8(b, 4) : vandq_u8(b, vdupq_n_u8(15));
+    uint8x16_t l = vqtbl1q_u8(vld1q_u8(low), b), h = vqtbl1q_u8(vld1q_u8(high), b);
+    return vreinterpretq_u32_u8(i < 2 ? vtrn1q_u8(l, h) : vtrn2q_u8(l, h));
+}
+#define NIBBLE_PAIR(x) nibble_pair4(x, i)
+VEC v16u v16u_nibble_pair(v16u w, int i)
+{
+    return V16_1(v16u, NIBBLE_PAIR, w);
+}
+/* nibble i of each word, less 8 */
+VEC v16 v16_nibble(v16u w, int i)
+{
+    v16u pair = v16u_nibble_pair(w, i % 4);
+    return i < 4 ? V16_1(v16, even4, pair) : V16_1(v16, odd4, pair);
+}
+
+/* signed words as floats */
+VEC float32x4_t ints4(uint32x4_t x)
+{
+    return vcvtq_f32_s32(vreinterpretq_s32_u32(x));
+}
+VEC v16 v16_from_ints(v16u x)
+{
+    return V16_1(v16, ints4, x);
+}
+/* sum + a[0] b[0] + ... + a[3] b[3], bytes of each word, those of a unsigned and those of b signed: by
+ * halfwords, which hold a product. */
+VEC uint32x4_t dot4_bytes(uint32x4_t sum, uint32x4_t a, uint32x4_t b)
+{
+    int16x8_t x = vreinterpretq_s16_u32(a), y = vreinterpretq_s16_u32(b), low = vdupq_n_s16(255);
+    int16x8_t x0 = vandq_s16(x, low), x1 = vreinterpretq_s16_u16(vshrq_n_u16(vreinterpretq_u16_u32(a), 8));
+    int16x8_t y0 = vshrq_n_s16(vshlq_n_s16(y, 8), 8), y1 = vshrq_n_s16(y, 8);
+    int32x4_t s = vpadalq_s16(vreinterpretq_s32_u32(sum), vmulq_s16(x0, y0));
+    return vreinterpretq_u32_s32(vpadalq_s16(s, vmulq_s16(x1, y1)));
+}
+VEC v16u v16u_dot4(v16u sum, v16u a, v16u b)
+{
+    return V16_3(v16u, dot4_bytes, sum, a, b);
 }
 
 /* ---- doubles ---- */

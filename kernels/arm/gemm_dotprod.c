@@ -1,0 +1,15 @@
+/* Products with 8-bit activations by SDOT. */
+#include "kernels/arm/arm.h"
+
+#define ACT8_MATRIX 0
+#include "kernels/arm/tile_act8.h"
+
+#define ACT8_TILES(X)                                                                                        \
+    X(1, 8) X(2, 8) X(3, 4) X(4, 4) X(5, 4) X(6, 2) X(7, 2) X(8, 2) X(9, 2) X(10, 2) X(11, 2) X(12, 2)
+#define ACT8_ROWS 12
+#include "kernels/simd/gemm_act8.h"
+
+void gemm_init_dotprod(struct kernels *k)
+{
+    gemm_act8_init(k);
+}
