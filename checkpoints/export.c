@@ -1,7 +1,7 @@
 #include "checkpoints/export.h"
 #include "checkpoints/file.h"
 #include "checkpoints/merge.h"
-#include "checkpoints/prompt.h"
+#include "infer/prompt.h"
 #include "infer/session.h"
 
 #include <math.h>

@@ -21,45 +21,6 @@ int file_path(char out[FILE_PATH], struct err *e, const char *fmt, ...)
     return err_set(e, ERR_PATH, "path longer than %d bytes: %.80s...", FILE_PATH - 1, out);
 }
 
-/* ---- reading ----------------------------------------------------------------------------------------- */
-
-static int read_exactly(int fd, const char *path, char *data, size_t n, struct err *e)
-{
-    for (size_t at = 0; at < n;) {
-        ssize_t got = read(fd, data + at, n - at);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return err_errno(e, errno, "reading %s at offset %zu", path, at);
-        if (got == 0)
-            return err_set(e, ERR_CHANGED, "%s shrank to %zu bytes while reading, expected %zu", path, at, n);
-        at += (size_t)got;
-    }
-    return 0;
-}
-
-int file_load(const char *path, uint64_t max, char **data, size_t *n, struct err *e)
-{
-    uint64_t size = 0;
-    int fd;
-    *data = NULL;
-    int rc = file_open(path, &fd, &size, e);
-    if (rc) return rc;
-    if (size > max)
-        rc = err_set(e, ERR_TOO_LARGE, "%s has %llu bytes, the limit is %llu", path, (unsigned long long)size,
-                     (unsigned long long)max);
-    if (!rc && !(*data = malloc((size_t)size + 1)))
-        rc = err_set(e, ERR_NOMEM, "no memory for the %llu bytes of %s", (unsigned long long)size, path);
-    if (!rc) rc = read_exactly(fd, path, *data, (size_t)size, e);
-    close(fd);
-    if (rc) {
-        free(*data);
-        *data = NULL;
-        return rc;
-    }
-    (*data)[size] = 0;
-    *n = (size_t)size;
-    return 0;
-}
-
 /* ---- writing ----------------------------------------------------------------------------------------- */
 
 int file_write_fd(int fd, const char *path, const void *data, size_t n, struct err *e)

@@ -5,7 +5,7 @@
 #ifndef TERSE_CHECKPOINTS_FILE_H
 #define TERSE_CHECKPOINTS_FILE_H
 
-#include "infer/file_open.h"
+#include "infer/file_open.h" /* file_load */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -15,11 +15,6 @@ enum { FILE_PATH = 4096 }; /* bytes of the longest path, with its NUL */
 
 /* Writes the formatted path to `out`. Returns 0, or ERR_PATH when it is longer than FILE_PATH - 1 bytes. */
 int file_path(char out[FILE_PATH], struct err *e, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-
-/* Reads a whole regular file of at most `max` bytes. *data is the caller's to free; a NUL that *n does not
- * count follows the last byte. Errors: those of file_open, TOO_LARGE, CHANGED (it shrank meanwhile), EIO,
- * NOMEM; *data is then NULL. */
-int file_load(const char *path, uint64_t max, char **data, size_t *n, struct err *e);
 
 /* An output file in progress. */
 struct file_out {

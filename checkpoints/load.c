@@ -18,22 +18,9 @@ int load_digests(struct loaded *l, struct err *e)
     return r ? r : base_digest(l->base, l->digest_base, e);
 }
 
-static enum weight_type weight_type(const struct loaded *l, enum load_dtype t)
-{
-    static const enum weight_type types[] = {
-        [LOAD_BF16] = WT_BF16, [LOAD_FP32] = WT_F32, [LOAD_Q8_0] = WT_Q8_0,
-        [LOAD_Q4_0] = WT_Q4_0, [LOAD_W4] = WT_W4,
-    };
-    if (t == LOAD_AUTO) return l->base->dtype == DTYPE_F32 ? WT_F32 : WT_BF16;
-    return types[t];
-}
-
 int load_model(struct loaded *l, const struct load_options *o, struct err *e)
 {
-    uint32_t context = o->context < l->base->config.max_positions ? o->context : 0;
-    int r = model_create(&l->m, &l->base->config, weight_type(l, o->dtype), context, l->base->bound, l->pool,
-                         cpu_detect(), e);
-    if (!r && o->act8) r = model_use_act8(l->m, e);
+    int r = loaded_weights(l, &l->base->config, l->base->bound, l->base->dtype, o, e);
     return r ? r : base_intact(l->base, e);
 }
 
@@ -67,11 +54,13 @@ int load_all(struct loaded *l, const struct load_options *o, struct err *e)
 
 void load_clear(struct loaded *l)
 {
-    lora_free(l->lora);
-    adapter_free(l->adapter);
-    model_free(l->m);
-    tokenizer_free(l->tokenizer);
     base_close(l->base);
-    pool_free(l->pool);
-    memset(l, 0, sizeof *l);
+    loaded_clear(l);
 }
+
+const struct model_source source_any = {
+    .load = load_all,
+    .preset = "checkpoints/nano",
+    .model = "Hugging Face folder or GGUF file",
+    .adapter = "adapter: a PEFT folder or GGUF file",
+};

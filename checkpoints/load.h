@@ -1,41 +1,17 @@
 /* Everything a command needs of a model, loaded in the one order in which it is checked: the folder, its
- * tokenizer, the weights in panels, an adapter that was made for exactly these. */
+ * tokenizer, the weights in panels, an adapter that was made for exactly these. (infer/loaded.h does the same
+ * for GGUF files alone.) */
 #ifndef TERSE_CHECKPOINTS_LOAD_H
 #define TERSE_CHECKPOINTS_LOAD_H
 
 #include "checkpoints/base.h"
 #include "checkpoints/hf_tokenizer.h"
 #include "checkpoints/peft.h"
-#include "infer/lora.h"
-#include "infer/model.h"
+#include "infer/loaded.h"
+#include "infer/run_options.h"
 
-/* The type of products, or of weights quantised at load in a bf16 model; the choices of a command's --dtype
- * in this order. */
-enum load_dtype { LOAD_AUTO, LOAD_BF16, LOAD_FP32, LOAD_Q8_0, LOAD_Q4_0, LOAD_W4 };
-#define LOAD_COMPUTE_DTYPES   "auto|bf16|fp32"
-#define LOAD_QUANTISED_DTYPES "q8_0|q4_0|w4"
-#define LOAD_DTYPES           LOAD_COMPUTE_DTYPES "|" LOAD_QUANTISED_DTYPES
-
-struct load_options {
-    const char *model;     /* Hugging Face folder or GGUF file */
-    const char *adapter;   /* PEFT folder or GGUF file, or NULL */
-    enum load_dtype dtype; /* LOAD_AUTO: the model's own */
-    bool act8;             /* 8-bit activations (model_use_act8) */
-    unsigned threads;      /* 0: one a processor */
-    uint32_t context;      /* longest sequence; 0, or more than the model's: the model's */
-};
-
-struct loaded {
-    struct pool *pool;
-    struct base *base; /* the folder or file, mapped; NULL after load_all */
-    struct tokenizer *tokenizer;
-    struct model *m;
-    struct adapter *adapter;  /* NULL: none */
-    struct lora *lora;        /* NULL: none */
-    struct adapter_info info; /* of the adapter */
-    bool cold;                /* the adapter changes nothing: every B is zero */
-    char digest_base[SHA256_HEX], digest_tokenizer[SHA256_HEX]; /* "" where nobody asked */
-};
+/* Hugging Face folders and PEFT adapters as well as GGUF files: what terse's commands read. */
+extern const struct model_source source_any;
 
 /* All of it, and closes the maps: what is left is one copy of the weights. After an error *l is empty.
  * Errors: those of the steps below. */

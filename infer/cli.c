@@ -47,11 +47,18 @@ const char *cli_style(FILE *f, enum cli_style style)
 
 /* ---- messages ------------------------------------------------------------------------------------------ */
 
+static const char *program_name = "terse";
+
+const char *cli_program(void)
+{
+    return program_name;
+}
+
 static void print_error(const struct err *e)
 {
     fflush(stdout);
-    fprintf(stderr, "%sterse:%s %s [%s]\n", cli_style(stderr, CLI_RED), cli_style(stderr, CLI_PLAIN),
-            e->code ? e->msg : "no error was recorded", err_name(e->code));
+    fprintf(stderr, "%s%s:%s %s [%s]\n", cli_style(stderr, CLI_RED), program_name,
+            cli_style(stderr, CLI_PLAIN), e->code ? e->msg : "no error was recorded", err_name(e->code));
 }
 
 int cli_fail(const struct err *e)
@@ -131,6 +138,7 @@ static bool is_help(const char *s)
 
 int cli_main(const struct program *p, int argc, char **argv)
 {
+    program_name = p->name;
     if (argc < 2 || (argc == 2 && is_help(argv[1]))) return print_overview(p);
     if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
         printf("%s %s\n", p->name, TERSE_VERSION);

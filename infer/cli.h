@@ -33,8 +33,10 @@ struct program {
  * `help NAME` is `NAME --help`; --version prints the version; an unknown command names the nearest, status 2.
  */
 int cli_main(const struct program *p, int argc, char **argv);
+/* The name of the program that cli_main runs: "terse" before. */
+const char *cli_program(void);
 
-/* Prints "terse: <sentence> [KIND]" to stderr and returns the exit status that goes with the kind: USAGE 2,
+/* Prints "PROGRAM: <sentence> [KIND]" to stderr and returns the exit status that goes with the kind: USAGE 2,
  * INTERRUPTED 75, others 1. */
 int cli_fail(const struct err *e);
 

@@ -198,8 +198,10 @@ int cmd_info(int argc, char **argv)
     struct info_flags f;
     struct options o = {0};
     struct err e = {0};
+    char usage[80];
     if (options_init(&o, table, &f, &e)) return cli_fail(&e);
-    o.usage = "terse info FILE.gguf [--keys] [--tensors]";
+    snprintf(usage, sizeof usage, "%s info FILE.gguf [--keys] [--tensors]", cli_program());
+    o.usage = usage;
     o.about =
         "Says what is in a GGUF file, a model or an adapter: shape, tokenizer, tensors by type and bytes.";
     o.max_positional = 1;

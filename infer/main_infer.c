@@ -1,6 +1,8 @@
 /* terse-infer: what a device gets. It links kernels and infer only. */
 #include "infer/cmd_bench.h"
+#include "infer/cmd_chat.h"
 #include "infer/cmd_info.h"
+#include "infer/cmd_run.h"
 #include "infer/cmd_selftest.h"
 
 static const struct selfcheck checks[] = {SELFCHECKS_INFER, {0}};
@@ -17,7 +19,19 @@ static int bench(int argc, char **argv)
     return cmd_bench(benches, argc, argv);
 }
 
+static int run(int argc, char **argv)
+{
+    return cmd_run(&source_gguf, argc, argv);
+}
+
+static int chat(int argc, char **argv)
+{
+    return cmd_chat(&source_gguf, argc, argv);
+}
+
 static const struct command commands[] = {
+    {.name = "run", .summary = "answer a prompt", .run = run},
+    {.name = "chat", .summary = "talk with a model", .run = chat},
     {.name = "info", .summary = "what is in a GGUF file", .run = cmd_info},
     {.name = "selftest", .summary = "check what must hold on this machine", .run = selftest},
     {.name = "bench", .summary = "measure what it can do and what terse reaches of it", .run = bench},

@@ -2,10 +2,10 @@
 #include "rl/cmd_eval.h"
 #include "checkpoints/file.h"
 #include "checkpoints/json.h"
-#include "checkpoints/printer.h"
-#include "checkpoints/run_options.h"
 #include "infer/cli.h"
+#include "infer/printer.h"
 #include "infer/progress.h"
+#include "infer/run_options.h"
 #include "rl/eval.h"
 
 #include <errno.h>
@@ -22,7 +22,7 @@ struct eval_flags {
 };
 
 #define AT(field) .at = offsetof(struct eval_flags, field)
-static const struct option table[] = {
+static const struct option rows[] = {
     MODEL_ROWS(eval_flags),
     {.key = "dataset",
      .type = OPT_PATH,
@@ -226,7 +226,7 @@ static int run(const struct eval_flags *f, const struct options *o, struct err *
         fprintf(stderr, "%s: %llu rows without a question or a reference answer left out\n", f->dataset,
                 (unsigned long long)p.without);
     cli_catch_signals();
-    if (!(r = run_options_load(&l, &f->model, e))) {
+    if (!(r = run_options_load(&l, &source_any, &f->model, e))) {
         r = evaluate(f, o, &l, &p, e);
         load_clear(&l);
     }
@@ -236,9 +236,11 @@ static int run(const struct eval_flags *f, const struct options *o, struct err *
 
 int cmd_eval(int argc, char **argv)
 {
+    struct option table[sizeof rows / sizeof *rows];
     struct eval_flags f;
     struct options o = {0};
     struct err e = {0};
+    run_options_table(table, rows, sizeof rows, &source_any);
     if (options_init(&o, table, &f, &e)) return cli_fail(&e);
     o.usage = "terse eval -m DIR [--lora ADAPTER] --dataset FILE [-o results.json] [--samples samples.jsonl]";
     o.about = "Lets a model answer problems and counts the right answers: the last \\boxed{} of an answer, "

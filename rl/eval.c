@@ -1,5 +1,5 @@
 #include "rl/eval.h"
-#include "checkpoints/prompt.h"
+#include "infer/prompt.h"
 #include "infer/detok.h"
 #include "infer/generate.h"
 #include "infer/progress.h"

@@ -1,13 +1,14 @@
 /* terse: every command there is. A device gets terse-infer (infer/main_infer.c) instead. */
-#include "checkpoints/cmd_chat.h"
 #include "checkpoints/cmd_export.h"
-#include "checkpoints/cmd_generate.h"
 #include "checkpoints/cmd_init.h"
 #include "checkpoints/cmd_quantize.h"
+#include "checkpoints/load.h"
 #include "checkpoints/selfcheck.h"
 #include "data/cmd_data.h"
 #include "infer/cmd_bench.h"
+#include "infer/cmd_chat.h"
 #include "infer/cmd_info.h"
+#include "infer/cmd_run.h"
 #include "infer/cmd_selftest.h"
 #include "rl/cmd_eval.h"
 #include "train/cmd_bench_train.h"
@@ -28,6 +29,16 @@ static int bench(int argc, char **argv)
     return cmd_bench(benches, argc, argv);
 }
 
+static int generate(int argc, char **argv)
+{
+    return cmd_run(&source_any, argc, argv);
+}
+
+static int chat(int argc, char **argv)
+{
+    return cmd_chat(&source_any, argc, argv);
+}
+
 static const struct command commands[] = {
     {.name = "init",
      .summary = "make a model with random weights",
@@ -39,8 +50,8 @@ static const struct command commands[] = {
     {.name = "sft", .summary = "fine-tune a model on conversations", .run = cmd_sft, .group = "Training"},
     {.name = "eval", .summary = "count the problems a model solves", .run = cmd_eval},
     {.name = "plot", .summary = "draw a curve of a run's metrics", .run = cmd_plot},
-    {.name = "generate", .summary = "answer a prompt", .run = cmd_generate, .group = "Use"},
-    {.name = "chat", .summary = "talk with a model", .run = cmd_chat},
+    {.name = "generate", .summary = "answer a prompt", .run = generate, .group = "Use"},
+    {.name = "chat", .summary = "talk with a model", .run = chat},
     {.name = "export", .summary = "write an adapter for others, and check it", .run = cmd_export},
     {.name = "selftest",
      .summary = "check what must hold on this machine",

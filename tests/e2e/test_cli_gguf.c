@@ -52,16 +52,34 @@ static char *read_text(const char *path)
 
 /* Runs `terse ...` in the folder's place; what it printed to stdout, the caller's to free. */
 static char *out_of(int want, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static char *out_of(int want, const char *fmt, ...)
+/* The same of `terse-infer ...`. */
+static char *infer_out(int want, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static char *program_out(const char *program, int want, const char *fmt, va_list ap)
 {
     char args[2048], path[300];
+    vsnprintf(args, sizeof args, fmt, ap);
+    snprintf(path, sizeof path, "%s/out", dir);
+    run_expect(want, log_path, "%s%s %s >%s", run_terse(), program, args, path);
+    return read_text(path);
+}
+
+static char *out_of(int want, const char *fmt, ...)
+{
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(args, sizeof args, fmt, ap);
+    char *text = program_out("", want, fmt, ap);
     va_end(ap);
-    snprintf(path, sizeof path, "%s/out", dir);
-    run_expect(want, log_path, "%s %s >%s", run_terse(), args, path);
-    return read_text(path);
+    return text;
+}
+
+static char *infer_out(int want, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    char *text = program_out("-infer", want, fmt, ap);
+    va_end(ap);
+    return text;
 }
 
 static void fails(const char *says, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -126,10 +144,14 @@ static void the_same_answers(void **state)
                          rows[i].dtype);
         char *b = out_of(0, "generate -m %s/both/model.gguf --lora %s/both/adapter.gguf -p Hi -n 20 --temp 0",
                          dir, dir);
+        char *c = infer_out(0, "run -m %s/both/model.gguf --lora %s/both/adapter.gguf -p Hi -n 20 --temp 0",
+                            dir, dir);
         assert_true(strlen(a) > 5);
         assert_string_equal(a, b);
+        assert_string_equal(a, c);
         free(a);
         free(b);
+        free(c);
     }
 }
 
@@ -165,13 +187,49 @@ static void mistakes(void **state)
           dir, dir);
 }
 
+static void log_says(const char *says)
+{
+    char *log = read_text(log_path);
+    if (!strstr(log, says)) fail_msg("expected \"%s\" in: %s", says, log);
+    free(log);
+}
+
+/* A device has files only, and says what to do about anything else. */
+static void the_device_program(void **state)
+{
+    (void)state;
+    free(out_of(0, "export --gguf --force -m %s/base %s/adapter -o %s/both", dir, dir, dir));
+    free(infer_out(2, "run -p Hi"));
+    log_says("terse-infer: no model given");
+    free(infer_out(1, "run -m %s/base -p Hi", dir));
+    log_says("terse export --gguf");
+    free(infer_out(1, "chat -m %s/both/model.gguf --lora %s/adapter </dev/null", dir, dir));
+    log_says("--no-base");
+    char *json =
+        infer_out(0, "run -m %s/both/model.gguf -p Hi -n 4 -N 2 --json --kv-dtype int8 --temp 1", dir);
+    assert_non_null(strstr(json, "{\"index\":1,\"text\":\""));
+    free(json);
+    char turns[300];
+    snprintf(turns, sizeof turns, "%s/turns", dir);
+    run_write(turns, "Hi\nand then?\n");
+    char *a = out_of(0, "chat -m %s/base --temp 0 -n 9 <%s", dir, turns);
+    char *b = infer_out(0, "chat -m %s/both/model.gguf --temp 0 -n 9 <%s", dir, turns);
+    assert_true(strlen(a) > 5);
+    assert_string_equal(a, b);
+    free(a);
+    free(b);
+    char *help = infer_out(0, "run --help");
+    assert_non_null(strstr(help, "usage: terse-infer run"));
+    assert_null(strstr(help, "Hugging Face"));
+    free(help);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_type),
-        cmocka_unit_test(the_same_answers),
-        cmocka_unit_test(training_on_a_file),
-        cmocka_unit_test(mistakes),
+        cmocka_unit_test(every_type),         cmocka_unit_test(the_same_answers),
+        cmocka_unit_test(training_on_a_file), cmocka_unit_test(mistakes),
+        cmocka_unit_test(the_device_program),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,7 +1,7 @@
 /* Loading what a command needs, where the adapter acts, and what an export must prove. */
 #include "checkpoints/export.h"
 #include "checkpoints/file.h"
-#include "checkpoints/prompt.h"
+#include "infer/prompt.h"
 #include "tests/support/hf_folder.h"
 #include "tests/support/scratch.h"
 #include "tests/support/small_base.h"

@@ -1,7 +1,7 @@
 /* Answers on their way out: characters cut by tokens, thinking dimmed, nothing a terminal could be tricked
  * with. */
 #include "checkpoints/hf_tokenizer.h"
-#include "checkpoints/printer.h"
+#include "infer/printer.h"
 
 #include <pty.h>
 #include <setjmp.h>

@@ -1,10 +1,9 @@
-/* terse generate: answers to a prompt, as they come. */
-#include "checkpoints/cmd_generate.h"
-#include "checkpoints/file.h"
-#include "checkpoints/json.h"
-#include "checkpoints/run_options.h"
-#include "checkpoints/talk.h"
+/* terse generate, terse-infer run: answers to a prompt, as they come. */
+#include "infer/cmd_run.h"
 #include "infer/cli.h"
+#include "infer/file_open.h"
+#include "infer/json_write.h"
+#include "infer/talk.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,7 +21,7 @@ struct generate_flags {
 };
 
 #define AT(field) .at = offsetof(struct generate_flags, field)
-static const struct option table[] = {
+static const struct option rows[] = {
     MODEL_ROWS(generate_flags),
     {.key = "prompt",
      .type = OPT_STRING,
@@ -201,44 +200,50 @@ static int answer(const struct generate_flags *f, const struct options *o, const
     return r;
 }
 
-static int run(const struct generate_flags *f, const struct options *o, struct err *e)
+static int run(const struct model_source *from, const struct generate_flags *f, const struct options *o,
+               struct err *e)
 {
     struct loaded l;
     char *text;
     size_t n;
     int r = prompt_text(f, &text, &n, e);
-    if (!r && !(r = run_options_load(&l, &f->model, e))) {
+    if (!r && !(r = run_options_load(&l, from, &f->model, e))) {
         cli_catch_signals();
         r = answer(f, o, &l, text, n, e);
-        load_clear(&l);
+        loaded_clear(&l);
     }
     free(text);
     return r;
 }
 
-static int check(const struct generate_flags *f, struct err *e)
+static int check(const struct options *o, const struct generate_flags *f, struct err *e)
 {
     if (f->prompt && f->file) return err_set(e, ERR_USAGE, "-p and -f both give a prompt; leave one out");
     if (f->raw && (f->system || f->think))
         return err_set(e, ERR_USAGE, "--raw takes the text as it is, so --system and --think have no place");
-    return 0;
+    return run_options_check(o, e);
 }
 
-int cmd_generate(int argc, char **argv)
+int cmd_run(const struct model_source *from, int argc, char **argv)
 {
+    struct option table[sizeof rows / sizeof *rows];
     struct generate_flags f;
     struct options o = {0};
     struct err e = {0};
+    char usage[160];
+    run_options_table(table, rows, sizeof rows, from);
     if (options_init(&o, table, &f, &e)) return cli_fail(&e);
-    o.usage = "terse generate [-m DIR] [--lora ADAPTER] [-p TEXT | -f FILE] [-n TOKENS]";
+    snprintf(usage, sizeof usage, "%s %s -m MODEL [--lora ADAPTER] [-p TEXT | -f FILE] [-n TOKENS]",
+             cli_program(), argv[0]);
+    o.usage = usage;
     o.about = "Answers a prompt (from standard input, where neither -p nor -f gives one). The thinking "
               "between <think> and "
               "</think> is dimmed on a terminal. Without an adapter the base model answers directly; an "
               "adapter acts "
               "from the assistant's header on, or wherever its gate says.";
     int status = cli_parse(&o, argc, argv);
-    if (status < 0 && check(&f, &e)) status = cli_usage(&e);
-    if (status < 0) status = run(&f, &o, &e) ? cli_fail(&e) : CLI_OK;
+    if (status < 0 && check(&o, &f, &e)) status = cli_usage(&e);
+    if (status < 0) status = run(from, &f, &o, &e) ? cli_fail(&e) : CLI_OK;
     options_free(&o);
     return status;
 }

@@ -1,5 +1,4 @@
-#include "checkpoints/file.h"
-#include "checkpoints/json_node.h"
+#include "infer/json_write.h"
 #include "infer/utf8.h"
 
 #include <math.h>
@@ -18,7 +17,7 @@ void js_out_free(struct js_out *w)
     js_out_init(w, w->indent);
 }
 
-static void refuse(struct js_out *w, int code, const char *why)
+void js_refuse(struct js_out *w, int code, const char *why)
 {
     if (w->code) return;
     w->code = code;
@@ -32,7 +31,7 @@ static void add(struct js_out *w, const char *s, size_t len)
         size_t cap = (w->n + len + 1) * 2;
         char *grown = realloc(w->text, cap);
         if (!grown) {
-            refuse(w, ERR_NOMEM, "no memory for the text");
+            js_refuse(w, ERR_NOMEM, "no memory for the text");
             return;
         }
         w->text = grown;
@@ -53,7 +52,7 @@ static void add_line(struct js_out *w)
 static void add_quoted(struct js_out *w, const char *s, size_t len)
 {
     static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
-    if (!utf8_valid(s, len)) refuse(w, ERR_UTF8, "a string is not UTF-8");
+    if (!utf8_valid(s, len)) js_refuse(w, ERR_UTF8, "a string is not UTF-8");
     add(w, "\"", 1);
     for (size_t i = 0, plain; i < len; i += plain) {
         for (plain = 0; i + plain < len; plain++) {
@@ -76,8 +75,9 @@ static void add_quoted(struct js_out *w, const char *s, size_t len)
 static void lead(struct js_out *w, const char *key)
 {
     bool object = w->depth && (w->objects >> w->depth & 1);
-    if (object != (key != NULL)) refuse(w, ERR_INTERNAL, object ? "a key is missing" : "a key in an array");
-    if (!w->depth && !w->first) refuse(w, ERR_INTERNAL, "a second value at the root");
+    if (object != (key != NULL))
+        js_refuse(w, ERR_INTERNAL, object ? "a key is missing" : "a key in an array");
+    if (!w->depth && !w->first) js_refuse(w, ERR_INTERNAL, "a second value at the root");
     if (!w->first) add(w, ",", 1);
     if (w->depth) add_line(w);
     w->first = false;
@@ -90,7 +90,7 @@ static void begin(struct js_out *w, const char *key, bool object)
 {
     lead(w, key);
     add(w, object ? "{" : "[", 1);
-    if (w->depth == 63) refuse(w, ERR_DEPTH, "nested deeper than 63 levels");
+    if (w->depth == 63) js_refuse(w, ERR_DEPTH, "nested deeper than 63 levels");
     if (w->code) return;
     w->depth++;
     w->objects = (w->objects & ~(1ull << w->depth)) | (uint64_t)object << w->depth;
@@ -109,7 +109,7 @@ void js_array(struct js_out *w, const char *key)
 
 void js_close(struct js_out *w)
 {
-    if (!w->depth) refuse(w, ERR_INTERNAL, "nothing is open");
+    if (!w->depth) js_refuse(w, ERR_INTERNAL, "nothing is open");
     if (w->code) return;
     bool object = w->objects >> w->depth & 1;
     w->depth--;
@@ -141,7 +141,7 @@ void js_put_uint(struct js_out *w, const char *key, uint64_t v)
 void js_put_real(struct js_out *w, const char *key, double v)
 {
     char text[40];
-    if (!isfinite(v)) refuse(w, ERR_NONFINITE, "a number is NaN or infinite");
+    if (!isfinite(v)) js_refuse(w, ERR_NONFINITE, "a number is NaN or infinite");
     for (int precision = 1; precision <= 17; precision++) {
         snprintf(text, sizeof text, "%.*g", precision, v);
         if (strtod(text, NULL) == v) break;
@@ -171,50 +171,8 @@ void js_put_string(struct js_out *w, const char *key, const char *s)
     js_put_text(w, key, s, strlen(s));
 }
 
-/* Recursion is as deep as the parser's limit at most. */
-void js_put(struct js_out *w, const char *key, const struct js *v)
-{
-    switch (js_type(v)) {
-    case JS_NULL:
-        js_put_null(w, key);
-        return;
-    case JS_BOOL:
-        js_put_bool(w, key, v->b);
-        return;
-    case JS_INT:
-        js_put_int(w, key, v->i);
-        return;
-    case JS_UINT:
-        js_put_uint(w, key, v->u);
-        return;
-    case JS_BIG:
-        refuse(w, ERR_JSON_NUMBER, "an integer beyond 64 bits cannot be copied");
-        return;
-    case JS_REAL:
-        js_put_real(w, key, v->d);
-        return;
-    case JS_STRING:
-        js_put_text(w, key, v->s, v->size);
-        return;
-    case JS_ARRAY:
-    case JS_OBJECT:
-        begin(w, key, v->type == JS_OBJECT);
-        for (struct js_iter it = {0}; js_next(v, &it);) js_put(w, it.key, it.value);
-        js_close(w);
-    }
-}
-
 int js_out_end(struct js_out *w, struct err *e)
 {
-    if (w->depth || w->first) refuse(w, ERR_INTERNAL, "the document is not closed");
+    if (w->depth || w->first) js_refuse(w, ERR_INTERNAL, "the document is not closed");
     return w->code ? err_set(e, w->code, "writing JSON: %s", w->why) : 0;
-}
-
-int js_out_save(struct js_out *w, const char *path, struct err *e)
-{
-    add(w, "\n", 1);
-    int rc = js_out_end(w, e);
-    if (!rc) rc = file_save(path, w->text, w->n, e);
-    js_out_free(w);
-    return rc;
 }

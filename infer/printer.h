@@ -3,8 +3,8 @@
  * <think> and </think> are found in the text, not in the ids: Qwen2.5 has no such tokens, and the pieces they
  * are made of depend on what stands next to them. So what could be the beginning of a tag is held back until
  * it is decided. */
-#ifndef TERSE_CHECKPOINTS_PRINTER_H
-#define TERSE_CHECKPOINTS_PRINTER_H
+#ifndef TERSE_INFER_PRINTER_H
+#define TERSE_INFER_PRINTER_H
 
 #include "infer/detok.h"
 

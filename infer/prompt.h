@@ -1,9 +1,9 @@
 /* What a loaded model is given to go on from: token ids, and where in them its adapter begins to act. */
-#ifndef TERSE_CHECKPOINTS_PROMPT_H
-#define TERSE_CHECKPOINTS_PROMPT_H
+#ifndef TERSE_INFER_PROMPT_H
+#define TERSE_INFER_PROMPT_H
 
-#include "checkpoints/load.h"
 #include "infer/chatml.h"
+#include "infer/loaded.h"
 
 struct prompt {
     int32_t *ids; /* [n], owned */

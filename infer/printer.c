@@ -1,4 +1,4 @@
-#include "checkpoints/printer.h"
+#include "infer/printer.h"
 #include "infer/cli.h"
 
 #include <errno.h>

@@ -1,11 +1,20 @@
 /* The options that all commands share which run a model: their rows, once. */
-#ifndef TERSE_CHECKPOINTS_RUN_OPTIONS_H
-#define TERSE_CHECKPOINTS_RUN_OPTIONS_H
+#ifndef TERSE_INFER_RUN_OPTIONS_H
+#define TERSE_INFER_RUN_OPTIONS_H
 
-#include "checkpoints/load.h"
+#include "infer/loaded.h"
 #include "infer/option.h"
 #include "infer/sampler.h"
 #include "infer/session.h"
+
+/* Where a program gets its models from: all that sets terse apart from terse-infer in these commands. */
+struct model_source {
+    int (*load)(struct loaded *l, const struct load_options *o, struct err *e);
+    const char *preset;          /* of --model; NULL: it has to be given */
+    const char *model, *adapter; /* what they may be, for --help */
+};
+/* GGUF files alone. */
+extern const struct model_source source_gguf;
 
 /* A command's config has these as members `model` and `sampling`. */
 struct model_flags {
@@ -22,16 +31,17 @@ struct sampling_flags {
     uint64_t seed;
 };
 
-/* The formatter would take the rows apart. */
+/* What the rows of `model` and `lora` lack depends on the source: run_options_table fills it in.
+ * The formatter would take the rows apart. */
 /* clang-format off */
 #define MODEL_FLAG(config, field) .at = offsetof(struct config, model) + offsetof(struct model_flags, field)
 #define MODEL_ROWS(config)                                                                                             \
     {.key = "model", .alias = "model_name_or_path", .type = OPT_PATH, MODEL_FLAG(config, model),                       \
-     .preset = "checkpoints/nano", .short_flag = 'm', .group = "Model", .help = "Hugging Face folder or GGUF file"},                \
+     .short_flag = 'm', .group = "Model"},                                                                             \
     {.key = "lora", .alias = "adapter_name_or_path", .type = OPT_PATH, MODEL_FLAG(config, lora),                       \
-     .unset = "the base model alone", .help = "adapter: a PEFT folder or GGUF file"},                                               \
+     .unset = "the base model alone"},                                                                                 \
     {.key = "dtype", .type = OPT_ENUM, MODEL_FLAG(config, dtype), .choices = LOAD_DTYPES, .preset = "auto",            \
-     .help = "of weights and products; auto is the model's; q8_0, q4_0 and w4 quantise the weights while loading"},                                                         \
+     .help = "of weights and products; auto is the model's; q8_0, q4_0 and w4 quantise the weights while loading"},    \
     {.key = "act_dtype", .type = OPT_ENUM, MODEL_FLAG(config, act_dtype), .choices = "auto|int8", .preset = "auto",    \
      .help = "of activations in products with quantised weights; auto is bf16; int8 is faster and less exact"},        \
     {.key = "threads", .type = OPT_INT, MODEL_FLAG(config, threads), .preset = "0", .min = 0,                          \
@@ -48,11 +58,11 @@ struct sampling_flags {
 /* temp: the default temperature as text, or NULL for what generation_config.json says. */
 #define SAMPLING_ROWS(config, temp)                                                                                    \
     {.key = "temperature", .alias = "temp", .type = OPT_FLOAT, SAMPLING_FLAG(config, temperature), .preset = temp,     \
-     .unset = "generation_config.json's", .min = 0, .max = 100, .group = "Sampling",                                   \
+     .unset = "the model's", .min = 0, .max = 100, .group = "Sampling",                                                \
      .help = "0 for the likeliest token always"},                                                                      \
-    {.key = "top_k", .type = OPT_INT, SAMPLING_FLAG(config, top_k), .unset = "generation_config.json's", .min = 0,     \
+    {.key = "top_k", .type = OPT_INT, SAMPLING_FLAG(config, top_k), .unset = "the model's", .min = 0,                  \
      .max = 1 << 24, .help = "keep the k likeliest tokens; 0 for all"},                                                \
-    {.key = "top_p", .type = OPT_FLOAT, SAMPLING_FLAG(config, top_p), .unset = "generation_config.json's",             \
+    {.key = "top_p", .type = OPT_FLOAT, SAMPLING_FLAG(config, top_p), .unset = "the model's",                          \
      .min = 1e-6, .max = 1, .help = "keep the fewest tokens that reach this probability"},                             \
     {.key = "min_p", .type = OPT_FLOAT, SAMPLING_FLAG(config, min_p), .preset = "0", .min = 0, .max = 1,               \
      .help = "drop tokens less likely than this share of the likeliest"},                                              \
@@ -65,8 +75,16 @@ struct sampling_flags {
 
 /* clang-format on */
 
-/* Loads what the flags say. Errors: those of load_all. */
-int run_options_load(struct loaded *l, const struct model_flags *f, struct err *e);
+/* Copies a table with MODEL_ROWS, `bytes` long, to `out`, which options_init is given then. */
+void run_options_table(struct option *out, const struct option *rows, size_t bytes,
+                       const struct model_source *from);
+
+/* USAGE when there is no --model and no preset for it. */
+int run_options_check(const struct options *o, struct err *e);
+
+/* Loads what the flags say. Errors: those of from->load. */
+int run_options_load(struct loaded *l, const struct model_source *from, const struct model_flags *f,
+                     struct err *e);
 
 /* What the flags say of a session, and how it is kept: `streams` of max_tokens at most. */
 struct session_config run_options_session(const struct model_flags *f, uint32_t streams, uint32_t max_tokens);

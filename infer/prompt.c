@@ -1,4 +1,4 @@
-#include "checkpoints/prompt.h"
+#include "infer/prompt.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
-/* terse chat: turn after turn. What was said stays in the KV cache: a turn costs its own tokens only. */
-#include "checkpoints/cmd_chat.h"
-#include "checkpoints/run_options.h"
-#include "checkpoints/talk.h"
+/* terse chat, terse-infer chat: turn after turn. What was said stays in the KV cache: a turn costs its own
+ * tokens only. */
+#include "infer/cmd_chat.h"
 #include "infer/cli.h"
+#include "infer/talk.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -19,7 +19,7 @@ struct chat_options {
 };
 
 #define AT(field) .at = offsetof(struct chat_options, field)
-static const struct option table[] = {
+static const struct option rows[] = {
     MODEL_ROWS(chat_options),
     {.key = "system",
      .type = OPT_STRING,
@@ -144,7 +144,7 @@ static int system_set(struct conversation *c, const char *text, struct err *e)
 static void adapter_switch(struct conversation *c, const char *word)
 {
     if (!c->talk.l->lora)
-        fprintf(stderr, "there is no adapter; start with --lora DIR\n");
+        fprintf(stderr, "there is no adapter; start with --lora ADAPTER\n");
     else if (strcmp(word, "on") && strcmp(word, "off"))
         fprintf(stderr, "/adapter on or /adapter off\n");
     else
@@ -241,28 +241,34 @@ static int converse(const struct chat_options *f, const struct options *o, const
     return r;
 }
 
-static int run(const struct chat_options *f, const struct options *o, struct err *e)
+static int run(const struct model_source *from, const struct chat_options *f, const struct options *o,
+               struct err *e)
 {
     struct loaded l;
-    int r = run_options_load(&l, &f->model, e);
+    int r = run_options_load(&l, from, &f->model, e);
     if (r) return r;
     r = converse(f, o, &l, e);
-    load_clear(&l);
+    loaded_clear(&l);
     return r;
 }
 
-int cmd_chat(int argc, char **argv)
+int cmd_chat(const struct model_source *from, int argc, char **argv)
 {
+    struct option table[sizeof rows / sizeof *rows];
     struct chat_options f;
     struct options o = {0};
     struct err e = {0};
+    char usage[120];
+    run_options_table(table, rows, sizeof rows, from);
     if (options_init(&o, table, &f, &e)) return cli_fail(&e);
-    o.usage = "terse chat [-m DIR] [--lora ADAPTER] [--system TEXT]";
+    snprintf(usage, sizeof usage, "%s %s -m MODEL [--lora ADAPTER] [--system TEXT]", cli_program(), argv[0]);
+    o.usage = usage;
     o.about = "Talks: a line is a turn, Ctrl-C stops an answer, Ctrl-D leaves, /help lists the commands. "
               "From a pipe it "
               "answers line by line. The thinking is dimmed, and not kept: later turns see the answers only.";
     int status = cli_parse(&o, argc, argv);
-    if (status < 0) status = run(&f, &o, &e) ? cli_fail(&e) : CLI_OK;
+    if (status < 0 && run_options_check(&o, &e)) status = cli_usage(&e);
+    if (status < 0) status = run(from, &f, &o, &e) ? cli_fail(&e) : CLI_OK;
     options_free(&o);
     return status;
 }

@@ -1,10 +1,10 @@
 /* A loaded model that answers: what generate, chat and the check of an export share. */
-#ifndef TERSE_CHECKPOINTS_TALK_H
-#define TERSE_CHECKPOINTS_TALK_H
+#ifndef TERSE_INFER_TALK_H
+#define TERSE_INFER_TALK_H
 
-#include "checkpoints/printer.h"
-#include "checkpoints/prompt.h"
 #include "infer/generate.h"
+#include "infer/printer.h"
+#include "infer/prompt.h"
 
 struct talk {
     const struct loaded *l;

@@ -1,4 +1,4 @@
-#include "checkpoints/talk.h"
+#include "infer/talk.h"
 #include "infer/cli.h"
 
 #include <stdlib.h>

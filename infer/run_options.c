@@ -1,6 +1,34 @@
-#include "checkpoints/run_options.h"
+#include "infer/run_options.h"
 
-int run_options_load(struct loaded *l, const struct model_flags *f, struct err *e)
+#include <string.h>
+
+const struct model_source source_gguf = {
+    .load = load_gguf,
+    .model = "GGUF file",
+    .adapter = "adapter: a GGUF file",
+};
+
+void run_options_table(struct option *out, const struct option *rows, size_t bytes,
+                       const struct model_source *from)
+{
+    memcpy(out, rows, bytes);
+    for (; out->key; out++) {
+        if (!strcmp(out->key, "model"))
+            out->help = from->model, out->preset = from->preset, out->required = !from->preset;
+        else if (!strcmp(out->key, "lora"))
+            out->help = from->adapter;
+    }
+}
+
+int run_options_check(const struct options *o, struct err *e)
+{
+    const struct option *model = options_find(o, "model");
+    if (!model->required || options_given(o, "model")) return 0;
+    return err_set(e, ERR_USAGE, "no model given; add -m with a %s", model->help);
+}
+
+int run_options_load(struct loaded *l, const struct model_source *from, const struct model_flags *f,
+                     struct err *e)
 {
     struct load_options o = {
         .model = f->model,
@@ -10,7 +38,7 @@ int run_options_load(struct loaded *l, const struct model_flags *f, struct err *
         .threads = (unsigned)f->threads,
         .context = (uint32_t)f->context,
     };
-    return load_all(l, &o, e);
+    return from->load(l, &o, e);
 }
 
 struct session_config run_options_session(const struct model_flags *f, uint32_t streams, uint32_t max_tokens)
