@@ -1,4 +1,4 @@
-/* Rows that every benchmark prints: a table for people, or JSON with fixed keys. */
+/* Rows that every benchmark prints: a table for people (plain or Markdown), or JSON with fixed keys. */
 #ifndef TERSE_INFER_BENCH_H
 #define TERSE_INFER_BENCH_H
 
@@ -17,6 +17,7 @@ struct bench_row {
     double tok_s, sd;                /* tokens a second: mean, standard deviation */
     double ns;                       /* of one call */
     double gb_s, gflop_s;            /* bytes of weights read; multiplications and additions */
+    double ratio;                    /* to the same without the adapter */
     double share;                    /* of what the machine can do: 0..1 */
     enum bench_limit limit;          /* ... of which limit */
     uint64_t peak_rss;               /* bytes */
@@ -27,11 +28,13 @@ struct bench_row {
 void bench_share(struct bench_row *row, double peak, double read);
 
 /* A list of rows on stdout. Usage: bench_begin, bench_print ..., bench_end. */
+enum bench_format { BENCH_TEXT, BENCH_JSON, BENCH_MD };
+#define BENCH_FORMATS "text|json|md"
 struct bench_list {
-    bool json;
+    enum bench_format format;
     int rows;
 };
-void bench_begin(struct bench_list *l, bool json);
+void bench_begin(struct bench_list *l, enum bench_format format);
 void bench_print(struct bench_list *l, const struct bench_row *row);
 void bench_end(struct bench_list *l);
 

@@ -35,8 +35,8 @@ struct bench_config {
     }
 #define ROW_OUTPUT                                                                                           \
     {                                                                                                        \
-        .key = "output", .type = OPT_ENUM, AT(output), .choices = "text|json", .preset = "text",             \
-        .short_flag = 'o', .help = "a table, or JSON with fixed keys"                                        \
+        .key = "output", .type = OPT_ENUM, AT(output), .choices = BENCH_FORMATS, .preset = "text",           \
+        .short_flag = 'o', .help = "a table, JSON with fixed keys, or a table in Markdown"                   \
     }
 #define ROW_ISA                                                                                              \
     {                                                                                                        \
@@ -71,7 +71,7 @@ static int machine_rows(const struct bench_config *c, struct err *e)
     struct bench_list list;
     unsigned flags = cpu_detect(), all = (unsigned)c->threads;
     int r = 0;
-    bench_begin(&list, c->output);
+    bench_begin(&list, (enum bench_format)c->output);
     for (int i = 0; i < 2 && !r; i++) {
         struct machine_limits l = {0};
         struct pool *p;
@@ -127,7 +127,7 @@ static int kernel_rows(const struct bench_config *c, struct pool *p, struct err 
     unsigned wanted = every ? have : cpu_limit(have, c->isa);
     int r = 0;
     if (wanted == ~0u) return err_set(e, ERR_FIELD_RANGE, "isa '%s' is unknown", c->isa);
-    bench_begin(&list, c->output);
+    bench_begin(&list, (enum bench_format)c->output);
     for (const struct cpu_level *l = cpu_levels(); l->name && !r; l++) {
         unsigned flags = have & l->flags;
         if (flags == seen || (!every && flags != wanted)) continue;

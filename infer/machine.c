@@ -2,9 +2,11 @@
 #include "infer/arena.h"
 #include "kernels/probe.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { TRIES = 8, ROUNDS = 8192, UNITS_A_THREAD = 16, CHUNK = 1 << 20, READ_BYTES = 192 << 20 };
 
@@ -20,6 +22,17 @@ uint64_t machine_peak_rss(void)
     struct rusage u;
     getrusage(RUSAGE_SELF, &u);
     return (uint64_t)u.ru_maxrss * 1024;
+}
+
+uint64_t machine_rss(void)
+{
+    char line[128] = "";
+    unsigned long long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (!f) return 0;
+    if (fgets(line, sizeof line, f)) sscanf(line, "%*u %llu", &pages);
+    fclose(f);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 /* Work a second of the best of TRIES runs of `units`; the first also wakes the threads up. */

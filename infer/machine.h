@@ -18,6 +18,8 @@ struct machine_limits {
 double machine_seconds(void);
 /* Most memory this process has held, bytes. */
 uint64_t machine_peak_rss(void);
+/* Memory it holds now, bytes; 0 where the system does not say. */
+uint64_t machine_rss(void);
 
 /* Each is the best of a few tries of some milliseconds on all threads of the pool; shared machines have bad
  * ones. GFLOP/s with the widest instructions of cpu_flags. */

@@ -1,8 +1,8 @@
 #include "rl/eval.h"
-#include "infer/prompt.h"
 #include "infer/detok.h"
 #include "infer/generate.h"
 #include "infer/progress.h"
+#include "infer/prompt.h"
 
 #include <math.h>
 #include <stdlib.h>

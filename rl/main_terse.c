@@ -22,7 +22,12 @@ static int selftest(int argc, char **argv)
     return cmd_selftest(checks, argc, argv);
 }
 
-static const struct command benches[] = {BENCHES_INFER, BENCHES_TRAIN, {0}};
+static int bench_infer(int argc, char **argv)
+{
+    return cmd_bench_infer(&source_any, argc, argv);
+}
+
+static const struct command benches[] = {BENCHES_INFER, BENCH_INFER(bench_infer), BENCHES_TRAIN, {0}};
 
 static int bench(int argc, char **argv)
 {

@@ -2,6 +2,7 @@
 
 #include "infer/lora.h"
 #include "infer/machine.h"
+#include "infer/random_weights.h"
 #include "train/blas.h"
 #include "train/micro.h"
 #include "train/optim.h"
@@ -18,9 +19,7 @@ struct rig {
     struct trainee t;
     struct optim o;
     struct micro *u;
-    struct tensor *tensors;
-    const struct tensor **bound;
-    uint16_t *values; /* random bf16, shared by all tensors */
+    struct random_weights weights;
     float **slots;
     uint32_t *ids;
 };
@@ -39,37 +38,10 @@ double bench_train_flops(const struct model_config *m, uint32_t rank, uint32_t t
     return m->layers * (2 * linear + 3 * lora + 3.5 * attention) + 2 * head + weights;
 }
 
-/* Every tensor is a view of one buffer of small random bf16 numbers (norms: of ones). */
-static int weights_make(struct rig *g, const struct model_config *c, struct err *e)
-{
-    uint64_t most = (uint64_t)c->vocab * c->width, rows, cols;
-    uint32_t slots = params_slots(c), layer, x = 12345;
-    g->tensors = calloc(slots, sizeof *g->tensors);
-    g->bound = calloc(slots, sizeof *g->bound);
-    g->values = malloc((most + c->width) * sizeof *g->values);
-    if (!g->tensors || !g->bound || !g->values) return err_set(e, ERR_NOMEM, "no memory for random weights");
-    for (uint64_t i = 0; i < most; i++) {
-        x = x * 1664525 + 1013904223;
-        g->values[i] =
-            (uint16_t)((x >> 16 & 0x8000) | 0x3c00 | (x >> 20 & 0x00ff)); /* 0.008 to 0.03, either sign */
-    }
-    for (uint32_t i = 0; i < c->width; i++) g->values[most + i] = 0x3f80;
-    for (uint32_t s = 0; s < slots; s++) {
-        enum param p = params_of_slot(c, s, &layer);
-        if (!params_has(c, p)) continue;
-        params_shape(c, p, &rows, &cols);
-        g->tensors[s] = (struct tensor){.dtype = DTYPE_BF16, .rank = cols > 1 ? 2 : 1, .shape = {rows, cols}};
-        g->tensors[s].data = g->values + (params[p].kind == PARAM_NORM ? most : 0);
-        g->tensors[s].bytes = rows * cols * sizeof *g->values;
-        g->bound[s] = &g->tensors[s];
-    }
-    return 0;
-}
-
 static int adapter_make(struct rig *g, const struct bench_train_config *c, struct err *e)
 {
     struct adapter_config a = {.rank = c->rank, .alpha = 2 * c->rank, .targets = LORA_ALL, .gate = GATE_ALL};
-    if (!c->rank) return trainee_init_dense(&g->t, g->m, g->bound, e);
+    if (!c->rank) return trainee_init_dense(&g->t, g->m, g->weights.bound, e);
     int r = adapter_create(&g->adapter, &g->m->c, &a, e);
     if (r) return r;
     adapter_init_random(g->adapter, 1);
@@ -86,12 +58,12 @@ static int rig_init(struct rig *g, const struct bench_train_config *c, struct er
     o.schedule = SCHEDULE_CONSTANT;
     memset(g, 0, sizeof *g);
     blas_init();
-    int r = weights_make(g, &c->model, e);
-    if (!r) r = pool_create(&g->pool, c->threads, e);
-    if (!r) r = model_create(&g->m, &c->model, c->type, c->tokens, g->bound, g->pool, cpu_detect(), e);
+    int r = pool_create(&g->pool, c->threads, e);
+    if (!r) r = random_weights_make(&g->weights, &c->model, g->pool, e);
+    if (!r)
+        r = model_create(&g->m, &c->model, c->type, c->tokens, g->weights.bound, g->pool, cpu_detect(), e);
     if (!r) r = adapter_make(g, c, e);
-    free(g->values);
-    g->values = NULL;
+    random_weights_clear(&g->weights);
     if (!r) r = optim_create(&g->o, &o, &g->t, 1, e);
     if (!r) r = micro_create(&g->u, g->m, g->adapter, g->lora, &u, e);
     g->slots = calloc(params_slots(&c->model), sizeof *g->slots);
@@ -110,9 +82,7 @@ static void rig_free(struct rig *g)
     adapter_free(g->adapter);
     model_free(g->m);
     pool_free(g->pool);
-    free(g->values);
-    free(g->bound);
-    free(g->tensors);
+    random_weights_clear(&g->weights);
     free(g->slots);
     free(g->ids);
 }

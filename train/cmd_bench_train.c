@@ -68,10 +68,10 @@ static const struct option table[] = {
     {.key = "output",
      .type = OPT_ENUM,
      AT(output),
-     .choices = "text|json",
+     .choices = BENCH_FORMATS,
      .preset = "text",
      .short_flag = 'o',
-     .help = "a table, or JSON with fixed keys"},
+     .help = "a table, JSON with fixed keys, or a table in Markdown"},
     {0},
 };
 
@@ -116,7 +116,7 @@ static int run(const struct flags *f, struct err *e)
     row.peak_rss = t.peak_rss;
     bench_share(&row, l.dot > 0 && f->dtype ? l.dot : l.fma, 0);
     struct bench_list list;
-    bench_begin(&list, f->output);
+    bench_begin(&list, (enum bench_format)f->output);
     bench_print(&list, &row);
     bench_end(&list);
     return 0;

@@ -1,0 +1,28 @@
+#include "infer/bench_model.h"
+#include "infer/random_weights.h"
+
+#include <string.h>
+
+int bench_model_random(struct loaded *l, const char *shape, const struct load_options *o, struct err *e)
+{
+    struct random_weights w = {0};
+    struct model_config c;
+    memset(l, 0, sizeof *l);
+    int r = model_config_named(&c, shape, e);
+    if (!r) r = pool_create(&l->pool, o->threads, e);
+    if (!r) r = random_weights_make(&w, &c, l->pool, e);
+    if (!r) r = loaded_weights(l, &c, w.bound, DTYPE_BF16, o, e);
+    random_weights_clear(&w);
+    if (r) loaded_clear(l);
+    return r;
+}
+
+int bench_adapter_random(struct loaded *l, uint32_t rank, struct err *e)
+{
+    struct adapter_config c = {.rank = rank, .alpha = 2 * rank, .targets = LORA_ALL, .gate = GATE_ALL};
+    int r = adapter_create(&l->adapter, &l->m->c, &c, e);
+    if (r) return r;
+    for (uint64_t i = 0; i < l->adapter->count; i++)
+        l->adapter->weights[i] = (float)((int)(i * 2654435761u >> 16 & 255) - 128) * 0x1p-13f;
+    return lora_create(&l->lora, l->m, l->adapter, e);
+}
