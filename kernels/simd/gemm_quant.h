@@ -21,7 +21,7 @@
 enum {
     VECS_MAX = 4,
     DIRECT_TILES = 2, /* more tiles of rows than this go through scratch */
-    SCRATCH_GROUPS = 16,
+    SCRATCH_GROUPS = 32,
     SCRATCH_BYTES = SCRATCH_GROUPS * GROUP * PANEL * 4
 };
 
@@ -109,20 +109,24 @@ VEC void sums_store(const int rows, const int vecs, v16 (*sum)[VECS_MAX], float 
         v16_store(y + r * ldy + 16 * v, sum[r][v]);
 }
 
-/* Group by group: a chain from zero, which joins y by the group's scale; y stays in the first-level cache.
- * first: the panel's first vector of the tile. */
+/* Group by group: a chain from zero, which joins its output by the group's scale. Outputs stay in the
+ * first-level cache meanwhile, side by side: rows of y may lie a power of two apart. first: the panel's first
+ * vector of the tile. */
 VEC void tile_groups(const int rows, const int vecs, const enum operand op, const struct span *s, int first,
                      const char *x, const char *w, float *y)
 {
     v16 acc[QUANT_ROWS][VECS_MAX];
+    _Alignas(64) float sums[QUANT_ROWS * 16 * VECS_MAX];
+    float *sum = sums;
     const char *base[(QUANT_ROWS + 2) / 3], *scale = s->scale + 32 * first;
     w += 64 * first, y += 16 * first;
     bases_init(rows, base, x, s->ldx);
-    sums_load(rows, vecs, acc, y, s->ldy, 0);
-    if (!s->accumulate) sums_store(rows, vecs, acc, y, s->ldy);
+    sums_load(rows, vecs, acc, y, s->ldy, s->accumulate);
+    sums_store(rows, vecs, acc, sum, 16 * vecs);
     for (int64_t pair = 0; pair < s->pairs; pair += GROUP / 2, w += s->step, scale += s->scale_step) {
         const char *line = w;
-        sums_load(rows, vecs, acc, y, s->ldy, 0);
+        __asm__ volatile("" : "+r"(sum) : : "memory"); /* or the compiler would hold them in registers */
+        sums_load(rows, vecs, acc, sum, 16 * vecs, 0);
         for (int i = 0; i < GROUP / 2; i += line_pairs(op), line += line_bytes(op)) {
             line_step(rows, vecs, op, acc, base, s->ldx, line, s->panel, line_pairs(op));
             bases_move(rows, base, line_x_bytes(op));
@@ -132,11 +136,13 @@ VEC void tile_groups(const int rows, const int vecs, const enum operand op, cons
             v16 by = v16_load_f16(vec_at(scale, s->panel, v, 32));
             UNROLL for (int r = 0; r < rows; r++)
             {
-                float *o = y + r * s->ldy + 16 * v;
+                float *o = sum + 16 * (r * vecs + v);
                 v16_store(o, v16_fma(acc[r][v], by, v16_load(o)));
             }
         }
     }
+    sums_load(rows, vecs, acc, sum, 16 * vecs, 1);
+    sums_store(rows, vecs, acc, y, s->ldy);
 }
 
 /* One chain through all of it. Half a line of bytes may be left. */
