@@ -304,7 +304,7 @@ VEC v16 v16_from_ints(v16u x)
 {
     return V16_1(v16, ints4, x);
 }
-/* sum + a[0] b[0] + ... + a[3] b[3], bytes of each word, those of a unsigned and those of b signed: by
+/* *c += a[0] b[0] + ... + a[3] b[3], bytes of each word, those of a unsigned and those of b signed: by
  * halfwords, which hold a product. */
 VEC uint32x4_t dot4_bytes(uint32x4_t sum, uint32x4_t a, uint32x4_t b)
 {
@@ -314,9 +314,9 @@ VEC uint32x4_t dot4_bytes(uint32x4_t sum, uint32x4_t a, uint32x4_t b)
     int32x4_t s = vpadalq_s16(vreinterpretq_s32_u32(sum), vmulq_s16(x0, y0));
     return vreinterpretq_u32_s32(vpadalq_s16(s, vmulq_s16(x1, y1)));
 }
-VEC v16u v16u_dot4(v16u sum, v16u a, v16u b)
+VEC void v16u_dot4_into(v16u *c, v16u a, v16u b)
 {
-    return V16_3(v16u, dot4_bytes, sum, a, b);
+    *c = V16_3(v16u, dot4_bytes, *c, a, b);
 }
 
 /* ---- doubles ---- */

@@ -62,7 +62,7 @@ VEC void quad_dot(const int rows, const int vecs, v16u (*acc)[2], const char *co
     UNROLL for (int r = 0; r < rows; r++)
     {
         v16u a = v16u_all_at(row_of(base, ldx, r) + offsetof(struct act8, q) + at);
-        UNROLL for (int v = 0; v < vecs; v++) acc[r][v] = v16u_dot4(acc[r][v], b[v], a);
+        UNROLL for (int v = 0; v < vecs; v++) v16u_dot4_into(&acc[r][v], b[v], a);
     }
 }
 
@@ -74,12 +74,14 @@ VEC void group_dot(const int rows, const int vecs, const int bits, v16u (*acc)[2
         v16u start = v16u_all_at(row_of(base, ldx, r) + offsetof(struct act8, start));
         UNROLL for (int v = 0; v < vecs; v++) acc[r][v] = bits == 8 ? v16u_shl(start, 4) : start;
     }
-    for (int quad = 0; quad < GROUP / 4; quad += 8 / bits, w += LINE_WORDS) {
+    UNROLL for (int quad = 0; quad < GROUP / 4; quad += 8 / bits)
+    {
         v16u b[2], word[2];
         UNROLL for (int v = 0; v < vecs; v++)
         {
-            word[v] = v16u_load(w + 64 * v);
-            if (rows >= AHEAD_ROWS) __builtin_prefetch(w + AHEAD + 64 * v);
+            const char *line = w + quad * bits / 8 * LINE_WORDS + 64 * v;
+            word[v] = v16u_load(line);
+            if (rows >= AHEAD_ROWS) __builtin_prefetch(line + AHEAD);
             b[v] = bits == 8 ? word[v] : v16u_and(word[v], v16u_all(0x0f0f0f0f));
         }
         quad_dot(rows, vecs, acc, base, ldx, 4 * quad, b);
@@ -89,30 +91,37 @@ VEC void group_dot(const int rows, const int vecs, const int bits, v16u (*acc)[2
     }
 }
 
-/* scaled: groups of weights have scales. */
+/* Outputs stay in the first-level cache meanwhile, side by side, as those of gemm_quant.h's tile_groups.
+ * scaled: groups of weights have scales. */
 VEC void tile_act8(const int rows, const int vecs, const int bits, const int scaled,
                    const struct act8_span *s, int first, const char *x, const char *w, float *y)
 {
     v16u acc[ACT8_ROWS][2];
+    _Alignas(64) float sums[ACT8_ROWS * 16 * 2];
+    float *sum = sums;
     const char *base[(ACT8_ROWS + 2) / 3];
     w += s->head, y += 16 * first;
     bases_init(rows, base, x, s->ldx);
+    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < vecs; v++)
+        v16_store(sum + 16 * (r * vecs + v), s->accumulate ? v16_load(y + r * s->ldy + 16 * v) : v16_zero());
     for (int64_t g = 0; g < s->groups; g++, w += s->step) {
+        __asm__ volatile("" : "+r"(sum) : : "memory"); /* or the compiler would hold them in registers */
         group_dot(rows, vecs, bits, acc, base, s->ldx, w + s->words + 64 * first);
-        int add = s->accumulate || g;
         UNROLL for (int v = 0; v < vecs; v++)
         {
             v16 by = scaled ? v16_load_f16(w + 32 * (first + v)) : v16_zero();
             UNROLL for (int r = 0; r < rows; r++)
             {
                 v16 scale = v16_from_bits(v16u_all_at(row_of(base, s->ldx, r)));
-                float *o = y + r * s->ldy + 16 * v;
+                float *o = sum + 16 * (r * vecs + v);
                 if (scaled) scale = v16_mul(scale, by);
-                v16_store(o, v16_fma(v16_from_ints(acc[r][v]), scale, add ? v16_load(o) : v16_zero()));
+                v16_store(o, v16_fma(v16_from_ints(acc[r][v]), scale, v16_load(o)));
             }
         }
         bases_move(rows, base, sizeof(struct act8));
     }
+    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < vecs; v++)
+        v16_store(y + r * s->ldy + 16 * v, v16_load(sum + 16 * (r * vecs + v)));
 }
 
 #define ACT8_OF(name, bits, scaled, rows, vecs)                                                              \

@@ -46,11 +46,7 @@ static inline void probe_dot8(int64_t rounds, float *out)
     v16 all = v16_zero();
     UNROLL for (int i = 0; i < PROBE_CHAINS; i++) sum[i] = v16u_all(0);
     for (int64_t j = 0; j < rounds; j++) {
-        UNROLL for (int i = 0; i < PROBE_CHAINS; i++)
-        {
-            sum[i] = v16u_dot4(sum[i], a, b);
-            __asm__("" : "+v"(sum[i])); /* or the compiler would know the outcome */
-        }
+        UNROLL for (int i = 0; i < PROBE_CHAINS; i++) v16u_dot4_into(&sum[i], a, b);
     }
     UNROLL for (int i = 0; i < PROBE_CHAINS; i++) all = v16_add(all, v16_from_ints(sum[i]));
     v16_store(out, all);

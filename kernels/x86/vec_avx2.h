@@ -255,9 +255,9 @@ VEC __m256i dot4_half(__m256i sum, __m256i a, __m256i b)
     sum = _mm256_add_epi32(sum, _mm256_madd_epi16(a02, b02));
     return _mm256_add_epi32(sum, _mm256_madd_epi16(a13, b13));
 }
-VEC v16u v16u_dot4(v16u sum, v16u a, v16u b)
+VEC void v16u_dot4_into(v16u *c, v16u a, v16u b)
 {
-    return (v16u){dot4_half(sum.lo, a.lo, b.lo), dot4_half(sum.hi, a.hi, b.hi)};
+    *c = (v16u){dot4_half(c->lo, a.lo, b.lo), dot4_half(c->hi, a.hi, b.hi)};
 }
 
 /* ---- doubles ---- */

@@ -227,11 +227,11 @@ VEC v16 v16_from_ints(v16u x)
 {
     return _mm512_cvtepi32_ps(x);
 }
-/* sum + a[0] b[0] + ... + a[3] b[3], bytes of each word, those of a unsigned and those of b signed */
+/* *c += a[0] b[0] + ... + a[3] b[3], bytes of each word, those of a unsigned and those of b signed */
 #if defined(__AVX512VNNI__)
-VEC v16u v16u_dot4(v16u sum, v16u a, v16u b)
+VEC void v16u_dot4_into(v16u *c, v16u a, v16u b)
 {
-    return _mm512_dpbusd_epi32(sum, a, b);
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(*c) : "v"(a), "v"(b));
 }
 #endif
 
