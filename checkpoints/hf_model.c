@@ -88,7 +88,7 @@ static int align_tensor(struct tensor *t, void **copy, struct err *e)
     if (width < 2 || (uintptr_t)t->data % width == 0 || t->bytes == 0) return 0;
     *copy = malloc(t->bytes);
     if (!*copy) return err_set(e, ERR_NOMEM, "no memory for an aligned copy of tensor %s", t->name);
-    t->data = memcpy(*copy, t->data, t->bytes);
+    t->data = memcpy(*copy, t->data, t->bytes), t->mapped = false;
     return 0;
 }
 
@@ -118,8 +118,11 @@ static int bind(struct hf_model *m, const char *dir, struct err *e)
         rc = err_set(&why, ERR_INDEX_SIZE,
                      "the index says total_size %" PRIu64 ", but the shards hold %" PRIu64 " bytes",
                      m->claimed, m->bytes);
-    for (uint32_t s = 0; s < params_slots(&m->config) && !rc; s++)
-        if (m->bound[s]) rc = tensor_check_finite(m->bound[s], &why);
+    for (uint32_t s = 0; s < params_slots(&m->config) && !rc; s++) {
+        if (!m->bound[s]) continue;
+        rc = tensor_check_finite(m->bound[s], &why);
+        tensor_release(m->bound[s]);
+    }
     if (rc) return err_set(e, rc, "%s: %s", dir, why.msg);
     m->dtype = m->bound[params_slot(&m->config, P_EMBED, 0)]->dtype;
     return 0;

@@ -102,6 +102,7 @@ static int parse_offsets(const struct safetensors *f, struct tensor *t, const st
                        PLACE "data_offsets spans %" PRIu64 " bytes, shape and dtype make %" PRIu64, AT(f, t),
                        end - begin, t->bytes);
     t->data = f->data + begin;
+    t->mapped = f->map != NULL;
     return 0;
 }
 

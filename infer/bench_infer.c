@@ -23,7 +23,8 @@ struct rig {
     const struct bench_infer_config *c;
     struct session *s;
     struct sampler *sampler;
-    int32_t *prompt;   /* [max(prompt, depth)] */
+    int32_t *prompt;   /* [max(prompt, depth)] the last one */
+    int32_t *other;    /* [depth] the prompt of another stream */
     int32_t *token;    /* [streams] */
     uint32_t *stream;  /* [streams] 0, 1, 2 ... */
     uint64_t serial;   /* of the last prompt: no two are alike */
@@ -64,13 +65,25 @@ static int steps_run(struct rig *g, uint32_t streams, uint32_t steps, struct err
     return r;
 }
 
+/* A stream goes on where the first one has come to, or gets a prompt of its own. */
+static int stream_begin(struct rig *g, uint32_t i, uint32_t from, struct err *e)
+{
+    uint32_t depth = g->c->depth;
+    if (!g->c->separate) {
+        session_fork(g->s, 0, i, depth);
+        return 0;
+    }
+    for (uint32_t k = 0; k < depth; k++) g->other[k] = (int32_t)((g->prompt[k] + i) % g->c->m->c.vocab);
+    return session_sync(g->s, i, g->other, depth, from, NULL, e);
+}
+
 /* The base encodes the prompt, the adapter takes over after it: so both share its pages. */
 static int decode_run(struct rig *g, const struct test *t, bool adapted, uint32_t steps, double *seconds,
                       struct err *e)
 {
-    uint32_t depth = g->c->depth;
-    int r = session_sync(g->s, 0, g->prompt, depth, adapted ? depth : UINT32_MAX, NULL, e);
-    for (uint32_t i = 1; i < t->streams && !r; i++) session_fork(g->s, 0, i, depth);
+    uint32_t depth = g->c->depth, from = adapted ? depth : UINT32_MAX;
+    int r = session_sync(g->s, 0, g->prompt, depth, from, NULL, e);
+    for (uint32_t i = 1; i < t->streams && !r; i++) r = stream_begin(g, i, from, e);
     double start = machine_seconds();
     if (!r) r = steps_run(g, t->streams, steps, e);
     *seconds = machine_seconds() - start;
@@ -129,7 +142,7 @@ static struct bench_cost test_cost(const struct rig *g, const struct test *t, bo
     struct bench_cost cost = {0};
     if (t->kind == DECODE)
         for (uint32_t k = 0; k < c->tokens; k++)
-            bench_cost_step(&cost, c->m, lora, c->kv, t->streams, c->depth, c->depth + k);
+            bench_cost_step(&cost, c->m, lora, c->kv, t->streams, c->separate ? 0 : c->depth, c->depth + k);
     else
         for (uint32_t at = t->cached, n; at < c->prompt; at += n) {
             n = (uint32_t)session_rows(g->s) < c->prompt - at ? (uint32_t)session_rows(g->s) : c->prompt - at;
@@ -263,6 +276,7 @@ static void rig_free(struct rig *g)
     sampler_free(g->sampler);
     arena_free(&g->read);
     free(g->prompt);
+    free(g->other);
     free(g->token);
     free(g->stream);
 }
@@ -279,9 +293,11 @@ static int rig_init(struct rig *g, const struct bench_infer_config *c, struct er
     uint32_t streams = most_streams(c);
     g->c = c;
     g->prompt = calloc(most(c->prompt, c->depth), sizeof *g->prompt);
+    g->other = calloc(c->depth, sizeof *g->other);
     g->token = calloc(streams, sizeof *g->token);
     g->stream = calloc(streams, sizeof *g->stream);
-    if (!g->prompt || !g->token || !g->stream) return err_set(e, ERR_NOMEM, "no memory for prompts");
+    if (!g->prompt || !g->other || !g->token || !g->stream)
+        return err_set(e, ERR_NOMEM, "no memory for prompts");
     for (uint32_t i = 0; i < streams; i++) g->stream[i] = i;
     int r = sampler_create(&g->sampler, &c->m->kern, c->m->c.vocab, e);
     if (r || !c->limits || c->m->arena.size >= READ_BYTES) return r;

@@ -1,7 +1,8 @@
 /* How fast a model reads prompts and writes answers here: the rows of `terse bench infer`.
  *
  *   pp512        512 tokens of a prompt, logits of the last
- *   tg64 x8      64 steps of 8 streams that were forked from one prompt, a token a step for each
+ *   tg64 x8      64 steps of 8 streams that were forked from one prompt, a token a step for each; with
+ *                `separate` each has a prompt of its own
  *   ttft512      time to the first token of an answer to 512 tokens: the pass and the choice
  *   ttft512 +448 the same when the prefix cache holds the first 448 of them
  *
@@ -28,6 +29,7 @@ struct bench_infer_config {
     uint32_t repetitions; /* >= 1 */
     enum kv_type kv;
     bool limits;
+    bool separate; /* tg: each answer follows a prompt of its own */
 };
 
 struct bench_infer_result {

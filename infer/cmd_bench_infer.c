@@ -12,7 +12,7 @@ struct flags {
     char *shape, *isa;
     int64_t rank, prompt, tokens, depth, repetitions;
     int output;
-    bool limits;
+    bool limits, separate;
     struct string_list streams;
 };
 
@@ -67,6 +67,7 @@ static const struct option table[] = {
      .unit = "tokens",
      .short_flag = 'd',
      .help = "of the prompt that answers follow"},
+    {.key = "separate", .type = OPT_BOOL, AT(separate), .help = "each answer follows a prompt of its own"},
     {.key = "repetitions",
      .type = OPT_INT,
      AT(repetitions),
@@ -122,6 +123,7 @@ static int config_read(struct bench_infer_config *c, const struct flags *f, stru
         .repetitions = (uint32_t)f->repetitions,
         .kv = (enum kv_type)f->model.kv_dtype,
         .limits = f->limits,
+        .separate = f->separate,
     };
     if (c->cpu_flags == ~0u) return err_set(e, ERR_FIELD_RANGE, "isa '%s' is unknown", f->isa);
     return streams_read(c, &f->streams, e);

@@ -43,6 +43,7 @@ static int take_tensor(struct gguf_model *m, size_t i, bool w4, struct err *e)
     if (t->dtype == DTYPE_Q4_0 && w4) t->dtype = DTYPE_W4;
     int rc = tensor_check_finite(t, e);
     if (!rc && t->dtype == DTYPE_W4) rc = check_w4(t, e);
+    tensor_release(t);
     if (!rc && t->rank == 2 && t->dtype != DTYPE_F32) m->dtype = DTYPE_BF16;
     if (!rc && (slot = params_find_as(&m->config, PARAMS_GGUF, t->name)) >= 0) {
         params_name(&m->config, (uint32_t)slot, m->names[i], sizeof m->names[i]);

@@ -161,6 +161,7 @@ static int place_data(struct gguf *g, uint64_t header, struct err *e)
                            ", but the data has %" PRIu64,
                            g->label, t->name, t->bytes, at, room);
         t->data = t->bytes ? g->file + begin + at : NULL;
+        t->mapped = g->map != NULL;
         at = round_up(at + t->bytes, g->alignment);
     }
     if (room <= at) return 0;

@@ -156,6 +156,13 @@ void map_prefetch(const struct map *m)
     if (m->data) madvise(m->data, m->size, MADV_WILLNEED);
 }
 
+void map_release(const void *data, uint64_t bytes)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), end = ((uintptr_t)data + bytes) & ~(page - 1);
+    uintptr_t begin = ((uintptr_t)data + page - 1) & ~(page - 1);
+    if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 int map_intact(const struct map *m, struct err *e)
 {
     struct stat st;

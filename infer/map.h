@@ -27,6 +27,10 @@ uint64_t map_size(const struct map *m);
 /* Starts reading the file into the page cache, in the background. */
 void map_prefetch(const struct map *m);
 
+/* Gives back the memory of these bytes of a map, whole pages of it: the next look reads them again, from the
+ * page cache if they are still there. */
+void map_release(const void *data, uint64_t bytes);
+
 /* 0, or ERR_CHANGED when the file's size or time of change is no longer what it was at map_open, or a page
  * was missing. Call it after having used the bytes: before, it proves nothing. */
 int map_intact(const struct map *m, struct err *e);

@@ -120,6 +120,7 @@ static void weights_fill(struct model *m, const struct tensor *const *bound)
     for (uint32_t s = 0; s < params_slots(&m->c); s++) {
         if (m->vec[s]) vector_fill(m, m->vec[s], bound[s]);
         if (m->mat[s].panels) weight_pack(m, &m->mat[s], bound[s]->data, bound[s]->dtype);
+        if (bound[s]) tensor_release(bound[s]); /* or file and panels would be resident at once */
     }
 }
 

@@ -1,5 +1,6 @@
 #include "infer/tensor.h"
 
+#include "infer/map.h"
 #include "kernels/math.h"
 #include "kernels/quant.h"
 
@@ -36,6 +37,11 @@ unsigned dtype_block(enum dtype t)
 unsigned dtype_block_bytes(enum dtype t)
 {
     return (unsigned)t < DTYPE_END ? dtypes[t].block_bytes : 0;
+}
+
+void tensor_release(const struct tensor *t)
+{
+    if (t->mapped) map_release(t->data, t->bytes);
 }
 
 static void halves(enum dtype t, const char *from, uint64_t n, float *out)

@@ -3,6 +3,7 @@
 #ifndef TERSE_INFER_TENSOR_H
 #define TERSE_INFER_TENSOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,6 +48,7 @@ struct tensor {
     uint64_t shape[8]; /* outermost first */
     const void *data;  /* may be unaligned; NULL only when bytes == 0 */
     uint64_t bytes;    /* exactly product(shape) * bits / 8, or the bytes of its blocks */
+    bool mapped;       /* data lies in a map (infer/map.h) */
 };
 
 /* "BF16" for DTYPE_BF16. Static storage. */
@@ -60,6 +62,9 @@ static inline int dtype_quantised(enum dtype t)
 {
     return t >= DTYPE_COUNT && t < DTYPE_END;
 }
+
+/* Nobody will look at the data for a while: gives back what memory it takes in a map. */
+void tensor_release(const struct tensor *t);
 
 /* Row i of a matrix (element i of a vector), `cols` values, in fp32: exactly, whatever the type. F32, BF16,
  * F16 and the quantised types; others are the caller's mistake (asserted). */
