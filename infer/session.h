@@ -21,7 +21,7 @@ struct session_config {
     uint32_t pages;       /* of 64 tokens, for all streams together; 0: so many that they are never short */
 };
 
-enum { SESSION_PREFILL = 512 };
+enum { SESSION_PREFILL = 256 };
 
 /* Bytes session_create takes. */
 uint64_t session_plan(const struct model *m, const struct lora *lora, const struct session_config *c);
