@@ -351,7 +351,7 @@ int bench_infer_run(const struct bench_infer_config *c, struct bench_infer_resul
     if (c->lora) out->adapter = c->lora->arena.used;
     int r = rig_init(&g, c, e);
     if (!r) r = session_measure(&g, false, out, &sum, &count, e);
-    if (!r && c->prompt) r = session_measure(&g, true, out, &sum, &count, e);
+    if (!r && c->prompt && c->first) r = session_measure(&g, true, out, &sum, &count, e);
     if (count > 0) limits_add(&out->limits, sum, 1 / count);
     rig_free(&g);
     return r;

@@ -29,6 +29,7 @@ struct bench_infer_config {
     uint32_t repetitions; /* >= 1 */
     enum kv_type kv;
     bool limits;
+    bool first;    /* rows of the time to the first token */
     bool separate; /* tg: each answer follows a prompt of its own */
 };
 

@@ -12,7 +12,7 @@ struct flags {
     char *shape, *isa;
     int64_t rank, prompt, tokens, depth, repetitions;
     int output;
-    bool limits, separate;
+    bool limits, separate, first;
     struct string_list streams;
 };
 
@@ -68,6 +68,11 @@ static const struct option table[] = {
      .short_flag = 'd',
      .help = "of the prompt that answers follow"},
     {.key = "separate", .type = OPT_BOOL, AT(separate), .help = "each answer follows a prompt of its own"},
+    {.key = "first",
+     .type = OPT_BOOL,
+     AT(first),
+     .preset = "true",
+     .help = "the time to the first token; --no-first"},
     {.key = "repetitions",
      .type = OPT_INT,
      AT(repetitions),
@@ -124,6 +129,7 @@ static int config_read(struct bench_infer_config *c, const struct flags *f, stru
         .kv = (enum kv_type)f->model.kv_dtype,
         .limits = f->limits,
         .separate = f->separate,
+        .first = f->first,
     };
     if (c->cpu_flags == ~0u) return err_set(e, ERR_FIELD_RANGE, "isa '%s' is unknown", f->isa);
     return streams_read(c, &f->streams, e);
