@@ -1,8 +1,10 @@
 #include "data/answer.h"
+#include "data/number.h"
 
-#include <stdint.h>
 #include <string.h>
 #include <strings.h>
+
+/* ---- bytes ------------------------------------------------------------------------------------------- */
 
 static bool is_digit(char c)
 {
@@ -22,22 +24,32 @@ static bool starts(const char *s, size_t n, const char *with)
     size_t k = strlen(with);
     return n >= k && !memcmp(s, with, k);
 }
+static bool starts_word(const char *s, size_t n, const char *with)
+{
+    size_t k = strlen(with);
+    return n >= k && !strncasecmp(s, with, k);
+}
+static bool ends(const char *s, size_t n, const char *with)
+{
+    size_t k = strlen(with);
+    return n >= k && !memcmp(s + n - k, with, k);
+}
 
 /* What may stand around an answer without being part of it. Returns its length at s, 0 for none. */
 static size_t frill(const char *s, size_t n)
 {
-    static const char *const frills[] = {"\\$", "\\(", "\\)", "\\[", "\\]", "\\,",
-                                         "\\!", "\\;", "$",   "*",   "`"};
+    static const char *const frills[] = {"\\$", "\\(",  "\\)", "\\[", "\\]", "\\,", "\\!",
+                                         "\\;", "\\\"", "$",   "*",   "`",   "\"",  ":"};
     if (n && is_space(*s)) return 1;
-    for (size_t i = 0; i < sizeof frills / sizeof *frills; i++)
-        if (starts(s, n, frills[i])) return strlen(frills[i]);
+    for (size_t i = 0; n && i < sizeof frills / sizeof *frills; i++)
+        if (*s == *frills[i] && starts(s, n, frills[i])) return strlen(frills[i]);
     return 0;
 }
 
 /* The length of a frill, or of a full stop, that s[0..n) ends with. */
 static size_t frill_at_end(const char *s, size_t n)
 {
-    if (n >= 2 && s[n - 2] == '\\') return frill(s + n - 2, 2);
+    if (n >= 2 && s[n - 2] == '\\') return s[n - 1] == ':' ? 0 : frill(s + n - 2, 2);
     return n && s[n - 1] == '.' ? 1 : n ? frill(s + n - 1, 1) : 0;
 }
 
@@ -45,10 +57,23 @@ static struct answer trimmed(enum answer_kind kind, const char *s, size_t n)
 {
     for (size_t k; (k = frill(s, n)); n -= k) s += k;
     for (size_t k; (k = frill_at_end(s, n));) n -= k;
-    return n ? (struct answer){kind, s, n} : (struct answer){0};
+    return n && n <= ANSWER_MAX ? (struct answer){kind, false, s, n} : (struct answer){0};
 }
 
-/* ---- finding ----------------------------------------------------------------------------------------- */
+struct answer answer_trim(const char *s, size_t n)
+{
+    for (size_t k; (k = frill(s, n)); n -= k) s += k;
+    for (size_t k; (k = frill_at_end(s, n));) n -= k;
+    return n ? (struct answer){ANSWER_SAID, false, s, n} : (struct answer){0};
+}
+
+static size_t line(const char *s, size_t n)
+{
+    const char *end = memchr(s, '\n', n);
+    return end ? (size_t)(end - s) : n;
+}
+
+/* ---- boxes ------------------------------------------------------------------------------------------- */
 
 /* Bytes up to the brace that closes a group opened before s; n when it does not close. */
 static size_t group(const char *s, size_t n)
@@ -65,91 +90,270 @@ static size_t group(const char *s, size_t n)
     return n;
 }
 
+/* A box at its backslash: where its content lies, and where it ends. */
+struct box {
+    const char *command, *end;
+    struct answer content;
+    bool closed;
+};
+
 /* What follows \boxed or \fbox: a group, or the word after a space. */
-static struct answer box(const char *s, size_t n)
+static bool box_at(const char *s, size_t n, struct box *b)
 {
-    size_t skip = 0;
-    while (skip < n && s[skip] == ' ') skip++;
-    s += skip, n -= skip;
-    if (n > ANSWER_MAX) n = ANSWER_MAX;
-    if (n && *s == '{') {
-        size_t k = group(s + 1, n - 1);
-        return k < n - 1 ? trimmed(ANSWER_BOXED, s + 1, k) : (struct answer){0};
+    size_t at = starts(s, n, "\\boxed") ? 6 : starts(s, n, "\\fbox") ? 5 : 0, word = at, k = 0;
+    if (!at) return false;
+    while (at < n && s[at] == ' ') at++;
+    const char *inner = s + at;
+    size_t room = n - at < ANSWER_MAX + 2 ? n - at : ANSWER_MAX + 2;
+    b->command = s, b->closed = true;
+    if (room && *inner == '{') {
+        k = group(++inner, --room);
+        b->closed = k < room;
+        if (!b->closed) k = line(inner, room);
+        b->end = inner + k + b->closed;
+    } else {
+        while (at > word && k < room && !is_space(inner[k]) && inner[k] != '$') k++;
+        b->end = inner + k;
     }
-    size_t k = 0;
-    while (skip && k < n && !is_space(s[k]) && s[k] != '$') k++;
-    return trimmed(ANSWER_BOXED, s, k);
+    b->content = trimmed(b->closed ? ANSWER_BOXED : ANSWER_OPEN, inner, k);
+    return b->content.kind;
+}
+
+/* The last box that begins in text[0..before) and is closed or not, as asked. */
+static bool box_before(const char *text, size_t before, size_t len, bool closed, struct box *b)
+{
+    for (size_t i = before; i-- > 0;)
+        if (text[i] == '\\' && box_at(text + i, len - i, b) && b->closed == closed) return true;
+    return false;
+}
+
+/* Bytes of text[0..n) without the spaces, dollars, braces and \quads at its end. */
+static size_t bare(const char *s, size_t n)
+{
+    for (size_t k = 1; k; n -= k) {
+        k = frill_at_end(s, n);
+        if (!k && n && s[n - 1] == '}') k = 1;
+        if (!k && ends(s, n, "\\quad")) k = 5;
+        if (!k && ends(s, n, "\\qquad")) k = 6;
+    }
+    return n;
+}
+
+/* Without "y_2 =" at its end. */
+static size_t unnamed(const char *s, size_t n)
+{
+    if (!n || s[n - 1] != '=') return n;
+    n = bare(s, n - 1);
+    for (int i = 0; n && i < 8 && !is_space(s[n - 1]) && s[n - 1] != '('; i++) n--;
+    return bare(s, n);
+}
+
+/* True when what stands between two boxes makes them one answer. */
+static bool joins(const char *s, size_t n)
+{
+    enum { FAR = 64 };
+    if (n > FAR || memmem(s, n, ". ", 2) || memmem(s, n, "\n\n", 2)) return false;
+    n = unnamed(s, bare(s, n));
+    if (ends(s, n, "and") && (n == 3 || !is_letter(s[n - 4]))) return true;
+    if (ends(s, n, "or") && (n == 2 || !is_letter(s[n - 3]))) return true;
+    while (n && strchr(",;&", s[n - 1])) n = bare(s, n - 1);
+    return !n;
+}
+
+static struct answer boxed(const char *text, size_t len, const char **end)
+{
+    struct box last, b;
+    if (!box_before(text, len, len, true, &last)) return (struct answer){0};
+    const char *start = last.command;
+    while (box_before(text, (size_t)(start - text), len, true, &b) && b.end <= start &&
+           joins(b.end, (size_t)(start - b.end)))
+        start = b.command;
+    *end = last.end;
+    size_t n = (size_t)(last.end - start);
+    if (start == last.command || n > ANSWER_MAX) return last.content;
+    return (struct answer){ANSWER_BOXED, false, start, n};
 }
 
 struct answer answer_boxed(const char *text, size_t len)
 {
-    for (size_t i = len; i-- > 0;) {
-        if (text[i] != '\\') continue;
-        size_t word = starts(text + i, len - i, "\\boxed") ? 6 : starts(text + i, len - i, "\\fbox") ? 5 : 0;
-        struct answer a = {0};
-        if (word) a = box(text + i + word, len - i - word);
-        if (a.kind) return a;
+    const char *end;
+    return boxed(text, len, &end);
+}
+
+/* ---- formulas and numbers ---------------------------------------------------------------------------- */
+
+/* Bytes of \text{...}, \mbox{...} at s; 0 for anything else. */
+static size_t text_command(const char *s, size_t n)
+{
+    size_t word = starts(s, n, "\\text") ? 5 : starts(s, n, "\\mbox") ? 5 : 0;
+    while (word && word < n && is_letter(s[word])) word++;
+    return word && word < n && s[word] == '{' ? word + 1 + group(s + word + 1, n - word - 1) : 0;
+}
+
+/* Words, at most two: the most that stand side by side, or all of them. Commands, what they set as text,
+ * "and", "or" and "sqrt(" do not count. */
+static int count_words(const char *s, size_t n, bool all)
+{
+    int words = 0;
+    for (size_t i = 0; i < n;) {
+        size_t k = text_command(s + i, n - i);
+        if (k) {
+            i += k;
+            continue;
+        }
+        while (i + k < n && is_letter(s[i + k])) k++;
+        bool command = i && s[i - 1] == '\\';
+        bool joint = (k == 3 && !strncasecmp(s + i, "and", 3)) || (k == 2 && !strncasecmp(s + i, "or", 2));
+        bool call = i + k < n && s[i + k] == '(';
+        if (k >= 2 && !command && !joint && !call && ++words == 2) return words;
+        if (!all && !k && !is_space(s[i])) words = 0;
+        i += k ? k : 1;
+    }
+    return words;
+}
+
+static bool is_prose(const char *s, size_t n)
+{
+    return count_words(s, n, false) >= 2;
+}
+
+/* True for what is an answer as it stands: it does not begin with a word, and there is something to read. */
+static bool is_formula(const char *s, size_t n)
+{
+    size_t word = 0;
+    while (word < n && is_letter(s[word])) word++;
+    bool prose = word > 3 || (word && (starts_word(s, word, "and") || starts_word(s, word, "or")));
+    if (prose && word < n && is_space(s[word])) return false;
+    if (memchr(s, '\n', n) || memmem(s, n, "box", 3) || count_words(s, n, true) >= 2) return false;
+    for (size_t i = 0; i < n; i++)
+        if (is_digit(s[i]) || s[i] == '\\' || s[i] == '=' || s[i] == '^') return true;
+    return n == 1;
+}
+
+/* The last s[0..n) between `open` and `close`. */
+static struct answer delimited(const char *s, size_t n, const char *open, const char *close)
+{
+    size_t k = strlen(open);
+    for (size_t j = n; j-- > 0;) {
+        if (s[j] != close[0] || !starts(s + j, n - j, close)) continue;
+        for (size_t i = j; i-- > 0 && j - i <= ANSWER_MAX;)
+            if (s[i] == open[0] && starts(s + i, j - i, open)) {
+                struct answer a = trimmed(ANSWER_FORMULA, s + i + k, j - i - k);
+                return a.kind && !is_prose(a.s, a.n) ? a : (struct answer){0};
+            }
+        return (struct answer){0};
     }
     return (struct answer){0};
 }
 
-/* Bytes of the unsigned number at s: 12, 1,234, .5, 3.25, 3/4; 0 if there is none. A comma counts between a
- * digit and exactly three. */
-static size_t number(const char *s, size_t n)
+/* The last $...$ that is no prose between two prices. */
+static struct answer dollars(const char *s, size_t n)
 {
-    size_t i = 0, digits = 0;
-    for (; i < n; i++) {
-        bool comma = s[i] == ',' && digits && n - i > 3 && is_digit(s[i + 1]) && is_digit(s[i + 2]) &&
-                     is_digit(s[i + 3]) && (n - i == 4 || !is_digit(s[i + 4]));
-        if (!is_digit(s[i]) && !comma) break;
-        digits++;
+    enum { TRIES = 4 };
+    for (int t = 0; t < TRIES; t++) {
+        while (n && (s[n - 1] != '$' || (n > 1 && s[n - 2] == '\\'))) n--;
+        while (n && s[n - 1] == '$') n--;
+        size_t i = n;
+        while (i && s[i - 1] != '$' && n - i < ANSWER_MAX) i--;
+        if (!i || s[i - 1] != '$') break;
+        struct answer a = trimmed(ANSWER_FORMULA, s + i, n - i);
+        if (a.kind && !is_prose(a.s, a.n)) return a;
     }
-    if (i + 1 < n && (s[i] == '.' || (s[i] == '/' && digits)) && is_digit(s[i + 1]))
-        for (i++; i < n && is_digit(s[i]); i++) digits++;
-    return digits ? i : 0;
+    return (struct answer){0};
 }
 
-/* A minus belongs to the number unless something to subtract from stands before it. */
-static bool is_sign(const char *text, size_t at)
+static struct answer later(struct answer a, struct answer b)
 {
-    if (text[at] != '-') return false;
-    return at == 0 || !(is_digit(text[at - 1]) || is_letter(text[at - 1]) || strchr(")}]", text[at - 1]));
+    if (!a.kind || !b.kind) return a.kind ? a : b;
+    return b.s + b.n > a.s + a.n ? b : a;
 }
 
+/* The last number, with a fraction's or a price's other half and its sign. */
 static struct answer last_number(const char *text, size_t len)
 {
-    struct answer a = {0};
-    for (size_t i = 0, k; i < len; i += k ? k : 1) {
-        k = number(text + i, len - i);
-        if (!k) continue;
-        size_t sign = i > 0 && is_sign(text, i - 1);
-        a = (struct answer){ANSWER_NUMBER, text + i - sign, k + sign};
+    size_t end = len, start, n;
+    while (end && !is_digit(text[end - 1])) end--;
+    if (!end) return (struct answer){0};
+    for (start = end - 1; start && (is_digit(text[start - 1]) || strchr(".,/", text[start - 1])); start--) {
     }
-    return a;
+    /* The longest number that ends at `end`: "1,2,3,4" is a list, of which the last counts. */
+    for (; (n = number_span(text + start, end - start)) != end - start; start++) {
+    }
+    bool comma = end - start == 2 && start > 1 && text[start - 1] == ',' && is_digit(text[start - 2]);
+    if (comma) /* 2,74 */
+        for (start--; start && is_digit(text[start - 1]);) start--;
+    bool minus = start && text[start - 1] == '-' && (start == 1 || !is_digit(text[start - 2]));
+    return trimmed(ANSWER_NUMBER, text + start - minus, end - start + minus);
 }
 
-/* The number at the start of s, else the rest of the sentence. */
+static struct answer last_mathematics(const char *text, size_t len)
+{
+    enum { BARE = 160 };
+    struct answer all = trimmed(ANSWER_FORMULA, text, len), a;
+    struct number number;
+    if (all.kind && all.n <= BARE && is_formula(all.s, all.n)) {
+        if (number_read(all.s, all.n, &number)) all.kind = ANSWER_NUMBER;
+        return all;
+    }
+    a = later(dollars(text, len), delimited(text, len, "\\(", "\\)"));
+    a = later(a, delimited(text, len, "\\[", "\\]"));
+    return later(a, last_number(text, len));
+}
+
+/* ---- what is said ------------------------------------------------------------------------------------ */
+
+/* True when the number that ends at s[k] is all of the answer: words may follow, not mathematics. */
+static bool number_ends(const char *s, size_t n, size_t k)
+{
+    size_t at = k;
+    while (at < n && is_space(s[at]) && s[at] != '\n') at++;
+    if (at == n || s[at] == '\n') return true;
+    if (s[k] == '$') return !memchr(s + k + 1, '$', line(s + k + 1, n - k - 1));
+    if (strchr(".,;)!*", s[k])) return k + 1 == n || is_space(s[k + 1]) || s[k + 1] == '*';
+    return at > k && at + 1 < n && is_letter(s[at]) && is_letter(s[at + 1]);
+}
+
+/* Of "The volume of the box is 120" the part after "is"; of other prose its last mathematics. */
+static struct answer statement(const char *s, size_t n)
+{
+    struct answer a = trimmed(ANSWER_SAID, s, n);
+    if (!a.kind || !is_prose(a.s, a.n)) return a;
+    for (size_t i = a.n; i-- > 4;)
+        if (!memcmp(a.s + i - 4, " is ", 4)) {
+            struct answer b = trimmed(ANSWER_SAID, a.s + i, a.n - i);
+            if (b.kind && !is_prose(b.s, b.n)) return b;
+            break;
+        }
+    struct answer m = last_mathematics(a.s, a.n);
+    if (!m.kind) return a;
+    m.kind = ANSWER_SAID;
+    return m;
+}
+
+/* The answer at the start of s: a number, else all up to the end of the sentence. */
 static struct answer sentence(const char *s, size_t n)
 {
     size_t k, end = 0;
-    for (; (k = frill(s, n)) || (n && *s == ':' && (k = 1)); n -= k) s += k;
-    if (n > ANSWER_MAX) n = ANSWER_MAX;
+    while ((k = frill(s, n)) || (n && *s == ':')) s += k ? k : 1, n -= k ? k : 1;
     size_t sign = n && *s == '-';
-    k = number(s + sign, n - sign);
-    if (k && (k + sign == n || !strchr("\\^_", s[k + sign])))
-        return (struct answer){ANSWER_SAID, s, k + sign};
+    k = number_span(s + sign, n - sign);
+    if (k && number_ends(s, n, k + sign)) return (struct answer){ANSWER_SAID, false, s, k + sign};
+    if (n > ANSWER_MAX) n = ANSWER_MAX;
     while (end < n && s[end] != '\n' && !(s[end] == '.' && (end + 1 == n || is_space(s[end + 1])))) end++;
-    return trimmed(ANSWER_SAID, s, end);
+    return statement(s, end);
 }
 
-static struct answer said(const char *text, size_t len)
+static const char *const phrases[] = {"answer is", "answer:", "answer**:", "answer** is"};
+
+/* After the last phrase in text[from..len); `final`: only where "final" stands before it. */
+static struct answer said(const char *text, size_t from, size_t len, bool final)
 {
-    static const char *const phrases[] = {"answer is", "answer:"};
-    for (size_t i = len; i-- > 0;) {
-        if ((text[i] | 32) != 'a') continue;
-        for (int p = 0; p < 2; p++) {
+    for (size_t i = len; i-- > from;) {
+        if ((text[i] | 32) != 'a' || !starts_word(text + i, len - i, "answer")) continue;
+        if (final && (i < 6 || strncasecmp(text + i - 6, "final ", 6))) continue;
+        for (size_t p = 0; p < sizeof phrases / sizeof *phrases; p++) {
             size_t k = strlen(phrases[p]);
-            if (len - i < k || strncasecmp(text + i, phrases[p], k)) continue;
+            if (!starts_word(text + i, len - i, phrases[p])) continue;
             struct answer a = sentence(text + i + k, len - i - k);
             if (a.kind) return a;
         }
@@ -157,96 +361,113 @@ static struct answer said(const char *text, size_t len)
     return (struct answer){0};
 }
 
+static struct answer marked(const char *text, size_t len)
+{
+    for (size_t i = len; i-- > 0;) {
+        if (text[i] != '#' || !starts(text + i, len - i, "####")) continue;
+        struct answer a = trimmed(ANSWER_MARKED, text + i + 4, line(text + i + 4, len - i - 4));
+        if (a.kind) return a;
+    }
+    return (struct answer){0};
+}
+
+/* ---- choices ----------------------------------------------------------------------------------------- */
+
+/* "(B)", "B)", "B." or "B" at s, no letter after it. `sign`: a bracket or full stop is needed. */
+static struct answer letter(const char *s, size_t n, bool sign)
+{
+    size_t k;
+    while ((k = frill(s, n))) s += k, n -= k;
+    bool open = n && *s == '(';
+    if (open) s++, n--;
+    if (!n || *s < 'A' || *s > 'E' || (n > 1 && (is_letter(s[1]) || is_digit(s[1]))))
+        return (struct answer){0};
+    bool close = n > 1 && s[1] == ')', stop = n > 1 && strchr(".:", s[1]) && (n == 2 || is_space(s[2]));
+    if (open ? !close : sign && !close && !stop) return (struct answer){0};
+    return (struct answer){ANSWER_CHOICE, false, s, 1};
+}
+
+static struct answer choice(const char *text, size_t len)
+{
+    for (size_t i = len; i-- > 0;) {
+        bool word = starts_word(text + i, len - i, "option ") || starts_word(text + i, len - i, "choice ");
+        if (!word) continue;
+        size_t at = i + 7;
+        if (starts(text + at, len - at, "is ")) at += 3;
+        struct answer a = letter(text + at, len - at, false);
+        if (a.kind) return a;
+    }
+    return letter(text, len, true);
+}
+
+/* ---- all together ------------------------------------------------------------------------------------ */
+
+/* Places 1 to 5. */
+static struct answer stated(const char *text, size_t len, int find)
+{
+    const char *end = text;
+    struct answer a = {0}, final = {0};
+    struct box open;
+    if (find & ANSWER_FIND_BOXED) a = boxed(text, len, &end);
+    if (a.kind && find & ANSWER_FIND_SAID) final = said(text, (size_t)(end - text), len, true);
+    if (final.kind) return final;
+    if (!a.kind && find & ANSWER_FIND_MARKED) a = marked(text, len);
+    if (!a.kind && find & ANSWER_FIND_SAID) a = said(text, 0, len, false);
+    if (!a.kind && find & ANSWER_FIND_CHOICE) a = choice(text, len);
+    if (!a.kind && find & ANSWER_FIND_OPEN && box_before(text, len, len, false, &open)) a = open.content;
+    return a;
+}
+
+static size_t last_of(const char *text, size_t len, const char *what)
+{
+    size_t k = strlen(what);
+    for (size_t i = len; i >= k; i--)
+        if (text[i - 1] == what[k - 1] && !memcmp(text + i - k, what, k)) return i;
+    return 0;
+}
+
+static size_t before_chat_token(const char *text, size_t len)
+{
+    for (const char *p = text; (p = memchr(p, '<', (size_t)(text + len - p))); p++)
+        if (starts(p, (size_t)(text + len - p), "<|im_") || starts(p, (size_t)(text + len - p), "<|end"))
+            return (size_t)(p - text);
+    return len;
+}
+
+struct answer answer_search(const char *text, size_t len, int find)
+{
+    len = before_chat_token(text, len);
+    size_t reply = last_of(text, len, "</think>"), thought = reply ? reply - 8 : 0;
+    struct answer a = stated(text + reply, len - reply, find);
+    bool thinking = !a.kind;
+    if (!a.kind) a = stated(text, thought, find);
+    if (!a.kind && find & ANSWER_FIND_LAST) {
+        a = last_mathematics(text + reply, len - reply);
+        thinking = !a.kind;
+        if (!a.kind) a = last_mathematics(text, thought);
+    }
+    a.in_thinking = a.kind && thinking;
+    return a;
+}
+
 struct answer answer_find(const char *text, size_t len)
 {
-    struct answer a = answer_boxed(text, len);
-    if (!a.kind) a = said(text, len);
-    return a.kind ? a : last_number(text, len);
+    return answer_search(text, len, ANSWER_FIND_ALL);
 }
 
 struct answer answer_reference(const char *text, size_t len)
 {
     struct answer a = answer_boxed(text, len);
-    for (size_t i = len; !a.kind && i-- > 0;)
-        if (starts(text + i, len - i, "####")) a = trimmed(ANSWER_SAID, text + i + 4, len - i - 4);
-    return a.kind ? a : trimmed(ANSWER_SAID, text, len);
+    struct box open;
+    if (!a.kind) a = marked(text, len);
+    if (!a.kind) a = said(text, 0, len, true);
+    if (!a.kind && box_before(text, len, len, false, &open)) a = open.content;
+    return a.kind ? a : answer_trim(text, len);
 }
 
-/* ---- comparing --------------------------------------------------------------------------------------- */
-
-/* num / den, both at most 10^18, so that products fit 128 bits. */
-struct rational {
-    int64_t num, den;
-};
-__extension__ typedef __int128 wide;
-
-enum { MAX_DIGITS = 18 };
-
-/* Digits, with commas where `number` allows them; the point, if any, makes the denominator. */
-static bool decimal(const char *s, size_t n, struct rational *r)
+const char *answer_kind_name(enum answer_kind kind)
 {
-    bool point = false;
-    int digits = 0;
-    *r = (struct rational){0, 1};
-    if (!n || number(s, n) != n || memchr(s, '/', n)) return false;
-    for (size_t i = 0; i < n; i++) {
-        if (s[i] == '.') point = true;
-        if (!is_digit(s[i])) continue;
-        if (++digits > MAX_DIGITS) return false;
-        r->num = r->num * 10 + (s[i] - '0');
-        if (point) r->den *= 10;
-    }
-    return true;
-}
-
-static bool integer(const char *s, size_t n, int64_t *out)
-{
-    struct rational r;
-    bool ok = decimal(s, n, &r) && r.den == 1;
-    *out = r.num;
-    return ok;
-}
-
-/* \frac{a}{b}, \dfrac{a}{b}, \tfrac{a}{b} of integers, or a/b. */
-static bool fraction(const char *s, size_t n, struct rational *r)
-{
-    size_t word = starts(s, n, "\\frac{") ? 6 : starts(s, n, "\\dfrac{") || starts(s, n, "\\tfrac{") ? 7 : 0;
-    const char *slash = memchr(s, '/', n);
-    if (!word && slash)
-        return integer(s, (size_t)(slash - s), &r->num) &&
-               integer(slash + 1, n - (size_t)(slash - s) - 1, &r->den) && r->den;
-    if (!word) return false;
-    size_t a = group(s + word, n - word), at = word + a + 2;
-    if (at >= n || s[at - 1] != '{') return false;
-    size_t b = group(s + at, n - at);
-    return at + b + 1 == n && integer(s + word, a, &r->num) && integer(s + at, b, &r->den) && r->den;
-}
-
-static bool rational(const char *s, size_t n, struct rational *r)
-{
-    bool negative = n && *s == '-';
-    if (n && (*s == '-' || *s == '+')) s++, n--;
-    if (!decimal(s, n, r) && !fraction(s, n, r)) return false;
-    if (negative) r->num = -r->num;
-    return true;
-}
-
-static bool same_text(struct answer a, struct answer b)
-{
-    size_t i = 0, j = 0;
-    for (;;) {
-        while (i < a.n && is_space(a.s[i])) i++;
-        while (j < b.n && is_space(b.s[j])) j++;
-        if (i == a.n || j == b.n) return i == a.n && j == b.n;
-        if (a.s[i++] != b.s[j++]) return false;
-    }
-}
-
-bool answer_equal(const char *a, size_t a_len, const char *b, size_t b_len)
-{
-    struct answer x = trimmed(ANSWER_SAID, a, a_len), y = trimmed(ANSWER_SAID, b, b_len);
-    struct rational p, q;
-    if (!x.n || !y.n) return false;
-    if (rational(x.s, x.n, &p) && rational(y.s, y.n, &q)) return (wide)p.num * q.den == (wide)q.num * p.den;
-    return same_text(x, y);
+    static const char *const names[] = {"none",   "boxed", "marked",  "said",
+                                        "choice", "open",  "formula", "number"};
+    return names[kind];
 }

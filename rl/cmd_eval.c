@@ -114,11 +114,13 @@ static int sample_save(const struct screen *sc, const struct eval_sample *s, str
     const struct chat_turn *asked = &s->problem->turns[s->problem->n_turns - 1];
     js_put_text(&w, "problem", asked->content, asked->len);
     js_put_string(&w, "reference", s->problem->reference);
-    if (s->answer.kind)
-        js_put_text(&w, "answer", s->answer.s, s->answer.n);
+    if (s->grade.answer.kind)
+        js_put_text(&w, "answer", s->grade.answer.s, s->grade.answer.n);
     else
         js_put_null(&w, "answer");
     js_put_bool(&w, "correct", s->correct);
+    js_put_string(&w, "verdict", grade_verdict_name(s->grade.verdict));
+    js_put_string(&w, "rule", s->grade.rule);
     js_put_bool(&w, "truncated", s->truncated);
     js_put_uint(&w, "tokens", s->tokens);
     js_put_text(&w, "text", s->text, s->len);

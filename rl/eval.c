@@ -77,8 +77,8 @@ static int grade(struct eval *v, const struct request *r, int stopped)
     s.problem = &v->problems->at[s.index];
     s.text = d.text, s.len = d.n;
     if (!code) {
-        s.answer = answer_find(d.text, d.n);
-        s.correct = answer_equal(s.answer.s, s.answer.n, s.problem->reference, strlen(s.problem->reference));
+        s.grade = grade_text(s.problem->reference, strlen(s.problem->reference), d.text, d.n, NULL);
+        s.correct = s.grade.verdict == GRADE_EQUAL;
         v->correct += s.correct, v->truncated += s.truncated;
         v->lengths[v->done++] = r->n_answer;
         if (v->ev->sample) code = v->ev->sample(v->ev->ctx, &s, v->e);

@@ -3,7 +3,7 @@
 #define TERSE_RL_EVAL_H
 
 #include "checkpoints/load.h"
-#include "data/answer.h"
+#include "data/grade.h"
 #include "data/problems.h"
 #include "infer/sampler.h"
 #include "infer/session.h"
@@ -22,8 +22,8 @@ struct eval_sample {
     size_t index; /* of the problem: samples come in the order they finish */
     const char *text;
     size_t len;
-    struct answer answer; /* found in the text */
-    uint32_t tokens;      /* the end of the turn included */
+    struct grade grade; /* the answer found in the text, the verdict and its rule */
+    uint32_t tokens;    /* the end of the turn included */
     bool correct, truncated;
 };
 

@@ -5,6 +5,7 @@
 #include "checkpoints/load.h"
 #include "checkpoints/selfcheck.h"
 #include "data/cmd_data.h"
+#include "data/cmd_grade.h"
 #include "infer/cmd_bench.h"
 #include "infer/cmd_chat.h"
 #include "infer/cmd_info.h"
@@ -54,6 +55,7 @@ static const struct command commands[] = {
     {.name = "data", .summary = "look at training data", .run = cmd_data},
     {.name = "sft", .summary = "fine-tune a model on conversations", .run = cmd_sft, .group = "Training"},
     {.name = "eval", .summary = "count the problems a model solves", .run = cmd_eval},
+    {.name = "grade", .summary = "tell whether answers are right", .run = cmd_grade},
     {.name = "plot", .summary = "draw a curve of a run's metrics", .run = cmd_plot},
     {.name = "generate", .summary = "answer a prompt", .run = generate, .group = "Use"},
     {.name = "chat", .summary = "talk with a model", .run = chat},

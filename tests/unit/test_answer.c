@@ -1,4 +1,4 @@
-/* Finding the answer in a text, and telling whether two are the same. */
+/* Finding the answer in a text, and files of problems. */
 #include "checkpoints/file.h"
 #include "checkpoints/json.h"
 #include "data/answer.h"
@@ -39,13 +39,29 @@ static void boxes_come_first(void **state)
     found(ANSWER_BOXED, "5", "\\boxed  {$5$}.");
     found(ANSWER_BOXED, "b", "\\boxed{a \\boxed{b}}");
     found(ANSWER_BOXED, "12", "\\boxed{12} and then \\boxed{13"); /* cut short: the one that closes */
-    found(ANSWER_NUMBER, "13", "\\boxed{13");
+    found(ANSWER_OPEN, "13", "\\boxed{13\nand more");
     found(ANSWER_NUMBER, "4", "\\boxed{} 4");
 }
 
-static void else_what_is_said(void **state)
+/* Boxes with little between them are one answer. */
+static void boxes_side_by_side(void **state)
 {
     (void)state;
+    found(ANSWER_BOXED, "\\boxed{3} and \\boxed{4}", "so \\boxed{3} and \\boxed{4}.");
+    found(ANSWER_BOXED, "\\boxed{3}$ or $\\boxed{4}", "so $\\boxed{3}$ or $\\boxed{4}$.");
+    found(ANSWER_BOXED, "\\boxed{3},\\quad \\boxed{4}", "\\boxed{3},\\quad \\boxed{4}");
+    found(ANSWER_BOXED, "\\boxed{2} dogs and \\boxed{1}", "\\boxed{2} dogs and \\boxed{1} cat");
+    found(ANSWER_BOXED, "\\boxed{2}\\) and \\(y_2 = \\boxed{1}", "\\boxed{2}\\) and \\(y_2 = \\boxed{1}\\)");
+    found(ANSWER_BOXED, "4", "\\boxed{3}. And \\boxed{4}");
+    found(ANSWER_BOXED, "4", "\\boxed{3} brand \\boxed{4}");
+    found(ANSWER_BOXED, "4", "\\boxed{3}\n\n\\boxed{4}");
+}
+
+static void else_what_is_marked_or_said(void **state)
+{
+    (void)state;
+    found(ANSWER_MARKED, "18", "9 * 2 = 18, not 17.\n#### 18\n");
+    found(ANSWER_MARKED, "1,234", "#### 5\n#### 1,234");
     found(ANSWER_SAID, "58", "So the answer is 58.\n</think>\n\nLucy pays for 12.");
     found(ANSWER_SAID, "-1,250.5", "The final Answer is: $-1,250.5$ dollars");
     found(ANSWER_SAID, "(B)", "the answer is (B). Not (C).");
@@ -53,20 +69,70 @@ static void else_what_is_said(void **state)
     found(ANSWER_SAID, "2\\sqrt{3}", "The answer is $2\\sqrt{3}$");
     found(ANSWER_SAID, "8", "the answer is 7. No, the answer is **8**.");
     found(ANSWER_SAID, "7", "The answer is 7. What answer is");
+    found(ANSWER_SAID, "12$ and $13", "The answer is: $12$ and $13$.");
+    found(ANSWER_SAID, "3x+2", "The answer is 3x+2.");
+    found(ANSWER_SAID, "12", "**Answer:** 12 apples");
+    found(ANSWER_SAID, "120", "Final answer: the area of the box $ABCD$ is 120. I hope so.");
+    found(ANSWER_SAID, "3", "Final answer: they met 3 hours ago.");
+    found(ANSWER_SAID, "Evelyn", "The answer is Evelyn.");
+    found(ANSWER_BOXED, "5", "The final answer is \\boxed{5}");
+    found(ANSWER_SAID, "9", "we get \\boxed{5}, so the final answer is $9$.");
+    found(ANSWER_BOXED, "5", "we get \\boxed{5}, an answer is $9$.");
 }
 
-static void else_the_last_number(void **state)
+static void else_a_choice(void **state)
+{
+    (void)state;
+    found(ANSWER_CHOICE, "B", "The correct option is (B) since 4 is even.");
+    found(ANSWER_CHOICE, "D", "so choice D is 7");
+    found(ANSWER_CHOICE, "C", "C) 12");
+    found(ANSWER_CHOICE, "A", "(A)");
+    found(ANSWER_NUMBER, "12", "A man has 12");
+    found(ANSWER_NUMBER, "12", "no option is 12");
+}
+
+static void else_the_last_formula_or_number(void **state)
 {
     (void)state;
     found(ANSWER_NUMBER, "79", "79.");
     found(ANSWER_NUMBER, "1,234", "12 of 1,234, or so");
     found(ANSWER_NUMBER, "-3", "from 5 down to -3 degrees");
-    found(ANSWER_NUMBER, "3", "5-3");
+    found(ANSWER_FORMULA, "5-3", "5-3");
+    found(ANSWER_NUMBER, "3", "take 5-3");
     found(ANSWER_NUMBER, "0.5", "0.5");
-    found(ANSWER_NUMBER, "4", "1,2,3,4"); /* a list, not a number */
+    found(ANSWER_NUMBER, "4", "these are 1,2,3,4"); /* a list, not a number */
     found(ANSWER_NUMBER, "1/2", "or 1/2.");
+    found(ANSWER_NUMBER, "2,74", "it costs 2,74 by now");
+    found(ANSWER_FORMULA, "x+1", "we have 12 and so $x+1$.");
+    found(ANSWER_FORMULA, "x+1", "we have 12 and so \\(x+1\\).");
+    found(ANSWER_FORMULA, "\\text{no way out}", "this leaves $\\text{no way out}$");
+    found(ANSWER_NUMBER, "12", "of $x+1$ there are 12");
+    found(ANSWER_NUMBER, "9", "of $8 and he paid $9");
     found(ANSWER_NONE, "", "I do not know.");
     found(ANSWER_NONE, "", "");
+}
+
+static void what_follows_the_thinking_counts_first(void **state)
+{
+    (void)state;
+    static const char said[] = "<think>\\boxed{1}</think>so the answer is 2";
+    static const char only[] = "<think>\\boxed{1}</think>so 2";
+    static const char chat[] = "\\boxed{1}<|im_end|>\n<|im_start|>user \\boxed{2}";
+    assert_false(answer_find(said, strlen(said)).in_thinking);
+    found(ANSWER_SAID, "2", said);
+    assert_true(answer_find(only, strlen(only)).in_thinking);
+    found(ANSWER_BOXED, "1", only);
+    found(ANSWER_BOXED, "1", chat);
+}
+
+static void only_where_it_may_stand(void **state)
+{
+    (void)state;
+    static const char text[] = "we have 12, \\boxed{1}. The answer is 3";
+    size_t n = strlen(text);
+    assert_int_equal(answer_search(text, n, ANSWER_FIND_ALL & ~ANSWER_FIND_BOXED).kind, ANSWER_SAID);
+    assert_int_equal(answer_search(text, n, ANSWER_FIND_LAST).kind, ANSWER_NUMBER);
+    assert_int_equal(answer_search(text, n, ANSWER_FIND_MARKED).kind, ANSWER_NONE);
 }
 
 static void references(void **state)
@@ -86,113 +152,38 @@ static void references(void **state)
     assert_int_equal(answer_reference("  $ ", 4).kind, ANSWER_NONE);
 }
 
-static bool equal(const char *a, const char *b)
-{
-    bool r = answer_equal(a, strlen(a), b, strlen(b));
-    assert_int_equal(r, answer_equal(b, strlen(b), a, strlen(a)));
-    return r;
-}
-
-static void equal_as_numbers(void **state)
-{
-    (void)state;
-    static const char *const same[][2] = {
-        {"58", "58"},      {"58", "58.0"},
-        {"1,000", "1000"}, {"0.5", "\\frac{1}{2}"},
-        {"1/2", "0.50"},   {"\\dfrac{3}{6}", "1/2"},
-        {".5", "0.5"},     {"$18$", "18."},
-        {"\\$18", "18"},   {"-3", "-6/2"},
-        {"+7", "7"},       {"-\\frac{1}{4}", "-0.25"},
-        {"007", "7"},      {"-0", "0"},
-        {"1 000", "1000"}, {"10000000000000000", "10,000,000,000,000,000.0"},
-    };
-    static const char *const different[][2] = {
-        {"58", "57"},
-        {"0.3333", "1/3"},
-        {"-5", "5"},
-        {"1/0", "2/0"},
-        {"1,00", "100"},
-        {"", ""},
-        {"58", ""},
-        {"12", "1"},
-        {"1e3", "1000"},
-        {"58 coins", "58"},
-        {"1.2.3", "1"},
-        {"\\frac{1}{2", "0.5"},
-        {"\\frac{1}2", "0.5"},
-        {"99999999999999999999", "99999999999999999998"},
-    };
-    for (size_t i = 0; i < sizeof same / sizeof *same; i++)
-        if (!equal(same[i][0], same[i][1])) fail_msg("%s and %s are the same", same[i][0], same[i][1]);
-    for (size_t i = 0; i < sizeof different / sizeof *different; i++)
-        if (equal(different[i][0], different[i][1]))
-            fail_msg("%s and %s are different", different[i][0], different[i][1]);
-}
-
-static void equal_as_text(void **state)
-{
-    (void)state;
-    assert_true(equal("(3, 4)", "(3,4)"));
-    assert_true(equal("99999999999999999999", "99999999999999999999"));
-    assert_true(equal("$\\frac{\\pi}{2}$", "\\frac{\\pi}{2}"));
-    assert_false(equal("(3, 4)", "(3,4]"));
-    assert_false(equal("ab", "abc"));
-}
-
 /* Whoever writes boxes that never close, or says "answer:" a million times, gains nothing. */
 static void hostile_text_takes_no_time(void **state)
 {
     (void)state;
     enum { N = 1 << 20 };
-    static const char *const pieces[] = {"\\boxed{", "answer:", "answer is ", "1,", "-",
-                                         "{",        "\\",      "$",          "1/", " "};
+    static const char *const pieces[] = {"\\boxed{",
+                                         "answer:",
+                                         "answer is ",
+                                         "1,",
+                                         "-",
+                                         "{",
+                                         "\\",
+                                         "$",
+                                         "1/",
+                                         " ",
+                                         "#### ",
+                                         "\\boxed{1}",
+                                         "$a",
+                                         "option ",
+                                         "<",
+                                         "\\(",
+                                         "final answer is "};
     char *text = malloc(N);
     for (size_t p = 0; p < sizeof pieces / sizeof *pieces; p++) {
         size_t k = strlen(pieces[p]);
         for (size_t i = 0; i < N; i++) text[i] = pieces[p][i % k];
         clock_t start = clock();
         struct answer a = answer_find(text, N);
-        answer_equal(text, N, text, N - 1);
         (void)a;
         assert_true((double)(clock() - start) / CLOCKS_PER_SEC < 1);
     }
     free(text);
-}
-
-/* Real chains of a 7B model: where the reference is a number we must agree with the verdict that came with
- * them. */
-static void agrees_with_real_verdicts(void **state)
-{
-    (void)state;
-    const char *path = "../shared/data/answers/qwen25math_rm_maj_math_cot_100.jsonl";
-    char *data;
-    size_t n, checked = 0, wrong = 0;
-    struct err e = {0};
-    if (!file_exists(path)) {
-        printf("skip: %s is not there\n", path);
-        skip();
-    }
-    assert_int_equal(file_load(path, 1 << 28, &data, &n, &e), 0);
-    for (char *line = strtok(data, "\n"); line; line = strtok(NULL, "\n")) {
-        struct js *row;
-        assert_int_equal(js_parse(&row, path, line, strlen(line), NULL, &e), 0);
-        const char *gt = js_string(js_get(row, "gt"), NULL);
-        for (size_t i = 0; i < js_size(js_get(row, "response")); i++) {
-            const char *text = js_string(js_at(js_get(row, "response"), i), NULL);
-            struct answer a = answer_find(text, strlen(text));
-            bool verdict = js_true(js_at(js_get(row, "score"), i));
-            if (strspn(gt, "-0123456789.,/") != strlen(gt)) continue;
-            checked++;
-            if (answer_equal(a.s, a.n, gt, strlen(gt)) == verdict) continue;
-            wrong++;
-            print_message("gt %s, ours %.*s, verdict %d\n", gt, (int)a.n, a.s ? a.s : "", verdict);
-        }
-        js_free(row);
-    }
-    free(data);
-    print_message("%zu chains, %zu verdicts differ\n", checked, wrong);
-    assert_true(checked > 400);
-    assert_int_equal(wrong, 0);
 }
 
 /* ---- files of problems ------------------------------------------------------------------------------- */
@@ -268,13 +259,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(boxes_come_first),
-        cmocka_unit_test(else_what_is_said),
-        cmocka_unit_test(else_the_last_number),
+        cmocka_unit_test(boxes_side_by_side),
+        cmocka_unit_test(else_what_is_marked_or_said),
+        cmocka_unit_test(else_a_choice),
+        cmocka_unit_test(else_the_last_formula_or_number),
+        cmocka_unit_test(what_follows_the_thinking_counts_first),
+        cmocka_unit_test(only_where_it_may_stand),
         cmocka_unit_test(references),
-        cmocka_unit_test(equal_as_numbers),
-        cmocka_unit_test(equal_as_text),
         cmocka_unit_test(hostile_text_takes_no_time),
-        cmocka_unit_test(agrees_with_real_verdicts),
         cmocka_unit_test(problems_from_json_lines),
         cmocka_unit_test(problems_from_parquet),
         cmocka_unit_test(bad_problem_files_are_named),
