@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-enum { ROWS_A_UNIT = 8 };
-
 static int64_t max64(int64_t a, int64_t b)
 {
     return a > b ? a : b;
@@ -99,6 +97,7 @@ static const struct layer_tape *tape_of(const struct pass *p, uint32_t layer)
 struct rows_job {
     const struct pass *p;
     struct workspace *w;
+    int64_t each; /* rows of a unit */
     uint32_t layer;
     const float *norm;
     float *x_tape, *r_tape; /* what rmsnorm takes and returns; NULL without a tape */
@@ -108,11 +107,12 @@ struct rows_job {
 
 static void rows_run(const struct pass *p, void (*fn)(void *, int64_t, unsigned), struct rows_job *j)
 {
-    pool_for(p->m->pool, (p->rows + ROWS_A_UNIT - 1) / ROWS_A_UNIT, fn, j);
+    j->each = rows_a_unit(p->m, p->rows);
+    pool_for(p->m->pool, (p->rows + j->each - 1) / j->each, fn, j);
 }
 
 #define EACH_ROW(j, unit, i)                                                                                 \
-    for (int64_t i = (unit)*ROWS_A_UNIT, end_ = min64(i + ROWS_A_UNIT, (j)->p->rows); i < end_; i++)
+    for (int64_t i = (unit) * (j)->each, end_ = min64(i + (j)->each, (j)->p->rows); i < end_; i++)
 
 static void embed_unit(void *ctx, int64_t unit, unsigned thread)
 {
@@ -255,10 +255,11 @@ static size_t act_offset(const struct pass *p, int64_t row, int64_t k)
     return (size_t)(row * pad_even(k)) * p->m->kern.act_bytes[p->m->type];
 }
 
-/* x [rows][k] as products want it. */
-static void pack(const struct model *m, struct workspace *w, int64_t rows, int64_t k, const float *x)
+/* x [rows][k] as the products of the model, and of an adapter, want it. */
+static void pack(const struct model *m, const struct lora *lora, struct workspace *w, int64_t rows, int64_t k,
+                 const float *x)
 {
-    matmul_pack(m, rows, k, x, k, w->act, pad_even(k));
+    if (lora || !m->all_act8) matmul_pack(m, rows, k, x, k, w->act, pad_even(k));
     if (m->act8 && k % GROUP == 0) matmul_pack_act8(m, rows, k, x, k, w->act8);
 }
 
@@ -311,7 +312,7 @@ static void attention_half(const struct pass *p, struct workspace *w, uint32_t l
     j.x_tape = tape->x_in, j.r_tape = tape->r1;
     int64_t q = (int64_t)c->heads * c->head_dim;
     rows_run(p, norm_unit, &j);
-    pack(p->m, w, p->rows, c->width, w->xn);
+    pack(p->m, p->lora, w, p->rows, c->width, w->xn);
     project(p, w, layer, LORA_Q, w->xn, w->q);
     project(p, w, layer, LORA_K, w->xn, w->k);
     project(p, w, layer, LORA_V, w->xn, w->v);
@@ -319,7 +320,7 @@ static void attention_half(const struct pass *p, struct workspace *w, uint32_t l
     pool_for(p->m->pool, p->segs * c->kv_heads, store_unit, &j);
     attention(p, w, layer, tape->lse ? tape->lse + p->tape_row * c->heads : NULL);
     if (p->tape) rows_run(p, output_unit, &j);
-    pack(p->m, w, p->rows, q, w->o);
+    pack(p->m, p->lora, w, p->rows, q, w->o);
     project(p, w, layer, LORA_O, w->o, w->y);
     rows_run(p, residual_unit, &j);
 }
@@ -331,11 +332,11 @@ void forward_mlp(const struct pass *p, struct workspace *w, uint32_t layer)
     struct rows_job j = {.p = p, .w = w, .layer = layer, .norm = model_vec(p->m, P_NORM2, layer)};
     j.x_tape = tape->x_mid, j.r_tape = tape->r2;
     rows_run(p, norm_unit, &j);
-    pack(p->m, w, p->rows, c->width, w->xn);
+    pack(p->m, p->lora, w, p->rows, c->width, w->xn);
     project(p, w, layer, LORA_GATE, w->xn, w->g);
     project(p, w, layer, LORA_UP, w->xn, w->u);
     rows_run(p, silu_unit, &j);
-    pack(p->m, w, p->rows, c->ff, w->g);
+    pack(p->m, p->lora, w, p->rows, c->ff, w->g);
     project(p, w, layer, LORA_DOWN, w->g, w->y);
     rows_run(p, residual_unit, &j);
 }
@@ -362,7 +363,7 @@ struct logits_job {
     const struct model *m;
     const float *x;
     float *xn;
-    int64_t rows;
+    int64_t rows, each;
 };
 
 static void final_norm_unit(void *ctx, int64_t unit, unsigned thread)
@@ -370,16 +371,16 @@ static void final_norm_unit(void *ctx, int64_t unit, unsigned thread)
     (void)thread;
     const struct logits_job *j = ctx;
     int64_t d = j->m->c.width;
-    for (int64_t i = unit * ROWS_A_UNIT, end = min64(i + ROWS_A_UNIT, j->rows); i < end; i++)
+    for (int64_t i = unit * j->each, end = min64(i + j->each, j->rows); i < end; i++)
         j->m->kern.rmsnorm(d, (float)j->m->c.rms_eps, j->x + i * d, model_vec(j->m, P_NORM, 0),
                            j->xn + i * d);
 }
 
 void forward_logits(const struct model *m, struct workspace *w, int64_t n, const float *x, float *logits)
 {
-    struct logits_job j = {m, x, w->xn, n};
+    struct logits_job j = {m, x, w->xn, n, rows_a_unit(m, n)};
     const struct weight *head = model_head(m);
-    pool_for(m->pool, (n + ROWS_A_UNIT - 1) / ROWS_A_UNIT, final_norm_unit, &j);
-    pack(m, w, n, head->k, w->xn);
+    pool_for(m->pool, (n + j.each - 1) / j.each, final_norm_unit, &j);
+    pack(m, NULL, w, n, head->k, w->xn);
     multiply(m, w, head, n, logits);
 }

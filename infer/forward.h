@@ -116,6 +116,14 @@ static inline size_t act8_row(const struct model *m, int64_t k)
  * row's result is stands in attention.c. */
 void attention(const struct pass *p, struct workspace *w, uint32_t layer, float *lse);
 
+/* Rows that a unit of work on single rows takes: few, where there are few, so that all threads get some. */
+enum { ROWS_A_UNIT = 8 };
+static inline int64_t rows_a_unit(const struct model *m, int64_t rows)
+{
+    int64_t each = rows / (2 * (int64_t)pool_threads(m->pool));
+    return each < 1 ? 1 : each > ROWS_A_UNIT ? ROWS_A_UNIT : each;
+}
+
 /* Bytes of scratch that attention wants: private, for each thread; and for chunks. */
 size_t attention_scratch(const struct model *m);
 size_t attention_split_bytes(const struct model *m);

@@ -2,7 +2,7 @@
  * thread, so neither the split nor the number of threads shows in the result. */
 #include "infer/forward.h"
 
-enum { ROW_BLOCK = 256, PACK_ROWS = 32, UNITS_A_THREAD = 4, PANELS_A_UNIT = 7 };
+enum { ROW_BLOCK = 256, UNITS_A_THREAD = 4, PANELS_A_UNIT = 7 };
 
 struct matmul_job {
     const struct model *m;
@@ -69,7 +69,7 @@ void matmul_act8(const struct model *m, const struct weight *w, int64_t rows, co
 
 struct pack_job {
     const struct model *m;
-    int64_t rows, k, ldx, ldo;
+    int64_t rows, each, k, ldx, ldo;
     const float *x;
     char *act;
 };
@@ -78,8 +78,8 @@ static void pack_unit(void *ctx, int64_t unit, unsigned thread)
 {
     (void)thread;
     const struct pack_job *j = ctx;
-    int64_t row = unit * PACK_ROWS;
-    j->m->kern.act_pack[j->m->type](min64(PACK_ROWS, j->rows - row), j->k, j->x + row * j->ldx, j->ldx,
+    int64_t row = unit * j->each;
+    j->m->kern.act_pack[j->m->type](min64(j->each, j->rows - row), j->k, j->x + row * j->ldx, j->ldx,
                                     j->act + (size_t)(row * j->ldo) * j->m->kern.act_bytes[j->m->type],
                                     j->ldo);
 }
@@ -87,21 +87,21 @@ static void pack_unit(void *ctx, int64_t unit, unsigned thread)
 void matmul_pack(const struct model *m, int64_t rows, int64_t k, const float *x, int64_t ldx, void *act,
                  int64_t ldo)
 {
-    struct pack_job j = {m, rows, k, ldx, ldo, x, act};
-    pool_for(m->pool, (rows + PACK_ROWS - 1) / PACK_ROWS, pack_unit, &j);
+    struct pack_job j = {m, rows, rows_a_unit(m, rows), k, ldx, ldo, x, act};
+    pool_for(m->pool, (rows + j.each - 1) / j.each, pack_unit, &j);
 }
 
 static void pack_act8_unit(void *ctx, int64_t unit, unsigned thread)
 {
     (void)thread;
     const struct pack_job *j = ctx;
-    int64_t row = unit * PACK_ROWS;
-    j->m->kern.act8_pack(min64(PACK_ROWS, j->rows - row), j->k, j->x + row * j->ldx, j->ldx,
+    int64_t row = unit * j->each;
+    j->m->kern.act8_pack(min64(j->each, j->rows - row), j->k, j->x + row * j->ldx, j->ldx,
                          j->act + (size_t)row * act8_row(j->m, j->k));
 }
 
 void matmul_pack_act8(const struct model *m, int64_t rows, int64_t k, const float *x, int64_t ldx, void *act8)
 {
-    struct pack_job j = {m, rows, k, ldx, 0, x, act8};
-    pool_for(m->pool, (rows + PACK_ROWS - 1) / PACK_ROWS, pack_act8_unit, &j);
+    struct pack_job j = {m, rows, rows_a_unit(m, rows), k, ldx, 0, x, act8};
+    pool_for(m->pool, (rows + j.each - 1) / j.each, pack_act8_unit, &j);
 }

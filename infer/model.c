@@ -170,8 +170,12 @@ int model_create(struct model **out, const struct model_config *c, enum weight_t
 
 int model_use_act8(struct model *m, struct err *e)
 {
+    m->all_act8 = true;
     for (uint32_t s = 0; s < params_slots(&m->c); s++)
-        if (m->mat[s].panels && weight_quantised(m->mat[s].type)) m->act8 = true;
+        if (m->mat[s].panels && weight_quantised(m->mat[s].type))
+            m->act8 = true;
+        else if (m->mat[s].panels)
+            m->all_act8 = false;
     return m->act8 ? 0 : err_set(e, ERR_DTYPE, "8-bit activations need quantised weights: q8_0, q4_0 or w4");
 }
 

@@ -24,6 +24,7 @@ struct model {
     struct pool *pool;     /* borrowed */
     enum weight_type type; /* WT_F32 or WT_BF16: of activations in products, adapters and the KV cache */
     bool act8;             /* products with quantised weights take 8-bit activations: inference only */
+    bool all_act8;         /* all products do */
     uint32_t context;      /* longest sequence: rows of the rotary tables */
     struct weight *mat;    /* [params_slots]: PARAM_MATRIX and PARAM_EMBED */
     float **vec;           /* [params_slots]: PARAM_BIAS and PARAM_NORM, fp32 */

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-enum { ROWS_A_UNIT = 8 };
-
 static int64_t max64(int64_t a, int64_t b)
 {
     return a > b ? a : b;

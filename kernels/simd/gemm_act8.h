@@ -18,7 +18,8 @@ VEC v16 v16_abs(v16 x)
     return v16_from_bits(v16u_and(v16_bits(x), v16u_all(0x7fffffff)));
 }
 
-/* math.h's round_even; the integer is in the low byte. */
+/* math.h's round_even: an integer added to ROUNDED_ZERO. */
+#define ROUNDED_ZERO 0x4b400000u
 VEC v16u round_bytes(v16 x)
 {
     x = v16_larger(x, v16_all(-127.0f));
@@ -37,11 +38,14 @@ static void group_pack(const float *x, struct act8 *out)
     float inverse = top[0] > 0 ? 127.0f / top[0] : 0;
     v16u_store(q, round_bytes(v16_mul(a, v16_all(inverse))));
     v16u_store(q + 16, round_bytes(v16_mul(b, v16_all(inverse))));
-    out->scale = top[0] / 127.0f, out->start = 0;
-    for (int i = 0; i < GROUP; i++) {
-        int8_t byte = (int8_t)(q[i] & 0xff);
-        out->q[i / 4 * 4 + byte_place(i % 4)] = byte;
-        out->start -= 8 * byte;
+    out->scale = top[0] / 127.0f;
+    uint32_t sum = 0;
+    for (int i = 0; i < GROUP; i++) sum += q[i] - ROUNDED_ZERO;
+    out->start = (int32_t)(-8 * sum);
+    for (int i = 0; i < GROUP; i += 4) {
+        uint32_t word = 0;
+        UNROLL for (int j = 0; j < 4; j++) word |= (q[i + j] & 0xff) << 8 * byte_place(j);
+        memcpy(out->q + i, &word, sizeof word);
     }
 }
 
