@@ -338,7 +338,7 @@ static struct answer sentence(const char *s, size_t n)
     size_t sign = n && *s == '-';
     k = number_span(s + sign, n - sign);
     if (k && number_ends(s, n, k + sign)) return (struct answer){ANSWER_SAID, false, s, k + sign};
-    if (n > ANSWER_MAX) n = ANSWER_MAX;
+    if (n > 2 * ANSWER_MAX) n = 2 * ANSWER_MAX; /* a longer sentence is no answer */
     while (end < n && s[end] != '\n' && !(s[end] == '.' && (end + 1 == n || is_space(s[end + 1])))) end++;
     return statement(s, end);
 }
@@ -390,7 +390,9 @@ static struct answer letter(const char *s, size_t n, bool sign)
 static struct answer choice(const char *text, size_t len)
 {
     for (size_t i = len; i-- > 0;) {
-        bool word = starts_word(text + i, len - i, "option ") || starts_word(text + i, len - i, "choice ");
+        char c = (char)(text[i] | 32);
+        bool word = (c == 'o' && starts_word(text + i, len - i, "option ")) ||
+                    (c == 'c' && starts_word(text + i, len - i, "choice "));
         if (!word) continue;
         size_t at = i + 7;
         if (starts(text + at, len - at, "is ")) at += 3;

@@ -5,6 +5,7 @@
 #include "data/grade.h"
 #include "infer/cli.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,7 @@ enum { FILE_MAX = 1 << 30, SHOWN = 100 /* bytes of an answer that are printed */
 enum show { SHOW_MISSES, SHOW_ALL, SHOW_NONE };
 
 struct grade_flags {
-    char *reference, *answer, *text;
+    char *reference, *answer, *text, *output;
     char *reference_field, *text_field, *digits_field, *relations_field;
     struct string_list label_fields;
     int64_t digits;
@@ -65,6 +66,12 @@ static const struct option table[] = {
      AT(relations_field),
      .unset = "none",
      .help = "where a row's own choice of relations stands"},
+    {.key = "output",
+     .type = OPT_PATH,
+     AT(output),
+     .unset = "none",
+     .short_flag = 'o',
+     .help = "JSON lines file for the verdicts"},
     {.key = "show",
      .type = OPT_ENUM,
      AT(show),
@@ -136,7 +143,9 @@ static void print_counts(const struct counts *c)
 struct row {
     const struct grade_flags *f;
     struct counts *counts;
+    FILE *out;        /* NULL: no verdicts are written */
     const char *what; /* FILE:LINE */
+    uint64_t line;
     struct answer reference;
     struct grade_options o;
 };
@@ -147,7 +156,30 @@ static bool is_right(const struct js *label)
     return js_true(label) || (js_int(label, &v) && v);
 }
 
-static void grade_one(struct row *r, const struct js *text, const struct js *label)
+static int save(const struct row *r, const struct grade *g, struct err *e)
+{
+    struct js_out w;
+    js_out_init(&w, 0);
+    js_object(&w, NULL);
+    js_put_uint(&w, "line", r->line);
+    js_put_string(&w, "verdict", grade_verdict_name(g->verdict));
+    js_put_string(&w, "rule", g->rule);
+    js_put_string(&w, "found", answer_kind_name(g->answer.kind));
+    js_put_bool(&w, "in_thinking", g->answer.in_thinking);
+    if (g->answer.kind)
+        js_put_text(&w, "answer", g->answer.s, g->answer.n);
+    else
+        js_put_null(&w, "answer");
+    js_put_text(&w, "reference", r->reference.s ? r->reference.s : "", r->reference.n);
+    js_close(&w);
+    int code = js_out_end(&w, e);
+    if (!code && fprintf(r->out, "%s\n", w.text) < 0)
+        code = err_errno(e, errno, "cannot write %s", r->f->output);
+    js_out_free(&w);
+    return code;
+}
+
+static int grade_one(struct row *r, const struct js *text, const struct js *label, struct err *e)
 {
     size_t n;
     const char *s = js_string(text, &n);
@@ -156,10 +188,12 @@ static void grade_one(struct row *r, const struct js *text, const struct js *lab
     bool hit = labelled ? is_right(label) == (g.verdict == GRADE_EQUAL) : g.verdict == GRADE_EQUAL;
     r->counts->n++, r->counts->by[g.verdict]++;
     r->counts->labelled += labelled, r->counts->agree += labelled && hit;
-    if (r->f->show == SHOW_NONE || (r->f->show == SHOW_MISSES && hit)) return;
-    printf("%s: ", r->what);
-    if (labelled) printf("label %s, ", is_right(label) ? "right" : "wrong");
-    print_grade(&g, r->reference.s, r->reference.n);
+    if (r->f->show == SHOW_ALL || (r->f->show == SHOW_MISSES && !hit)) {
+        printf("%s: ", r->what);
+        if (labelled) printf("label %s, ", is_right(label) ? "right" : "wrong");
+        print_grade(&g, r->reference.s, r->reference.n);
+    }
+    return r->out ? save(r, &g, e) : 0;
 }
 
 static const struct js *label_of(const struct grade_flags *f, const struct js *v)
@@ -191,49 +225,57 @@ static int grade_row(struct row *r, const struct js *v, struct err *e)
                        r->f->text_field);
     r->reference = answer_reference(reference, strlen(reference));
     row_options(r, v);
-    if (js_type(text) == JS_STRING) {
-        grade_one(r, text, label);
-        return 0;
-    }
-    for (struct js_iter it = {0}; js_next(text, &it);) {
+    if (js_type(text) == JS_STRING) return grade_one(r, text, label, e);
+    for (struct js_iter it = {0}; !code && js_next(text, &it);) {
         if (js_type(it.value) != JS_STRING)
             return err_set(e, ERR_FIELD_TYPE, "%s: \"%s\" holds something else than strings", r->what,
                            r->f->text_field);
-        grade_one(r, it.value, js_type(label) == JS_ARRAY ? js_at(label, it.index) : NULL);
+        code = grade_one(r, it.value, js_type(label) == JS_ARRAY ? js_at(label, it.index) : NULL, e);
     }
-    return 0;
+    return code;
 }
 
-static int grade_line(const struct grade_flags *f, struct counts *c, const struct grade_options *o,
-                      const char *path, uint64_t row, const char *line, size_t n, struct err *e)
+static int grade_line(struct row *r, const char *path, const char *line, size_t n, struct err *e)
 {
     char what[FILE_PATH];
     struct js *v;
-    int code = file_path(what, e, "%.4000s:%llu", path, (unsigned long long)row);
+    const struct grade_options o = r->o;
+    int code = file_path(what, e, "%.4000s:%llu", path, (unsigned long long)r->line);
     if (!code) code = js_parse(&v, what, line, n, NULL, e);
     if (code) return code;
-    struct row r = {.f = f, .counts = c, .what = what, .o = *o};
-    code = grade_row(&r, v, e);
+    r->what = what;
+    code = grade_row(r, v, e);
+    r->o = o;
     js_free(v);
+    return code;
+}
+
+static int grade_lines(struct row *r, const char *path, struct err *e)
+{
+    char *data;
+    size_t n;
+    int code = file_load(path, FILE_MAX, &data, &n, e);
+    if (code) return code;
+    for (const char *p = data, *end = data + n, *next; !code && p < end; p = next) {
+        const char *stop = memchr(p, '\n', (size_t)(end - p));
+        next = stop ? stop + 1 : end;
+        size_t len = (size_t)((stop ? stop : end) - p);
+        r->line++;
+        if (strspn(p, " \t\r") < len) code = grade_line(r, path, p, len, e);
+    }
+    free(data);
     return code;
 }
 
 static int grade_file(const struct grade_flags *f, const struct grade_options *o, const char *path,
                       struct err *e)
 {
-    char *data;
-    size_t n;
-    uint64_t row = 1;
     struct counts c = {0};
-    int code = file_load(path, FILE_MAX, &data, &n, e);
-    if (code) return code;
-    for (const char *p = data, *end = data + n, *next; !code && p < end; p = next, row++) {
-        const char *stop = memchr(p, '\n', (size_t)(end - p));
-        next = stop ? stop + 1 : end;
-        size_t len = (size_t)((stop ? stop : end) - p);
-        if (strspn(p, " \t\r") < len) code = grade_line(f, &c, o, path, row, p, len, e);
-    }
-    free(data);
+    struct row r = {.f = f, .counts = &c, .o = *o};
+    if (f->output && !(r.out = fopen(f->output, "we")))
+        return err_errno(e, errno, "cannot write %s", f->output);
+    int code = grade_lines(&r, path, e);
+    if (r.out && fclose(r.out) && !code) code = err_errno(e, errno, "cannot write %s", f->output);
     if (!code) print_counts(&c);
     return code;
 }

@@ -4,6 +4,7 @@
 #include "checkpoints/cmd_quantize.h"
 #include "checkpoints/load.h"
 #include "checkpoints/selfcheck.h"
+#include "data/cmd_bench_grade.h"
 #include "data/cmd_data.h"
 #include "data/cmd_grade.h"
 #include "infer/cmd_bench.h"
@@ -28,7 +29,7 @@ static int bench_infer(int argc, char **argv)
     return cmd_bench_infer(&source_any, argc, argv);
 }
 
-static const struct command benches[] = {BENCHES_INFER, BENCH_INFER(bench_infer), BENCHES_TRAIN, {0}};
+static const struct command benches[] = {BENCHES_INFER, BENCH_INFER(bench_infer), BENCHES_DATA, BENCHES_TRAIN, {0}};
 
 static int bench(int argc, char **argv)
 {
