@@ -7,6 +7,8 @@
 MODE ?= release
 CC   := $(if $(filter default,$(origin CC)),gcc,$(CC))
 AR   ?= ar
+OBJCOPY ?= objcopy
+PREFIX  ?= /usr/local
 V    ?= 0
 Q    := $(if $(filter 1,$(V)),,@)
 
@@ -19,7 +21,8 @@ endif
 # ---- flags -----------------------------------------------------------------------------------------------
 WARN   := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla \
           -Wundef -Wwrite-strings -Wformat=2
-BASE   := -std=c11 -D_GNU_SOURCE -I. -MMD -MP -ffp-contract=off -fno-math-errno -pthread -g $(WARN)
+# Hidden, all but terse.h's names: so what libterse.so is made of is the very code of the programs.
+BASE   := -std=c11 -D_GNU_SOURCE -I. -MMD -MP -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno -pthread -g $(WARN)
 OPT_release := -O3 -DNDEBUG
 OPT_debug   := -O0
 OPT_san     := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -72,7 +75,7 @@ LIB_INFER := $(foreach f,infer kernels,$(call lib_of,$(f)))
 LINK_ALL   := $(foreach f,rl train data checkpoints infer kernels,$(LIBS_$(f)))
 LINK_INFER := $(LIBS_infer) $(LIBS_kernels)
 
-.PHONY: all help test demo setup layers clean format fuzz bench check-format
+.PHONY: lib install all help test demo setup layers clean format fuzz bench check-format
 .DEFAULT_GOAL := all
 
 all: $(B)/terse $(B)/terse-infer  ## build terse and terse-infer
@@ -102,6 +105,33 @@ $(B)/terse-infer: $(B)/obj/infer/main_infer.o $(LIB_INFER)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(SANLINK) $(LDFLAGS) $< $(LIB_INFER) $(LINK_INFER) -o $@
 
+# ---- libterse: what terse.h declares, and of kernels and infer what that needs --------------------------------
+VERSION := $(shell sed -n 's/^.define TERSE_VERSION "\(.*\)"/\1/p' infer/terse.h)
+ABI     := $(shell sed -n 's/^.define TERSE_ABI *//p' infer/terse.h)
+API     := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard infer/terse*.c)))
+
+lib: $(B)/libterse.so $(B)/libterse.a  ## build libterse.so and libterse.a, for apps (infer/terse.h)
+$(B)/libterse.so.$(ABI): $(API) $(LIB_INFER)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(SANLINK) $(LDFLAGS) -shared -Wl,-soname,$(@F) $(if $(SANLINK),,-Wl,-z,defs) $^ $(LINK_INFER) -o $@
+$(B)/libterse.so: $(B)/libterse.so.$(ABI)
+	$(Q)ln -sf $(<F) $@
+# One object, whose other names are no longer anybody's.
+$(B)/libterse.a: $(API) $(LIB_INFER)
+	@echo "  AR    $@"
+	$(Q)$(CC) -r -nostdlib $^ -o $(B)/obj/terse.o
+	$(Q)$(OBJCOPY) --localize-hidden $(B)/obj/terse.o
+	$(Q)rm -f $@ && $(AR) rcs $@ $(B)/obj/terse.o
+
+DEST = $(DESTDIR)$(PREFIX)
+install: all lib  ## install programs, libterse, terse.h and terse.pc below PREFIX (/usr/local)
+	$(Q)install -d $(DEST)/bin $(DEST)/include $(DEST)/lib/pkgconfig
+	$(Q)install $(B)/terse $(B)/terse-infer $(DEST)/bin
+	$(Q)install -m 644 infer/terse.h $(DEST)/include
+	$(Q)install -m 644 $(B)/libterse.a $(B)/libterse.so.$(ABI) $(DEST)/lib
+	$(Q)ln -sf libterse.so.$(ABI) $(DEST)/lib/libterse.so
+	$(Q)sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' infer/terse.pc.in >$(DEST)/lib/pkgconfig/terse.pc
+
 # ---- tests: every tests/KIND/test_*.c is one cmocka program --------------------------------------------------
 TEST_SRCS  := $(sort $(wildcard tests/*/test_*.c))
 TEST_BINS  := $(patsubst tests/%.c,$(B)/tests/%,$(TEST_SRCS))
@@ -125,7 +155,7 @@ $(B)/tests/%: $(B)/obj/tests/%.o $(SUPPORT) $(LIB_ALL)
 DEVICE_READY := $(and $(shell command -v aarch64-linux-gnu-gcc),$(shell command -v qemu-aarch64-static),$\
                   $(wildcard build/device/sysroot/complete))
 
-tests-build: all $(TEST_BINS) $(if $(DEVICE_READY),device-build)
+tests-build: all lib $(TEST_BINS) $(if $(DEVICE_READY),device-build)
 
 test: setup  ## install what is missing, build, run every test
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) tests-build layers

@@ -115,6 +115,12 @@ int adapter_create(struct adapter **out, const struct model_config *m, const str
     return 0;
 }
 
+void adapter_drop_weights(struct adapter *a)
+{
+    free(a->weights);
+    a->weights = NULL;
+}
+
 void adapter_free(struct adapter *a)
 {
     if (!a) return;

@@ -26,7 +26,7 @@ struct adapter {
     struct adapter_config cfg;
     struct model_config model; /* the shape it belongs to */
     uint64_t count;            /* floats in `weights` */
-    float *weights;            /* layer by layer, target by target: A then B; owned */
+    float *weights;            /* layer by layer, target by target: A then B; owned; NULL once dropped */
 };
 
 enum { ADAPTER_MAX_INVOCATION = 64, ADAPTER_MAX_BASE = 1024, ADAPTER_DIGEST = 65 };
@@ -67,6 +67,8 @@ int adapter_config_check(const struct model_config *m, const struct adapter_conf
 int adapter_create(struct adapter **out, const struct model_config *m, const struct adapter_config *c,
                    struct err *e);
 void adapter_free(struct adapter *a);
+/* Keeps what describes it and lets go of the fp32 weights, once they are packed and nobody trains them. */
+void adapter_drop_weights(struct adapter *a);
 /* PEFT's initialisation: A uniform in +-1/sqrt(in) (kaiming with a = sqrt 5), B zero; keyed by `seed`. */
 void adapter_init_random(struct adapter *a, uint64_t seed);
 

@@ -132,6 +132,25 @@ void chat_clear(struct chat *c)
     memset(c, 0, sizeof *c);
 }
 
+enum { HEADER_MAX = 16 }; /* tokens: "assistant\n" has 10 bytes */
+
+int chatml_last_header(struct chat_span *out, const struct tokenizer *t, const int32_t *ids, uint32_t n,
+                       struct err *e)
+{
+    int32_t header[HEADER_MAX] = {tokenizer_id(t, "<|im_start|>", 12)};
+    size_t k;
+    *out = (struct chat_span){n, n, n};
+    int r = tokenizer_encode(t, "assistant\n", 10, 0, header + 1, HEADER_MAX - 1, &k, e);
+    if (r) return r;
+    k++;
+    for (size_t i = n >= k ? n - k + 1 : 0; i-- > 0;) {
+        if (memcmp(ids + i, header, k * sizeof *ids)) continue;
+        out->header = (uint32_t)i, out->content = (uint32_t)(i + k);
+        break;
+    }
+    return 0;
+}
+
 int chat_role_of(enum chat_role *out, const char *name, size_t len, struct err *e)
 {
     static const struct {

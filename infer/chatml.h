@@ -46,6 +46,11 @@ int chatml_render(struct chat *out, const struct tokenizer *t, const struct chat
                   const char *system, unsigned flags, struct err *e);
 void chat_clear(struct chat *c);
 
+/* The last assistant's header in ids [n]: header and content as in a span, end = n. Both are n where there is
+ * none. Errors: those of tokenizer_encode. */
+int chatml_last_header(struct chat_span *out, const struct tokenizer *t, const int32_t *ids, uint32_t n,
+                       struct err *e);
+
 /* "system", "user", "human", "assistant", "gpt" -> role. ERR_ROLE names the text. */
 int chat_role_of(enum chat_role *out, const char *name, size_t len, struct err *e);
 

@@ -7,11 +7,10 @@
 
 #include "infer/err.h"
 #include "infer/option.h"
+#include "infer/terse.h" /* TERSE_VERSION */
 
 #include <stdbool.h>
 #include <stdio.h>
-
-#define TERSE_VERSION "0.1.0"
 
 enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 75 };
 

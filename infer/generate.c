@@ -210,9 +210,11 @@ static void deliver(struct run *g, uint32_t i)
     if (r->logprob) r->logprob[r->n_answer] = t->logprob;
     r->answer[r->n_answer++] = t->token;
     g->stats.decoded_tokens++;
-    if (g->c->on_token && g->c->on_token(g->c->ctx, r, t->token)) g->cancelled = 1;
     int full = r->n_answer == r->max_new || held == session_max_tokens(g->s);
     r->finish = is_stop(g, t->token) ? FINISH_STOP : full ? FINISH_LENGTH : FINISH_NONE;
+    int said = g->c->on_token ? g->c->on_token(g->c->ctx, r, t->token) : 0;
+    if (said && said != GENERATE_LEAVE) g->cancelled = 1;
+    if (said == GENERATE_LEAVE && r->finish == FINISH_NONE) r->finish = FINISH_CANCEL;
     if (r->finish != FINISH_NONE) t->r = NULL;
 }
 

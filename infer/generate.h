@@ -40,7 +40,9 @@ struct generate_stats {
     double first_token_seconds; /* of the first request */
 };
 
-/* Hears every token; returning nonzero cancels all that is unfinished. */
+/* Hears every token, after it has joined the answer and r->finish is decided. Returning GENERATE_LEAVE
+ * cancels this request, another nonzero value all that is unfinished. */
+enum { GENERATE_LEAVE = 2 };
 typedef int generate_token(void *ctx, struct request *r, int32_t token);
 
 struct generate_config {

@@ -14,11 +14,20 @@ enum weight_type load_weight_type(enum load_dtype t, enum dtype own)
     return types[t];
 }
 
+static uint32_t context_of(const struct model_config *c, const struct load_options *o)
+{
+    return o->context < c->max_positions ? o->context : 0;
+}
+
 int loaded_weights(struct loaded *l, const struct model_config *c, const struct tensor *const *bound,
                    enum dtype own, const struct load_options *o, struct err *e)
 {
-    uint32_t context = o->context < c->max_positions ? o->context : 0;
-    int r = model_create(&l->m, c, load_weight_type(o->dtype, own), context, bound, l->pool, cpu_detect(), e);
+    enum weight_type type = load_weight_type(o->dtype, own);
+    uint64_t bytes = model_plan(c, type, context_of(c, o), bound);
+    if (o->memory && bytes > o->memory)
+        return err_set(e, ERR_PREFLIGHT_MEM, "the weights take %.1f MiB, the limit is %.1f MiB",
+                       (double)bytes / (1 << 20), (double)o->memory / (1 << 20));
+    int r = model_create(&l->m, c, type, context_of(c, o), bound, l->pool, cpu_detect(), e);
     return !r && o->act8 ? model_use_act8(l->m, e) : r;
 }
 
@@ -41,15 +50,32 @@ static int take_base(struct loaded *l, const struct gguf_model *g, const struct 
     return r;
 }
 
+static int open_base(struct gguf_model **g, const struct load_options *o, struct err *e)
+{
+    if (o->file) return gguf_model_open_memory(g, o->file, o->file_bytes, o->model, e);
+    int r = check_file(o->model, "terse export --gguf -m FOLDER -o FILE.gguf", e);
+    return r ? r : gguf_model_open(g, o->model, e);
+}
+
 static int load_base(struct loaded *l, const struct load_options *o, struct err *e)
 {
     struct gguf_model *g;
-    int r = check_file(o->model, "terse export --gguf -m FOLDER -o FILE.gguf", e);
-    if (!r) r = gguf_model_open(&g, o->model, e);
+    int r = open_base(&g, o, e);
     if (r) return r;
     r = take_base(l, g, o, e);
     gguf_model_close(g);
     return r;
+}
+
+int load_gguf_plan(uint64_t *bytes, const struct load_options *o, struct err *e)
+{
+    struct gguf_model *g;
+    int r = open_base(&g, o, e);
+    if (r) return r;
+    *bytes =
+        model_plan(&g->config, load_weight_type(o->dtype, g->dtype), context_of(&g->config, o), g->bound);
+    gguf_model_close(g);
+    return 0;
 }
 
 static const char *known(const char *digest)
@@ -61,16 +87,19 @@ int load_gguf_adapter(struct loaded *l, const char *path, struct err *e)
 {
     struct adapter *a;
     struct adapter_info info;
+    bool cold;
     struct adapter_expect expect = {known(l->digest_base), known(l->digest_tokenizer), false};
     int r = check_file(path, "terse export --gguf --no-base -m BASE ADAPTER -o FILE.gguf", e);
-    if (!r) r = gguf_adapter_load(&a, &info, &l->cold, path, &l->m->c, &expect, e);
+    if (!r) r = gguf_adapter_load(&a, &info, &cold, path, &l->m->c, &expect, e);
     if (r) return r;
     r = lora_create(&l->lora, l->m, a, e);
-    if (r)
+    if (r) {
         adapter_free(a);
-    else
-        l->adapter = a, l->info = info;
-    return r;
+        return r;
+    }
+    adapter_drop_weights(a);
+    l->adapter = a, l->info = info, l->cold = cold;
+    return 0;
 }
 
 int load_gguf(struct loaded *l, const struct load_options *o, struct err *e)

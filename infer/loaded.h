@@ -15,12 +15,15 @@ enum load_dtype { LOAD_AUTO, LOAD_BF16, LOAD_FP32, LOAD_Q8_0, LOAD_Q4_0, LOAD_W4
 #define LOAD_DTYPES           LOAD_COMPUTE_DTYPES "|" LOAD_QUANTISED_DTYPES
 
 struct load_options {
-    const char *model;     /* GGUF file (or what else the loader reads) */
+    const char *model; /* GGUF file (or what else the loader reads); its label when `file` is given */
+    const void *file;  /* [file_bytes] a GGUF file in memory, or NULL */
+    size_t file_bytes;
     const char *adapter;   /* the same, or NULL */
     enum load_dtype dtype; /* LOAD_AUTO: the model's own */
     bool act8;             /* 8-bit activations (model_use_act8) */
     unsigned threads;      /* 0: one a processor */
     uint32_t context;      /* longest sequence; 0, or more than the model's: the model's */
+    uint64_t memory;       /* bytes that weights and tables may take; 0: no limit */
 };
 
 struct base; /* checkpoints/base.h */
@@ -41,7 +44,7 @@ struct loaded {
 enum weight_type load_weight_type(enum load_dtype t, enum dtype own);
 
 /* Copies the weights into panels as `o` says (dtype, act8, context); l has its pool. own: the file's type of
- * products. Errors: those of model_create and model_use_act8. */
+ * products. Errors: PREFLIGHT_MEM, those of model_create and model_use_act8. */
 int loaded_weights(struct loaded *l, const struct model_config *c, const struct tensor *const *bound,
                    enum dtype own, const struct load_options *o, struct err *e);
 
@@ -50,8 +53,11 @@ int loaded_weights(struct loaded *l, const struct model_config *c, const struct 
  * (a folder, with what to do about it), those of gguf_model_open, gguf_tokenizer, loaded_weights,
  * load_gguf_adapter. */
 int load_gguf(struct loaded *l, const struct load_options *o, struct err *e);
-/* The adapter alone, for a model that has none: fills adapter, lora, info and cold. After an error these are
- * as they were. Errors: NOT_REGULAR, those of gguf_adapter_load, lora_create. */
+/* Bytes that load_gguf would take for weights and tables. Errors: those of gguf_model_open. */
+int load_gguf_plan(uint64_t *bytes, const struct load_options *o, struct err *e);
+/* The adapter alone, for a model that has none: fills adapter (its weights are dropped once they are in
+ * panels), lora, info and cold. After an error these are as they were. Errors: NOT_REGULAR, those of
+ * gguf_adapter_load, lora_create. */
 int load_gguf_adapter(struct loaded *l, const char *path, struct err *e);
 
 /* Frees what there is and zeroes *l; base is closed by who opened it. */

@@ -32,6 +32,7 @@ struct pool {
     atomic_uint running;    /* workers still busy with the job */
     atomic_uint sleepers;   /* workers asleep on `wake` */
     atomic_bool stop;
+    pthread_mutex_t turn; /* held by the thread whose job it is */
     pthread_mutex_t lock;
     pthread_cond_t wake, done;
     struct worker workers[];
@@ -112,12 +113,14 @@ void pool_for(struct pool *p, int64_t units, void (*fn)(void *ctx, int64_t unit,
     if (p->threads == 1 || units <= 1) {
         for (int64_t i = 0; i < units; i++) fn(ctx, i, 0);
     } else {
+        pthread_mutex_lock(&p->turn);
         p->job = (struct job){fn, ctx, units};
         atomic_store(&p->next, 0);
         atomic_store(&p->running, p->threads - 1);
         wake_all(p);
         job_work(p, 0);
         wait_until_done(p);
+        pthread_mutex_unlock(&p->turn);
     }
     kernels_fp_leave(old);
 }
@@ -149,6 +152,7 @@ int pool_create(struct pool **out, unsigned threads, struct err *e)
     struct pool *p = calloc(1, sizeof *p + threads * sizeof *p->workers);
     if (!p) return err_set(e, ERR_NOMEM, "no memory for a pool of %u threads", threads);
     p->spin = threads <= processors() ? SPIN : 0;
+    pthread_mutex_init(&p->turn, NULL);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
     pthread_cond_init(&p->done, NULL);
@@ -173,6 +177,7 @@ void pool_free(struct pool *p)
     pthread_cond_destroy(&p->wake);
     pthread_cond_destroy(&p->done);
     pthread_mutex_destroy(&p->lock);
+    pthread_mutex_destroy(&p->turn);
     free(p);
 }
 

@@ -18,7 +18,8 @@ unsigned pool_threads(const struct pool *p);
 
 /* Calls fn(ctx, unit, thread) for every unit of 0..units-1, on all threads, and returns when all are done.
  * Threads run with denormals flushed (kernels_fp_enter). `thread` (< pool_threads) picks private scratch.
- * Not reentrant: fn must not call pool_for. */
+ * Not reentrant: fn must not call pool_for. Several threads may call it: they take turns, or with a pool of
+ * one thread run side by side, each being thread 0 to its own fn. */
 void pool_for(struct pool *p, int64_t units, void (*fn)(void *ctx, int64_t unit, unsigned thread), void *ctx);
 
 #endif

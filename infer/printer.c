@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-static const char opening[] = "<think>", closing[] = "</think>";
+static const char opening[] = REPLY_OPENING, closing[] = REPLY_CLOSING;
 
 static int put(struct printer *p, const char *s, size_t n, struct err *e)
 {
@@ -86,15 +86,4 @@ int printer_end(struct printer *p, struct err *e)
 void printer_clear(struct printer *p)
 {
     detok_clear(&p->text);
-}
-
-size_t text_reply(const char *text, size_t len)
-{
-    const size_t k = sizeof closing - 1;
-    for (size_t i = len >= k ? len - k + 1 : 0; i-- > 0;) {
-        if (memcmp(text + i, closing, k)) continue;
-        for (i += k; i < len && strchr(" \n\r\t", text[i]); i++) continue;
-        return i;
-    }
-    return len && memmem(text, len, opening, sizeof opening - 1) ? len : 0;
 }

@@ -7,6 +7,7 @@
 #define TERSE_INFER_PRINTER_H
 
 #include "infer/detok.h"
+#include "infer/reply.h"
 
 #include <stdio.h>
 
@@ -23,9 +24,5 @@ int printer_token(struct printer *p, int32_t id, struct err *e);
 /* After the last token: prints the rest, and a newline where the text does not end with one. Same errors. */
 int printer_end(struct printer *p, struct err *e);
 void printer_clear(struct printer *p);
-
-/* Where the reply begins: after the last </think> and the white space that follows it; the whole text's
- * length when the thinking never ended, 0 when there was none. */
-size_t text_reply(const char *text, size_t len);
 
 #endif

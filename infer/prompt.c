@@ -10,14 +10,33 @@ static uint32_t last_occurrence(const int32_t *ids, uint32_t n, const int32_t *w
     return UINT32_MAX;
 }
 
-/* response: first token that is the model's to write. */
-static uint32_t gate(const struct loaded *l, const struct prompt *p, uint32_t header, uint32_t response)
+int prompt_gate(uint32_t *adapt_from, const struct loaded *l, const int32_t *ids, uint32_t n, struct err *e)
 {
-    if (!l->adapter) return UINT32_MAX;
-    if (l->adapter->cfg.gate == GATE_ALL) return 0;
-    if (l->adapter->cfg.gate == GATE_RESPONSE) return response;
-    if (!l->info.n_invocation) return header;
-    return last_occurrence(p->ids, p->n, l->info.invocation, l->info.n_invocation);
+    struct chat_span last;
+    *adapt_from = UINT32_MAX;
+    if (!l->adapter) return 0;
+    enum lora_gate gate = l->adapter->cfg.gate;
+    if (gate == GATE_ALL) {
+        *adapt_from = 0;
+    } else if (gate == GATE_ASSISTANT && l->info.n_invocation) {
+        *adapt_from = last_occurrence(ids, n, l->info.invocation, l->info.n_invocation);
+    } else {
+        int r = chatml_last_header(&last, l->tokenizer, ids, n, e);
+        if (r) return r;
+        if (gate == GATE_RESPONSE)
+            *adapt_from = last.content;
+        else if (last.header < n)
+            *adapt_from = last.header;
+    }
+    return 0;
+}
+
+/* Decides the gate, or clears the prompt after an error. */
+static int finish(struct prompt *p, const struct loaded *l, int r, struct err *e)
+{
+    if (!r) r = prompt_gate(&p->adapt_from, l, p->ids, p->n, e);
+    if (r) prompt_clear(p);
+    return r;
 }
 
 static int append_text(struct prompt *p, const struct tokenizer *t, const char *text, size_t len, int control,
@@ -46,23 +65,29 @@ int prompt_chat(struct prompt *out, const struct loaded *l, const struct chat_tu
     chat_clear(&c);
     if (think) r = append_text(out, l->tokenizer, PROMPT_THINK, sizeof PROMPT_THINK - 1, 0, e);
     out->forced = out->n - open.content;
-    if (r)
-        prompt_clear(out);
-    else
-        out->adapt_from = gate(l, out, open.header, open.content);
-    return r;
+    return finish(out, l, r, e);
 }
 
 int prompt_raw(struct prompt *out, const struct loaded *l, const char *text, size_t len, struct err *e)
 {
     memset(out, 0, sizeof *out);
     if (!len) return err_set(e, ERR_ROW_EMPTY, "the prompt is empty, and there is nothing to go on from");
-    int r = append_text(out, l->tokenizer, text, len, 1, e);
-    if (r)
-        prompt_clear(out);
-    else
-        out->adapt_from = gate(l, out, UINT32_MAX, out->n);
-    return r;
+    return finish(out, l, append_text(out, l->tokenizer, text, len, 1, e), e);
+}
+
+int prompt_ids(struct prompt *out, const struct loaded *l, const int32_t *ids, uint32_t n, struct err *e)
+{
+    memset(out, 0, sizeof *out);
+    if (!n) return err_set(e, ERR_ROW_EMPTY, "no tokens, and there is nothing to go on from");
+    for (uint32_t i = 0; i < n; i++)
+        if ((uint32_t)ids[i] >= l->m->c.vocab)
+            return err_set(e, ERR_TOKEN_RANGE, "token %d at %u, expected 0 to %u", ids[i], i,
+                           l->m->c.vocab - 1);
+    out->ids = malloc(n * sizeof *ids);
+    if (!out->ids) return err_set(e, ERR_NOMEM, "no memory for a prompt of %u tokens", n);
+    memcpy(out->ids, ids, n * sizeof *ids);
+    out->n = n;
+    return finish(out, l, 0, e);
 }
 
 void prompt_clear(struct prompt *p)

@@ -14,16 +14,21 @@ struct prompt {
 
 #define PROMPT_THINK "<think>\n"
 
+/* The token of ids [n] from which on the adapter acts: with gate `all`, the first; with an adapter that names
+ * invocation tokens (aLoRA), their last occurrence; else the last assistant's header, or with gate `response`
+ * what follows it (the end, where there is no header). UINT32_MAX: nowhere. Errors: those of
+ * tokenizer_encode. */
+int prompt_gate(uint32_t *adapt_from, const struct loaded *l, const int32_t *ids, uint32_t n, struct err *e);
+
 /* Turns as ChatML, ended with an open assistant header and, if `think`, with PROMPT_THINK, so that the model
- * cannot answer at once. system: the system turn where the turns have none; NULL: the tokenizer's own. With
- * an adapter that names invocation tokens (aLoRA), it acts from their last occurrence on; with gate
- * `response`, after the header; with `all`, everywhere. *out is the caller's to prompt_clear; empty after an
- * error. Errors: those of chatml_render. */
+ * cannot answer at once. system: the system turn where the turns have none; NULL: the tokenizer's own. *out
+ * is the caller's to prompt_clear; empty after an error. Errors: those of chatml_render. */
 int prompt_chat(struct prompt *out, const struct loaded *l, const struct chat_turn *turns, uint32_t n,
                 const char *system, bool think, struct err *e);
-/* Text as it is, control tokens included. Gate `response`: the adapter acts after the prompt. Errors: those
- * of tokenizer_encode, ROW_EMPTY (no text). */
+/* Text as it is, control tokens included. Errors: those of tokenizer_encode, ROW_EMPTY (no text). */
 int prompt_raw(struct prompt *out, const struct loaded *l, const char *text, size_t len, struct err *e);
+/* Tokens as they are. Errors: ROW_EMPTY, TOKEN_RANGE, NOMEM. */
+int prompt_ids(struct prompt *out, const struct loaded *l, const int32_t *ids, uint32_t n, struct err *e);
 void prompt_clear(struct prompt *p);
 
 /* Tokens that end an answer: the tokenizer's, and <|im_end|>. Returns how many. */

@@ -53,6 +53,11 @@ static struct kv_config kv_config(const struct model *m, const struct session_co
     return kv;
 }
 
+static uint32_t max_rank(const struct lora *lora, const struct session_config *c)
+{
+    return lora && lora->rank > c->rank ? lora->rank : c->rank;
+}
+
 static void carve(struct arena *a, struct session *s)
 {
     size_t n = s->c.streams;
@@ -78,7 +83,7 @@ uint64_t session_plan(const struct model *m, const struct lora *lora, const stru
     struct session s = {.m = m, .c = *c};
     struct kv_config kv = kv_config(m, c);
     carve(&count, &s);
-    return count.used + kv_pool_plan_for(m, &kv) + workspace_plan(m, max_rows(c), lora ? lora->rank : 0, 0);
+    return count.used + kv_pool_plan_for(m, &kv) + workspace_plan(m, max_rows(c), max_rank(lora, c), 0);
 }
 
 static int parts_create(struct session *s, struct err *e)
@@ -107,7 +112,7 @@ int session_create(struct session **out, const struct model *m, const struct lor
                        m->context);
     struct session *s = calloc(1, sizeof *s);
     if (!s) return err_set(e, ERR_NOMEM, "no memory for a session");
-    s->m = m, s->lora = lora, s->c = *c, s->rank = lora ? lora->rank : 0;
+    s->m = m, s->lora = lora, s->c = *c, s->rank = max_rank(lora, c);
     int r = parts_create(s, e);
     if (r) {
         session_free(s);
