@@ -67,7 +67,13 @@ enum function {
 
 enum relation { REL_NONE, REL_EQ, REL_NE, REL_LT, REL_LE, REL_GT, REL_GE, REL_APPROX, REL_IN };
 
-enum { EXPR_CLOSED_LEFT = 1, EXPR_CLOSED_RIGHT = 2, EXPR_GROUPED = 4 /* stood in brackets */ };
+enum {
+    EXPR_CLOSED_LEFT = 1,
+    EXPR_CLOSED_RIGHT = 2,
+    EXPR_GROUPED = 4, /* stood in brackets */
+    EXPR_MORNING = 8, /* a.m. stood behind it */
+    EXPR_EVENING = 16,
+};
 
 struct expr {
     uint8_t kind, op, rel, flags;

@@ -151,6 +151,8 @@ static void words(struct lexer *l, const char *s, size_t n)
         emit(l, TOK_SEPARATOR, '&', s, n);
     else if (w && w->plain)
         emit(l, (enum token_kind)w->kind, w->op, s, n);
+    else if (n >= 9 && (!memcmp(s, "all reals", 9) || (n >= 16 && !memcmp(s, "all real numbers", 16))))
+        emit(l, TOK_CONSTANT, CONST_REALS, s, n);
     else if (n == 1 && is_letter(*s))
         emit(l, *s == 'i' || *s == 'e' ? TOK_CONSTANT : TOK_SYMBOL, *s == 'i' ? CONST_I : CONST_E, s, n);
     else if (run(s, s + n, is_space) < n)
@@ -275,8 +277,12 @@ static void letters(struct lexer *l)
     const char *s = l->s;
     size_t n = run(s, l->end, is_letter), k = n > 2 ? glued(l, s, n) : 0;
     const struct lex_word *w = lex_word(s, k ? k : n);
+    bool half = n == 1 && l->end - s >= 3 && strchr("apAP", *s) && s[1] == '.' && (s[2] | 32) == 'm';
+    if (half) n = 3; /* a.m. */
     l->s += k ? k : n;
-    if (w && w->plain)
+    if (half)
+        emit(l, TOK_TEXT, 0, s, n);
+    else if (w && w->plain)
         named(l, w, s, k ? k : n);
     else if (lex_is_prose(s, n))
         words(l, s, n);

@@ -36,11 +36,16 @@ struct expr *parse_group(struct parser *p)
     int open = (p->t++)->op, bars = p->bars;
     bool argument = p->argument;
     struct expr *inner;
-    p->bars = 0, p->argument = false;
+    p->bars = open == 'S', p->argument = false;
     if (p->t->kind == TOK_CLOSE) /* {} */
         inner = expr_new(p->a, EXPR_LIST, NULL, NULL);
     else
         inner = parse_list(p);
+    if (inner && open == 'S' && accept(p, TOK_BAR, 0)) { /* {x | x > 3}: what x fulfils */
+        inner = parse_list(p);
+        open = '{';
+        if (is_op(p->t, TOK_CLOSE, 'S')) p->t->op = '}';
+    }
     inner = close_group(p, inner, open);
     p->bars = bars, p->argument = argument;
     return inner;
@@ -242,11 +247,11 @@ static struct expr *function(struct parser *p)
 /* \overline{AB}, \boxed{5}: as if it were not there. */
 static struct expr *plain_argument(struct parser *p)
 {
-    struct token *t = p->t++;
-    if (is_op(p->t, TOK_OPEN, '{') && t->n == 7 && !memcmp(t->s, "\\mathbb", 7) && p->t[1].n == 1 &&
-        *p->t[1].s == 'R' && is_op(p->t + 2, TOK_CLOSE, '}')) {
+    struct token *t = p->t++, *letter = p->t + is_op(p->t, TOK_OPEN, '{');
+    if (t->n == 7 && !memcmp(t->s, "\\mathbb", 7) && letter->n == 1 && *letter->s == 'R') {
         struct token reals = {.kind = TOK_CONSTANT, .op = CONST_REALS};
-        p->t += 3;
+        p->t = letter + 1;
+        if (p->t - t > 2 && !accept(p, TOK_CLOSE, '}')) return refuse(p, "brackets that do not match");
         return leaf(p, EXPR_CONSTANT, &reals);
     }
     return argument(p, true);

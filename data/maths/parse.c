@@ -44,11 +44,18 @@ static struct expr *postfix(struct parser *p, struct expr *x)
     return x;
 }
 
+/* "am", "p.m": the half of the day. */
+static uint8_t half_day(const struct token *t)
+{
+    bool half = (t->n == 2 || (t->n == 3 && t->s[1] == '.')) && (t->s[t->n - 1] | 32) == 'm';
+    return !half ? 0 : (t->s[0] | 32) == 'a' ? EXPR_MORNING : (t->s[0] | 32) == 'p' ? EXPR_EVENING : 0;
+}
+
 /* A unit after a value: "5 \text{ cm}^2", "3 hours ago", "7 miles per hour". It is passed over. */
-static void unit(struct parser *p)
+static void unit(struct parser *p, struct expr *x)
 {
     while (p->t->kind == TOK_TEXT) {
-        p->t++;
+        x->flags |= half_day(p->t++);
         if (accept(p, TOK_OPERATOR, '^') && p->t->kind == TOK_NUMBER) p->t++;
         if (is_op(p->t, TOK_OPEN, '{') && p->t[1].kind == TOK_NUMBER && is_op(p->t + 2, TOK_CLOSE, '}'))
             p->t += 3;
@@ -82,6 +89,7 @@ static struct expr *binary(struct parser *p, struct expr *x, enum expr_kind kind
     }
     struct expr *e = y ? expr_new(p->a, kind, x, y) : NULL;
     if (e) e->op = t->op;
+    if (e && kind == EXPR_RATIO) e->flags = y->flags & (EXPR_MORNING | EXPR_EVENING);
     return e;
 }
 
@@ -163,7 +171,7 @@ struct expr *parse_expression(struct parser *p, int least)
     if (++p->depth > ARENA_DEPTH) return refuse(p, "nested too deep");
     struct expr *x = parse_operand(p);
     while (x && !done) {
-        unit(p);
+        unit(p, x);
         x = extended(p, x, least, &done);
     }
     p->depth--;

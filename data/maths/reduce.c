@@ -190,10 +190,30 @@ static const struct expr *interval(struct arena *a, struct expr *lo, bool lo_clo
     return e;
 }
 
+static const struct expr *all_but(struct arena *a, const struct expr *v)
+{
+    const struct expr *below = interval(a, infinity(a, -1), false, expr_again(a, v), false);
+    const struct expr *above = interval(a, expr_again(a, v), false, infinity(a, 1), false);
+    struct expr *x = below ? expr_again(a, below) : NULL, *y = above ? expr_again(a, above) : NULL;
+    return x && y ? expr_new(a, EXPR_UNION, x, y) : NULL;
+}
+
+const struct expr *reduce_reals(struct arena *a, const struct expr *e)
+{
+    const struct expr *out = NULL, *x = e->first, *y = x ? x->next : NULL;
+    if (e->kind == EXPR_CONSTANT && e->op == CONST_REALS)
+        out = interval(a, infinity(a, -1), false, infinity(a, 1), false);
+    else if (e->kind == EXPR_SETMINUS && x->kind == EXPR_CONSTANT && x->op == CONST_REALS &&
+             y->kind == EXPR_SET && y->n == 1)
+        out = all_but(a, y->first);
+    return out ? out : e;
+}
+
 /* x < v, v < x and so on. */
 static const struct expr *ray(struct arena *a, const struct expr *x, const struct expr *y)
 {
     bool less = is_less(y->rel), closed = y->rel == REL_LE || y->rel == REL_GE;
+    if (y->rel == REL_NE && expr_is_name(x) && !has_names(y)) return all_but(a, y);
     if (!less && !is_more(y->rel)) return NULL;
     if (!expr_is_name(x)) {
         const struct expr *swap = x;

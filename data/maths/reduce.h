@@ -13,6 +13,9 @@ struct expr *reduce_signs(struct arena *a, const struct expr *e, int sign);
 /* Sums, products and multiples of matrices worked out entry by entry; other trees as they are. */
 const struct expr *reduce_matrices(struct arena *a, const struct expr *e);
 
+/* The real numbers, or all of them but one, as intervals; other trees as they are. */
+const struct expr *reduce_reals(struct arena *a, const struct expr *e);
+
 /* +1 or -1 for an infinity, else 0. */
 int expr_infinity(const struct expr *e);
 
@@ -23,7 +26,8 @@ bool expr_is_name(const struct expr *e);
  */
 const struct expr *relation_value(const struct expr *e);
 
-/* The interval an inequality describes: "x > 2", "1 <= f(x) < 3". NULL when it does not. */
+/* The interval an inequality describes: "x > 2", "1 <= f(x) < 3", or the two of "x != 3". NULL when it does
+ * not. */
 const struct expr *relation_interval(struct arena *a, const struct expr *e);
 
 #endif

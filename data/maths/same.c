@@ -267,6 +267,22 @@ static enum same percents(struct compare *c, const struct expr *x, const struct 
     return values(c, percent, other);
 }
 
+/* 30 degrees are 30, and pi / 6. */
+static enum same degrees(struct compare *c, const struct expr *x, const struct expr *y)
+{
+    const struct expr *angle = x->kind == EXPR_DEGREE ? x : y, *other = angle == x ? y : x;
+    if (other->kind == EXPR_DEGREE) return values(c, x->first, y->first);
+    enum same r = values(c, angle->first, other);
+    if (r != SAME_NO || !expr_has(other, EXPR_CONSTANT)) return r;
+    struct expr *pi = expr_new(c->a, EXPR_CONSTANT, NULL, NULL),
+                *half = expr_new(c->a, EXPR_NUMBER, NULL, NULL);
+    if (!pi || !half) return SAME_UNKNOWN;
+    pi->op = CONST_PI, half->s = "180", half->len = 3;
+    struct expr *turn = expr_new(c->a, EXPR_DIV, pi, half), *number = expr_again(c->a, angle->first);
+    const struct expr *radians = turn && number ? expr_new(c->a, EXPR_MUL, number, turn) : NULL;
+    return radians ? values(c, radians, other) : SAME_UNKNOWN;
+}
+
 static bool same_digits(const struct expr *x, const struct expr *y)
 {
     return x->len == y->len && !memcmp(x->s, y->s, x->len);
@@ -286,10 +302,17 @@ static enum same bases(struct compare *c, const struct expr *reference, const st
     return r == SAME_NO && reference->kind == EXPR_NUMBER && same_digits(reference, candidate) ? SAME_YES : r;
 }
 
+static bool other_half(const struct expr *x, const struct expr *y)
+{
+    int both_halves = EXPR_MORNING | EXPR_EVENING;
+    return ((x->flags | y->flags) & both_halves) == both_halves;
+}
+
 /* 2 : 4 is 1 : 2; with a zero (12:00) only the same. */
 static enum same ratios(struct compare *c, const struct expr *x, const struct expr *y)
 {
     struct items xs = {.n = 0}, ys = {.n = 0};
+    if (other_half(x, y)) return because(c, "a.m. and p.m.", SAME_NO);
     kids(x, &xs), kids(y, &ys);
     enum same r = in_order(c, &xs, &ys);
     if (r == SAME_YES || xs.n != ys.n) return r;
@@ -313,6 +336,7 @@ static enum same singles(struct compare *c, const struct expr *x, const struct e
     if (x->kind == EXPR_TEXT || y->kind == EXPR_TEXT) return because(c, "words", SAME_NO);
     if (x->kind == EXPR_BASE || y->kind == EXPR_BASE) return bases(c, x, y);
     if (x->kind == EXPR_RATIO && y->kind == EXPR_RATIO) return ratios(c, x, y);
+    if (x->kind == EXPR_DEGREE || y->kind == EXPR_DEGREE) return degrees(c, x, y);
     if (x->kind == EXPR_PERCENT || y->kind == EXPR_PERCENT) return percents(c, x, y);
     if (x->kind == EXPR_CONSTANT && y->kind == EXPR_CONSTANT && x->op == y->op) return SAME_YES;
     return values(c, x, y);
@@ -334,7 +358,7 @@ static enum same same(struct compare *c, const struct expr *x, const struct expr
     if (!arena_step(c->a, 1)) return SAME_UNKNOWN;
     while (x->kind == EXPR_LIST && x->n == 1) x = x->first;
     while (y->kind == EXPR_LIST && y->n == 1) y = y->first;
-    x = reduce_matrices(c->a, x), y = reduce_matrices(c->a, y);
+    x = reduce_reals(c->a, reduce_matrices(c->a, x)), y = reduce_reals(c->a, reduce_matrices(c->a, y));
     if (x->kind == EXPR_RELATION && y->kind == EXPR_RELATION) return relations(c, x, y);
     if (x->kind == EXPR_RELATION && !is_collection(x)) return relation_and_value(c, x, y, false);
     if (y->kind == EXPR_RELATION && !is_collection(y)) return relation_and_value(c, y, x, true);

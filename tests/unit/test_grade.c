@@ -137,6 +137,7 @@ static void dressing(void **state)
         {"864 \\mbox{ inches}^2", "864"},
         {"90^\\circ", "90"},
         {"90°", "90^{\\circ}"},
+        {"30^\\circ", "\\frac{\\pi}{6}"},
         {"12 apples", "12"},
         {"7 miles per hour", "7"},
         {"60 \\text{ km/h}", "60"},
@@ -295,6 +296,12 @@ static void relations(void **state)
         {"1:2", "3:6"},
         {"1:2:4", "2:4:8"},
         {"12:30", "12:30 \\text{ p.m.}"},
+        {"12:30 PM", "12:30 p.m."},
+        {"(-\\infty,\\infty)", "\\mathbb{R}"},
+        {"\\text{all real numbers}", "\\mathbb R"},
+        {"(-\\infty,3)\\cup(3,\\infty)", "x \\neq 3"},
+        {"\\mathbb{R} \\setminus \\{3\\}", "(3,\\infty)\\cup(-\\infty,3)"},
+        {"\\{x \\mid x > 3\\}", "(3,\\infty)"},
         {"x = 1 \\pm 2", "3, -1"},
     };
     static const struct pair different[] = {
@@ -311,6 +318,8 @@ static void relations(void **state)
         {"(2,\\infty)", "x \\ge 2"},
         {"x > 2", "2"},
         {"12:00", "1:00"},
+        {"10:30 \\text{ a.m.}", "10:30 p.m."},
+        {"(-\\infty,3)\\cup(3,\\infty)", "x \\neq 2"},
         {"1:2:4", "1:4:2"},
         {"f(2) < f(1) < f(4)", "f(1)<f(2)<f(4)"},
     };
