@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_MAX = 64 << 20 /* bytes */ };
-
 struct quantize_flags {
     char *model, *output, *text;
     int type, head, method;
@@ -95,22 +93,6 @@ struct text {
     size_t n;
 };
 
-static int text_load(struct text *t, const char *path, const struct tokenizer *tok, struct err *e)
-{
-    char *s;
-    size_t len;
-    *t = (struct text){0};
-    if (!path) return 0;
-    int r = file_load(path, TEXT_MAX, &s, &len, e);
-    if (r) return r;
-    size_t room = 3 * len + 1;
-    t->ids = malloc(room * sizeof *t->ids);
-    r = t->ids ? tokenizer_encode(tok, s, len, 1, t->ids, room, &t->n, e)
-               : err_set(e, ERR_NOMEM, "no memory for a text of %zu bytes", len);
-    free(s);
-    return r;
-}
-
 static int ppl_tick(void *ctx, uint64_t done, uint64_t total)
 {
     (void)total;
@@ -129,7 +111,7 @@ static int ppl_measure(struct perplexity *out, const char *path, const struct te
     progress_start(&p, stderr, label, "window", 0, 0);
     int r = load_folder(&l, &o, e);
     if (!r) r = load_model(&l, &o, e);
-    if (!r) r = perplexity_run(out, l.m, t->ids, t->n, (uint32_t)f->context, ppl_tick, &p, e);
+    if (!r) r = perplexity_run(out, l.m, KV_MODEL, t->ids, t->n, (uint32_t)f->context, ppl_tick, &p, e);
     progress_clear(&p);
     load_clear(&l);
     return r;
@@ -225,8 +207,8 @@ static int check_target(const struct quantize_flags *f, struct err *e)
 static int quantize(const struct loaded *l, const struct quantize_flags *f, struct err *e)
 {
     struct perplexity before, after;
-    struct text t;
-    int r = text_load(&t, f->text, l->tokenizer, e);
+    struct text t = {0};
+    int r = f->text ? perplexity_text(&t.ids, &t.n, f->text, l->tokenizer, e) : 0;
     if (!r && t.ids) r = ppl_measure(&before, f->model, &t, f, "perplexity before", e);
     if (!r) r = write_model(l, f, e);
     if (!r) r = check_written(f->output, e);

@@ -2,6 +2,7 @@
 #include "infer/cmd_bench.h"
 #include "infer/cmd_chat.h"
 #include "infer/cmd_info.h"
+#include "infer/cmd_perplexity.h"
 #include "infer/cmd_run.h"
 #include "infer/cmd_selftest.h"
 
@@ -34,9 +35,15 @@ static int chat(int argc, char **argv)
     return cmd_chat(&source_gguf, argc, argv);
 }
 
+static int perplexity(int argc, char **argv)
+{
+    return cmd_perplexity(&source_gguf, argc, argv);
+}
+
 static const struct command commands[] = {
     {.name = "run", .summary = "answer a prompt", .run = run},
     {.name = "chat", .summary = "talk with a model", .run = chat},
+    {.name = "perplexity", .summary = "how well a model foresees a text", .run = perplexity},
     {.name = "info", .summary = "what is in a GGUF file", .run = cmd_info},
     {.name = "selftest", .summary = "check what must hold on this machine", .run = selftest},
     {.name = "bench", .summary = "measure what it can do and what terse reaches of it", .run = bench},

@@ -1,9 +1,10 @@
 #include "infer/perplexity.h"
+#include "infer/file_open.h"
 #include "kernels/math.h"
 
 #include <stdlib.h>
 
-enum { ROWS = 256, LOGIT_ROWS = 32 };
+enum { ROWS = 256, LOGIT_ROWS = 32, TEXT_MAX = 64 << 20 /* bytes */ };
 
 struct run {
     const struct model *m;
@@ -50,6 +51,25 @@ static int window(struct run *r, const int32_t *ids, struct err *e)
     return 0;
 }
 
+int perplexity_text(int32_t **ids, size_t *n, const char *path, const struct tokenizer *t, struct err *e)
+{
+    char *s;
+    size_t len;
+    *ids = NULL, *n = 0;
+    int r = file_load(path, TEXT_MAX, &s, &len, e);
+    if (r) return r;
+    size_t room = 3 * len + 1;
+    int32_t *out = malloc(room * sizeof *out);
+    r = out ? tokenizer_encode(t, s, len, 1, out, room, n, e)
+            : err_set(e, ERR_NOMEM, "no memory for a text of %zu bytes", len);
+    free(s);
+    if (r)
+        free(out);
+    else
+        *ids = out;
+    return r;
+}
+
 static int check(const struct model *m, const int32_t *ids, size_t n, uint32_t context, struct err *e)
 {
     if (context > m->context)
@@ -63,9 +83,10 @@ static int check(const struct model *m, const int32_t *ids, size_t n, uint32_t c
     return 0;
 }
 
-static int prepare(struct run *r, struct err *e)
+static int prepare(struct run *r, enum kv_type kv, struct err *e)
 {
-    int rc = kv_pool_create(&r->pool, r->m, (r->context + KV_PAGE - 1) / KV_PAGE, e);
+    struct kv_config c = {.pages = (r->context + KV_PAGE - 1) / KV_PAGE, .type = kv};
+    int rc = kv_pool_create_for(&r->pool, r->m, &c, e);
     if (!rc) rc = kv_stream_create(&r->kv, r->pool, r->context, e);
     if (!rc) rc = workspace_create(&r->w, r->m, ROWS, 0, 0, e);
     if (rc) return rc;
@@ -80,15 +101,15 @@ static void finish(struct perplexity *out, const struct run *r)
     if (r->tokens > 1 && variance > 0) out->deviation = out->value * sqrt(variance / (n - 1));
 }
 
-int perplexity_run(struct perplexity *out, const struct model *m, const int32_t *ids, size_t n,
-                   uint32_t context, perplexity_tick *tick, void *ctx, struct err *e)
+int perplexity_run(struct perplexity *out, const struct model *m, enum kv_type kv, const int32_t *ids,
+                   size_t n, uint32_t context, perplexity_tick *tick, void *ctx, struct err *e)
 {
     struct run r = {.m = m, .context = context};
     if (!context) r.context = m->context < 512 ? m->context : 512;
     if (!context && n < r.context) r.context = (uint32_t)n;
     uint64_t total = n / (r.context ? r.context : 1);
     int rc = check(m, ids, n, r.context, e);
-    if (!rc) rc = prepare(&r, e);
+    if (!rc) rc = prepare(&r, kv, e);
     for (uint64_t i = 0; !rc && i < total; i++) {
         rc = window(&r, ids + i * r.context, e);
         if (!rc && tick && tick(ctx, i + 1, total)) rc = err_set(e, ERR_INTERRUPTED, "interrupted");

@@ -10,6 +10,7 @@
 #include "infer/cmd_bench.h"
 #include "infer/cmd_chat.h"
 #include "infer/cmd_info.h"
+#include "infer/cmd_perplexity.h"
 #include "infer/cmd_run.h"
 #include "infer/cmd_selftest.h"
 #include "rl/cmd_eval.h"
@@ -46,6 +47,11 @@ static int chat(int argc, char **argv)
     return cmd_chat(&source_any, argc, argv);
 }
 
+static int perplexity(int argc, char **argv)
+{
+    return cmd_perplexity(&source_any, argc, argv);
+}
+
 static const struct command commands[] = {
     {.name = "init",
      .summary = "make a model with random weights",
@@ -57,6 +63,7 @@ static const struct command commands[] = {
     {.name = "sft", .summary = "fine-tune a model on conversations", .run = cmd_sft, .group = "Training"},
     {.name = "eval", .summary = "count the problems a model solves", .run = cmd_eval},
     {.name = "grade", .summary = "tell whether answers are right", .run = cmd_grade},
+    {.name = "perplexity", .summary = "how well a model foresees a text", .run = perplexity},
     {.name = "plot", .summary = "draw a curve of a run's metrics", .run = cmd_plot},
     {.name = "generate", .summary = "answer a prompt", .run = generate, .group = "Use"},
     {.name = "chat", .summary = "talk with a model", .run = chat},

@@ -205,7 +205,7 @@ static void perplexity_is_what_it_says(void **state)
     uint64_t n = 0;
     load_ok(&l, folder, LOAD_AUTO);
     for (int i = 0; i < N; i++) ids[i] = (i * 77 + i * i) % 1024;
-    if (perplexity_run(&p, l.m, ids, N, CONTEXT, NULL, NULL, &e)) fail_msg("%s", e.msg);
+    if (perplexity_run(&p, l.m, KV_MODEL, ids, N, CONTEXT, NULL, NULL, &e)) fail_msg("%s", e.msg);
     assert_int_equal(session_create(&s, l.m, NULL, &sc, &e), 0);
     for (uint32_t w = 0; w < 3; w++)
         for (uint32_t i = CONTEXT / 2; i + 1 < CONTEXT; i++, n++) {
@@ -217,11 +217,12 @@ static void perplexity_is_what_it_says(void **state)
     assert_true(fabs(p.value - exp(sum / (double)n)) < 1e-6 * p.value);
     assert_true(p.deviation > 0 && p.deviation < p.value);
     session_free(s);
-    assert_int_equal(perplexity_run(&p, l.m, ids, CONTEXT - 1, CONTEXT, NULL, NULL, &e), ERR_DATA_EMPTY);
+    assert_int_equal(perplexity_run(&p, l.m, KV_MODEL, ids, CONTEXT - 1, CONTEXT, NULL, NULL, &e),
+                     ERR_DATA_EMPTY);
     struct err f = {0}, g = {0};
-    assert_int_equal(perplexity_run(&p, l.m, ids, N, 129, NULL, NULL, &f), ERR_CTX_FULL);
+    assert_int_equal(perplexity_run(&p, l.m, KV_MODEL, ids, N, 129, NULL, NULL, &f), ERR_CTX_FULL);
     ids[5] = 1100;
-    assert_int_equal(perplexity_run(&p, l.m, ids, N, CONTEXT, NULL, NULL, &g), ERR_TOKEN_RANGE);
+    assert_int_equal(perplexity_run(&p, l.m, KV_MODEL, ids, N, CONTEXT, NULL, NULL, &g), ERR_TOKEN_RANGE);
     load_clear(&l);
 }
 
