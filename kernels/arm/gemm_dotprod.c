@@ -5,7 +5,7 @@
 #include "kernels/arm/tile_act8.h"
 
 #define ACT8_TILES(X)                                                                                        \
-    X(1, 8) X(2, 8) X(3, 4) X(4, 4) X(5, 4) X(6, 2) X(7, 2) X(8, 2) X(9, 2) X(10, 2) X(11, 2) X(12, 2)
+    X(1, 8) X(2, 4) X(3, 4) X(4, 2) X(5, 2) X(6, 2) X(7, 1) X(8, 1) X(9, 1) X(10, 1) X(11, 1) X(12, 1)
 #define ACT8_ROWS 12
 #include "kernels/simd/gemm_act8.h"
 

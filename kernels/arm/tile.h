@@ -16,7 +16,11 @@
 #define TILES(X)                                                                                             \
     X(1, 8) X(2, 8) X(3, 8) X(4, 4) X(5, 4) X(6, 4) X(7, 2) X(8, 2) X(9, 2) X(10, 2) X(11, 2) X(12, 2)
 
-enum { QUADS = 8 }; /* of a panel */
+enum {
+    QUADS = 8,    /* of a panel */
+    FMA_ROWS = 2, /* so many rows take turns, so that a small core, which works in order, need not wait for */
+    DOT_ROWS = 4, /* the odd half of a sum */
+};
 
 /* Weights of one pair, four outputs: as floats, odd or even, or as they lie. */
 VEC float32x4_t weights4(const enum operand op, const char *w, int odd, int quad)
@@ -53,7 +57,8 @@ VEC float32x4_t fma4(float32x4_t z, float32x4_t b, float32x2_t a, int odd)
     return z;
 }
 
-/* Wide tiles keep a pair of all rows and take weights as they come; narrow ones keep a pair's weights. */
+/* Wide tiles keep a pair of all rows and take weights as they come; narrow ones keep a pair's weights. Some
+ * rows at a time there: FMA_ROWS. */
 VEC void pair_fma4(const int rows, const int quads, const enum operand op, float32x4_t (*acc)[QUADS],
                    const char **x, const char *w)
 {
@@ -69,11 +74,12 @@ VEC void pair_fma4(const int rows, const int quads, const enum operand op, float
         return;
     }
     UNROLL for (int q = 0; q < quads; q++) b[1][q] = weights4(op, w, 1, q), b[0][q] = weights4(op, w, 0, q);
-    UNROLL for (int r = 0; r < rows; r++)
+    UNROLL for (int some = 0; some < rows; some += FMA_ROWS)
     {
-        a[r] = next_f32(&x[r]);
-        UNROLL for (int odd = 1; odd >= 0; odd--) UNROLL for (int q = 0; q < quads; q++) acc[r][q] =
-            fma4(acc[r][q], b[odd][q], a[r], odd);
+        const int end = some + FMA_ROWS < rows ? some + FMA_ROWS : rows;
+        UNROLL for (int r = some; r < end; r++) a[r] = next_f32(&x[r]);
+        UNROLL for (int odd = 1; odd >= 0; odd--) UNROLL for (int r = some; r < end; r++)
+            UNROLL for (int q = 0; q < quads; q++) acc[r][q] = fma4(acc[r][q], b[odd][q], a[r], odd);
     }
 }
 
@@ -106,22 +112,19 @@ VEC void pair_dot4(const int rows, const int quads, float32x4_t (*acc)[QUADS], c
 {
     bfloat16x8_t a[TILE_ROWS];
     bfloat16x8_t b[QUADS];
-    if (quads > 2) {
-        UNROLL for (int r = 0; r < rows; r++) a[r] = next_bf16(&x[r]);
+    const int block = rows == 1 || quads < 4 ? quads : 4, most = quads > 2 ? rows : DOT_ROWS;
+    UNROLL for (int some = 0; some < rows; some += most)
+    {
+        const int end = some + most < rows ? some + most : rows;
+        UNROLL for (int r = some; r < end; r++) a[r] = next_bf16(&x[r]);
         UNROLL for (int q = 0; q < quads; q++)
         {
-            b[q] = vreinterpretq_bf16_u32(word4_load(w + 16 * q));
-            UNROLL for (int odd = 1; odd >= 0; odd--) UNROLL for (int r = 0; r < rows; r++) acc[r][q] =
-                dot4_lane(acc[r][q], b[q], a[r], odd);
+            if (some == 0) b[q] = vreinterpretq_bf16_u32(word4_load(w + 16 * q));
+            if ((q + 1) % block) continue;
+            UNROLL for (int odd = 1; odd >= 0; odd--) UNROLL for (int r = some; r < end; r++)
+                UNROLL for (int i = q + 1 - block; i <= q; i++) acc[r][i] =
+                    dot4_lane(acc[r][i], b[i], a[r], odd);
         }
-        return;
-    }
-    UNROLL for (int q = 0; q < quads; q++) b[q] = vreinterpretq_bf16_u32(word4_load(w + 16 * q));
-    UNROLL for (int r = 0; r < rows; r++)
-    {
-        a[r] = next_bf16(&x[r]);
-        UNROLL for (int odd = 1; odd >= 0; odd--) UNROLL for (int q = 0; q < quads; q++) acc[r][q] =
-            dot4_lane(acc[r][q], b[q], a[r], odd);
     }
 }
 #else

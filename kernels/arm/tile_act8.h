@@ -24,11 +24,11 @@ VEC void octet4(const int bits, const char *w, int8x16_t *b)
 }
 
 /* Where a row's sums start: nibbles are 8 too large. */
-VEC int32x2_t start2(const int bits, const char *x)
+VEC int32x4_t start4(const int bits, const char *x)
 {
-    int32x2_t sum = vdup_n_s32(SUM_START);
+    int32x4_t sum = vdupq_n_s32(SUM_START);
     if (bits == 8) return sum;
-    return vadd_s32(sum, vld1_dup_s32((const int32_t *)(const void *)(x + offsetof(struct act8, start))));
+    return vaddq_s32(sum, vld1q_dup_s32((const int32_t *)(const void *)(x + offsetof(struct act8, start))));
 }
 
 VEC int8x8_t octet_of_x(const char *x, int at)
@@ -45,7 +45,9 @@ VEC void group4(const int rows, const int quads, const int bits, float32x4_t (*s
     int32x4_t acc[(ROWS_MAX + 1) / 2][2 * QUADS_MAX];
     UNROLL for (int p = 0; p < pairs; p++)
     {
-        int32x4_t start = vcombine_s32(start2(bits, x[2 * p]), start2(bits, x[2 * p + 1]));
+        int64x2_t even = vreinterpretq_s64_s32(start4(bits, x[2 * p])),
+                  odd = vreinterpretq_s64_s32(start4(bits, x[2 * p + 1]));
+        int32x4_t start = vreinterpretq_s32_s64(vtrn1q_s64(even, odd));
         UNROLL for (int q = 0; q < 2 * quads; q++) acc[p][q] = start;
     }
     for (int at = 0; at < GROUP; at += 8, w += 2 * LINE_WORDS / (8 / bits)) {
@@ -80,8 +82,8 @@ VEC void group4(const int rows, const int quads, const int bits, float32x4_t (*s
     int32x4_t acc[ROWS_MAX][QUADS_MAX];
     UNROLL for (int r = 0; r < rows; r++)
     {
-        int32x2_t start = start2(bits, x[r]);
-        UNROLL for (int q = 0; q < quads; q++) acc[r][q] = vcombine_s32(start, start);
+        int32x4_t start = start4(bits, x[r]);
+        UNROLL for (int q = 0; q < quads; q++) acc[r][q] = start;
     }
     for (int at = 0; at < GROUP; at += 8, w += 2 * LINE_WORDS / (8 / bits)) {
         int8x16_t b[QUADS_MAX][2];
@@ -98,35 +100,38 @@ VEC void group4(const int rows, const int quads, const int bits, float32x4_t (*s
 }
 #endif
 
-/* As tile_act8 of kernels/simd/gemm_act8.h; first: the tile's first quad. */
+/* As tile_act8 of kernels/simd/gemm_act8.h, but outputs stay in registers. first: the tile's first quad. */
 VEC void act8_tile4(const int rows, const int quads, const int bits, const int scaled,
                     const struct act8_span *s, int first, const char *x, const char *w, float *y)
 {
-    float32x4_t sum[ROWS_MAX][QUADS_MAX];
+    float32x4_t out[ROWS_MAX][QUADS_MAX];
     const char *row[ROWS_MAX + 1];
     w += s->head, y += 4 * first;
-    UNROLL for (int r = 0; r < rows; r++) row[r] = x + r * s->ldx;
+    UNROLL for (int r = 0; r < rows; r++)
+    {
+        row[r] = x + r * s->ldx;
+        UNROLL for (int q = 0; q < quads; q++) out[r][q] =
+            s->accumulate ? vld1q_f32(y + r * s->ldy + 4 * q) : vdupq_n_f32(0);
+    }
     row[rows] = row[rows - 1];
     for (int64_t g = 0; g < s->groups; g++, w += s->step) {
-        int add = s->accumulate || g;
+        float32x4_t sum[ROWS_MAX][QUADS_MAX], by[QUADS_MAX];
         __builtin_prefetch(w + AHEAD);
         group4(rows, quads, bits, sum, row, w + s->words + 16 * first);
-        float32x4_t by[QUADS_MAX];
-        UNROLL for (int q = 0; q < quads; q++) by[q] =
-            scaled ? half4_load(w + 8 * (first + q)) : vdupq_n_f32(1);
+        UNROLL for (int q = 0; q < quads && scaled; q++) by[q] = half4_load(w + 8 * (first + q));
         UNROLL for (int r = 0; r < rows; r++)
         {
             float32x4_t scale = vld1q_dup_f32((const float *)(const void *)row[r]);
             UNROLL for (int q = 0; q < quads; q++)
             {
-                float *o = y + r * s->ldy + 4 * q;
                 float32x4_t whole = vsubq_f32(sum[r][q], vdupq_n_f32(12582912.0f));
-                float32x4_t to = add ? vld1q_f32(o) : vdupq_n_f32(0);
-                vst1q_f32(o, vfmaq_f32(to, whole, scaled ? vmulq_f32(scale, by[q]) : scale));
+                out[r][q] = vfmaq_f32(out[r][q], whole, scaled ? vmulq_f32(scale, by[q]) : scale);
             }
         }
         UNROLL for (int r = 0; r <= rows; r++) row[r] += sizeof(struct act8);
     }
+    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int q = 0; q < quads; q++)
+        vst1q_f32(y + r * s->ldy + 4 * q, out[r][q]);
 }
 
 #define ACT8_OF(name, bits, scaled, rows, quads)                                                             \

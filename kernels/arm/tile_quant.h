@@ -13,68 +13,102 @@
 #define TWO_TILES(X)
 #define TWO_ROWS 0
 
-enum { BLOCK_QUADS = 4 }; /* whose words are in registers at once */
+/* Quads whose words are in registers at once. */
+VEC int block_quads(const int rows, const int quads)
+{
+    const int most = rows < 4 ? 4 : 2;
+    return quads < most ? quads : most;
+}
 
 /* ---- a line of words: 2 or 4 pairs of k, or a plain pair ---- */
 
-/* The k-th floats of two quads. */
-VEC float32x4x2_t floats8(const enum operand op, const char *w, int k)
+/* The k-th floats of a quad. */
+VEC float32x4_t floats4(const enum operand op, const char *w, int k)
 {
-    if (op == OP_F32) {
-        const float *p = (const float *)(const void *)w + PANEL * k;
-        return (float32x4x2_t){{vld1q_f32(p), vld1q_f32(p + 4)}};
+    if (op == OP_F32) return vld1q_f32((const float *)(const void *)w + PANEL * k);
+    if (op == OP_BYTE) return byte4(word4_load(w), byte_place(k));
+    uint32x4_t pair = nibble_pair4(word4_load(w), nibble_place(k & ~1));
+    return k % 2 ? odd4(pair) : even4(pair);
+}
+
+/* A block of quads, one pair, some rows at a time as in tile.h. b: [odd][quad]. */
+VEC void block_fma4(const int rows, const int quads, float32x4_t (*acc)[QUADS], const char **x, int pair,
+                    float32x4_t (*b)[QUADS])
+{
+    const int most = rows < 4 ? rows : FMA_ROWS;
+    UNROLL for (int some = 0; some < rows; some += most)
+    {
+        const int end = some + most < rows ? some + most : rows;
+        float32x2_t a[QUANT_ROWS];
+        UNROLL for (int r = some; r < end; r++) a[r] = pair_f32(x[r] + 8 * pair);
+        UNROLL for (int odd = 1; odd >= 0; odd--) UNROLL for (int r = some; r < end; r++)
+            UNROLL for (int q = 0; q < quads; q++) acc[r][q] = fma4(acc[r][q], b[odd][q], a[r], odd);
     }
-    uint32x4_t lo = word4_load(w), hi = word4_load(w + 16);
-    if (op == OP_BYTE) return byte8(lo, hi, byte_place(k));
-    lo = nibble_pair4(lo, nibble_place(k & ~1)), hi = nibble_pair4(hi, nibble_place(k & ~1));
-    if (k % 2) return (float32x4x2_t){{odd4(lo), odd4(hi)}};
-    return (float32x4x2_t){{even4(lo), even4(hi)}};
+}
+
+/* A line of nibbles for a few rows: two pairs at once. */
+VEC void nibbles_fma4(const int rows, const int quads, float32x4_t (*acc)[QUADS], const char **x,
+                      const char *w)
+{
+    UNROLL for (int half = 0; half < 2; half++)
+    {
+        float32x4_t b[2][2][QUADS], k[4];
+        UNROLL for (int q = 0; q < quads; q++)
+        {
+            nibble_floats(word4_load(w + 16 * q), half, k);
+            UNROLL for (int i = 0; i < 4; i++) b[i / 2][i % 2][q] = k[nibble_place(i) / 2];
+        }
+        UNROLL for (int i = 0; i < 2; i++) block_fma4(rows, quads, acc, x, 2 * half + i, b[i]);
+    }
 }
 
 VEC void line_fma4(const int rows, const int quads, const enum operand op, float32x4_t (*acc)[QUADS],
                    const char **x, const char *w, const int pairs)
 {
-    const int block = quads < BLOCK_QUADS ? quads : BLOCK_QUADS;
-    UNROLL for (int first = 0; first < quads; first += block) UNROLL for (int i = 0; i < pairs; i++)
+    const int few = op == OP_NIBBLE && rows < 4, block = few ? (rows < 3 ? 2 : 1) : block_quads(rows, quads);
+    UNROLL for (int first = 0; first < quads; first += block)
     {
-        float32x2_t a[QUANT_ROWS];
-        UNROLL for (int r = 0; r < rows; r++) a[r] = pair_f32(x[r] + 8 * i);
-        UNROLL for (int odd = 1; odd >= 0; odd--) UNROLL for (int q = first; q < first + block; q += 2)
+        float32x4_t sum[QUANT_ROWS][QUADS], b[2][QUADS];
+        UNROLL for (int r = 0; r < rows; r++) UNROLL for (int q = 0; q < block; q++) sum[r][q] =
+            acc[r][first + q];
+        if (few) nibbles_fma4(rows, block, sum, x, w + 16 * first);
+        UNROLL for (int i = 0; i < pairs && !few; i++)
         {
-            float32x4x2_t b = floats8(op, w + 16 * q, 2 * i + odd);
-            UNROLL for (int r = 0; r < rows; r++) UNROLL for (int j = 0; j < 2; j++) acc[r][q + j] =
-                fma4(acc[r][q + j], b.val[j], a[r], odd);
+            UNROLL for (int odd = 1; odd >= 0; odd--) UNROLL for (int q = 0; q < block; q++) b[odd][q] =
+                floats4(op, w + 16 * (first + q), 2 * i + odd);
+            block_fma4(rows, block, sum, x, i, b);
         }
+        UNROLL for (int r = 0; r < rows; r++) UNROLL for (int q = 0; q < block; q++) acc[r][first + q] =
+            sum[r][q];
     }
 }
 
 #if defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
-/* The i-th pairs of two quads. */
-VEC void pairs8(const enum operand op, const char *w, int i, bfloat16x8_t *b)
+/* The i-th pairs of a quad. */
+VEC bfloat16x8_t pairs4(const enum operand op, const char *w, int i)
 {
-    uint32x4_t lo = word4_load(w), hi = word4_load(w + 16);
-    if (op == OP_NIBBLE_DOT)
-        lo = nibble_pair4(lo, nibble_place(2 * i)), hi = nibble_pair4(hi, nibble_place(2 * i));
-    if (op == OP_BYTE_DOT) {
-        float32x4x2_t even = byte8(lo, hi, byte_place(2 * i)), odd = byte8(lo, hi, byte_place(2 * i + 1));
-        lo = pair4(even.val[0], odd.val[0]), hi = pair4(even.val[1], odd.val[1]);
-    }
-    b[0] = vreinterpretq_bf16_u32(lo), b[1] = vreinterpretq_bf16_u32(hi);
+    uint32x4_t word = word4_load(w);
+    if (op == OP_NIBBLE_DOT) word = nibble_pair4(word, nibble_place(2 * i));
+    if (op == OP_BYTE_DOT) word = pair4(byte4(word, byte_place(2 * i)), byte4(word, byte_place(2 * i + 1)));
+    return vreinterpretq_bf16_u32(word);
 }
 
 VEC void line_dot4(const int rows, const int quads, const enum operand op, float32x4_t (*acc)[QUADS],
                    const char **x, const char *w, const int pairs)
 {
-    const int block = quads < BLOCK_QUADS ? quads : BLOCK_QUADS;
+    const int block = rows == 1 ? quads : block_quads(rows, quads), most = rows < 4 ? rows : DOT_ROWS;
     UNROLL for (int first = 0; first < quads; first += block) UNROLL for (int i = 0; i < pairs; i++)
     {
-        bfloat16x8_t b[BLOCK_QUADS];
-        UNROLL for (int q = 0; q < block; q += 2) pairs8(op, w + 16 * (first + q), i, b + q);
-        UNROLL for (int r = 0; r < rows; r++)
+        bfloat16x8_t b[QUADS];
+        UNROLL for (int q = 0; q < block; q++) b[q] = pairs4(op, w + 16 * (first + q), i);
+        UNROLL for (int some = 0; some < rows; some += most)
         {
-            bfloat16x8_t a = pair_bf16(x[r] + 4 * i);
-            UNROLL for (int odd = 1; odd >= 0; odd--) UNROLL for (int q = 0; q < block; q++)
-                acc[r][first + q] = dot4_lane(acc[r][first + q], b[q], a, odd);
+            const int end = some + most < rows ? some + most : rows;
+            bfloat16x8_t a[QUANT_ROWS];
+            UNROLL for (int r = some; r < end; r++) a[r] = pair_bf16(x[r] + 4 * i);
+            UNROLL for (int odd = 1; odd >= 0; odd--) UNROLL for (int r = some; r < end; r++)
+                UNROLL for (int q = 0; q < block; q++) acc[r][first + q] =
+                    dot4_lane(acc[r][first + q], b[q], a[r], odd);
         }
     }
 }

@@ -255,33 +255,62 @@ VEC v16 v16_load_f16(const void *p)
     const char *c = p;
     return (v16){half4_load(c), half4_load(c + 8), half4_load(c + 16), half4_load(c + 24)};
 }
-/* byte i, less 128, of the words of 8 lanes: halfwords under the exponent of 2^23 */
-VEC float32x4x2_t byte8(uint32x4_t lo, uint32x4_t hi, int i)
+/* byte i of each word, less 128: its halfword under the exponent at which the byte's lowest bit is 1 */
+VEC float32x4_t byte4(uint32x4_t w, int i)
 {
-    uint16x8_t x = vreinterpretq_u16_u32(lo), y = vreinterpretq_u16_u32(hi), top = vdupq_n_u16(0x4b00);
-    uint16x8_t h = i < 2 ? vuzp1q_u16(x, y) : vuzp2q_u16(x, y);
-    float32x4_t zero = vdupq_n_f32(8388608.0f + 128);
-    h = i % 2 ? vshrq_n_u16(h, 8) : vandq_u16(h, vdupq_n_u16(255));
-    return (float32x4x2_t){{vsubq_f32(vreinterpretq_f32_u16(vzip1q_u16(h, top)), zero),
-                            vsubq_f32(vreinterpretq_f32_u16(vzip2q_u16(h, top)), zero)}};
+    uint16x8_t h = vreinterpretq_u16_u32(w), mask = vdupq_n_u16(i % 2 ? 0xff00 : 0xff);
+    __asm__("" : "+w"(mask)); /* or BIC with a constant, which needs a copy, would take AND's place */
+    h = vandq_u16(h, mask);
+    uint16x8_t top = vdupq_n_u16(i % 2 ? 0x4700 : 0x4b00);
+    float32x4_t zero = vdupq_n_f32((i % 2 ? 32768.0f : 8388608.0f) + 128);
+    return vsubq_f32(vreinterpretq_f32_u16(i < 2 ? vtrn1q_u16(h, top) : vtrn2q_u16(h, top)), zero);
 }
+#define BYTE(x) byte4(x, i)
 VEC v16 v16_byte(v16u w, int i)
 {
-    float32x4x2_t ab = byte8(w.a, w.b, i), cd = byte8(w.c, w.d, i);
-    return (v16){ab.val[0], ab.val[1], cd.val[0], cd.val[1]};
+    return V16_1(v16, BYTE, w);
 }
-/* nibbles i of both halves of each word, less 8, as a pair of bf16; i < 4. Both bytes of a value come from a
- * table, for all nibbles of one parity at once. */
+/* Both bytes of 0..15, less 8, as bf16. */
+static const uint8_t nibble_low[16] = {0x00, 0xe0, 0xc0, 0xa0, 0x80, 0x40, 0x00, 0x80,
+                                       0x00, 0x80, 0x00, 0x40, 0x80, 0xa0, 0xc0, 0xe0};
+static const uint8_t nibble_high[16] = {0xc1, 0xc0, 0xc0, 0xc0, 0xc0, 0xc0, 0xc0, 0xbf,
+                                        0x00, 0x3f, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40};
+/* The nibbles of one parity. */
+VEC uint8x16_t nibbles16(uint32x4_t w, int odd)
+{
+    uint8x16_t b = vreinterpretq_u8_u32(w);
+    return odd ? vshrq_n_u8(b, 4) : vandq_u8(b, vdupq_n_u8(15));
+}
+/* nibbles i of both halves of each word, less 8, as a pair of bf16; i < 4 */
 VEC uint32x4_t nibble_pair4(uint32x4_t w, int i)
 {
-    static const uint8_t low[16] = {0x00, 0xe0, 0xc0, 0xa0, 0x80, 0x40, 0x00, 0x80,
-                                    0x00, 0x80, 0x00, 0x40, 0x80, 0xa0, 0xc0, 0xe0};
-    static const uint8_t high[16] = {0xc1, 0xc0, 0xc0, 0xc0, 0xc0, 0xc0, 0xc0, 0xbf,
-                                     0x00, 0x3f, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40};
-    uint8x16_t b = vreinterpretq_u8_u32(w);
-    b = i % 2 ? vshrq_n_u8(b, 4) : vandq_u8(b, vdupq_n_u8(15));
-    uint8x16_t l = vqtbl1q_u8(vld1q_u8(low), b), h = vqtbl1q_u8(vld1q_u8(high), b);
+    uint8x16_t b = nibbles16(w, i % 2);
+    uint8x16_t l = vqtbl1q_u8(vld1q_u8(nibble_low), b), h = vqtbl1q_u8(vld1q_u8(nibble_high), b);
     return vreinterpretq_u32_u8(i < 2 ? vtrn1q_u8(l, h) : vtrn2q_u8(l, h));
+}
+/* The nibbles of one parity, less 8, as floats: out[i] has those of the words' bytes i. The bf16's bytes are
+ * a table too, past whose end there are zeros. Written out because gcc 12 copies pairs of registers. */
+VEC void nibble_floats(uint32x4_t w, int odd, float32x4_t *out)
+{
+#define LANE(i, lane) 32, 32, 4 * lane + i, 16 + 4 * lane + i
+#define LANES(i)                                                                                             \
+    {                                                                                                        \
+        LANE(i, 0), LANE(i, 1), LANE(i, 2), LANE(i, 3)                                                       \
+    }
+    static const uint8_t order[4][16] = {LANES(0), LANES(1), LANES(2), LANES(3)};
+#undef LANES
+#undef LANE
+    __asm__("tbl v30.16b, {%4.16b}, %6.16b\n\t"
+            "tbl v31.16b, {%5.16b}, %6.16b\n\t"
+            "tbl %0.16b, {v30.16b, v31.16b}, %7.16b\n\t"
+            "tbl %1.16b, {v30.16b, v31.16b}, %8.16b\n\t"
+            "tbl %2.16b, {v30.16b, v31.16b}, %9.16b\n\t"
+            "tbl %3.16b, {v30.16b, v31.16b}, %10.16b"
+            : "=&w"(out[0]), "=&w"(out[1]), "=&w"(out[2]), "=&w"(out[3])
+            : "w"(vld1q_u8(nibble_low)), "w"(vld1q_u8(nibble_high)), "w"(nibbles16(w, odd)),
+              "w"(vld1q_u8(order[0])), "w"(vld1q_u8(order[1])), "w"(vld1q_u8(order[2])),
+              "w"(vld1q_u8(order[3]))
+            : "v30", "v31");
 }
 #define NIBBLE_PAIR(x) nibble_pair4(x, i)
 VEC v16u v16u_nibble_pair(v16u w, int i)
