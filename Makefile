@@ -189,11 +189,11 @@ DEVICE_PREFIX ?= build/device/sysroot/usr
 DEVICE_LINK   ?= -static -L$(DEVICE_PREFIX)/lib/aarch64-linux-gnu
 DEVICE_MAKE    = $(MAKE) --no-print-directory B=build/device MODE=release CC="$(DEVICE_CC)" \
                  CFLAGS="-isystem $(DEVICE_PREFIX)/include" LDFLAGS="$(DEVICE_LINK)"
-.PHONY: device device-setup device-build device-test
+.PHONY: device device-setup device-build device-test device-model
 device: device-setup  ## cross-build build/device/terse-infer for aarch64
 	$(Q)$(DEVICE_MAKE) -j$$(nproc) build/device/terse-infer
-# tests/device/check.c: the checker's full depth and digests, without a test library.
-$(B)/device-check: $(B)/obj/tests/device/check.o $(LIB_INFER)
+# tests/device/check.c: the checker's full depth and digests, without a test library; product.c: one product.
+$(B)/device-%: $(B)/obj/tests/device/%.o $(LIB_INFER)
 	@mkdir -p $(@D)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(SANLINK) $(LDFLAGS) $< $(LIB_INFER) $(LINK_INFER) -o $@
@@ -202,6 +202,9 @@ device-build: $(B)/terse-infer $(B)/device-check
 device-test: device-setup  ## kernels, digests and text under QEMU, three processors, compared with this machine
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) device-build
 	$(Q)scripts/device-test $(B) build/device
+device-model: device-setup  ## kernels for Arm in LLVM's models of processors: cycles a weight (needs llvm-mca)
+	$(Q)$(DEVICE_MAKE) -j$$(nproc) build/device/device-product
+	$(Q)scripts/device-model build/device/device-product
 device-setup:
 	$(Q)$(if $(filter aarch64-linux-gnu-gcc,$(DEVICE_CC)),scripts/setup device)
 
