@@ -35,15 +35,19 @@ static int put_id(struct writer *w, int32_t id)
 
 static int put_text(struct writer *w, const char *text, size_t len)
 {
+    struct err why = {0};
     size_t n = 0;
     int r = reserve(w, len + 1);
-    if (!r) r = tokenizer_encode(w->t, text, len, 0, w->c->ids + w->c->n, w->capacity - w->c->n, &n, NULL);
-    if (r == ERR_NEED && !(r = reserve(w, n)))
-        r = tokenizer_encode(w->t, text, len, 0, w->c->ids + w->c->n, w->capacity - w->c->n, &n, w->e);
-    else if (r)
-        return tokenizer_encode(w->t, text, len, 0, NULL, 0, &n, w->e);
-    if (!r) w->c->n += (uint32_t)n;
-    return r;
+    if (r) return r;
+    r = tokenizer_encode(w->t, text, len, 0, w->c->ids + w->c->n, w->capacity - w->c->n, &n, &why);
+    if (r == ERR_NEED) {
+        if ((r = reserve(w, n))) return r;
+        why.code = 0;
+        r = tokenizer_encode(w->t, text, len, 0, w->c->ids + w->c->n, w->capacity - w->c->n, &n, &why);
+    }
+    if (r) return err_set(w->e, r, "%s", why.msg);
+    w->c->n += (uint32_t)n;
+    return 0;
 }
 
 /* The template's text between two control tokens is one piece to a tokenizer: "user\nCONTENT". */
