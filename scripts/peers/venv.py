@@ -31,11 +31,11 @@ def run(*command):
     return done.stdout
 
 
-def gguf_file(terse, model, kind, folder):
-    """The model as a GGUF file of this type, made once."""
+def gguf_file(terse, model, kind, folder, method="rtn"):
+    """The model as a GGUF file of this type, made once. Methods: terse quantize --help."""
     path = os.path.join(folder, f"{kind}.gguf")
     if not os.path.exists(path):
-        run(terse, "quantize", "-m", model, "-t", kind, "--method", "rtn", "-o", path)
+        run(terse, "quantize", "-m", model, "-t", kind, "--method", method, "-o", path)
     return path
 
 
