@@ -7,7 +7,7 @@
 MODE ?= release
 CC   := $(if $(filter default,$(origin CC)),gcc,$(CC))
 AR   ?= ar
-OBJCOPY ?= objcopy
+OBJCOPY ?= $(if $(filter %-gcc,$(CC)),$(CC:gcc=objcopy),objcopy)
 PREFIX  ?= /usr/local
 V    ?= 0
 Q    := $(if $(filter 1,$(V)),,@)
@@ -192,6 +192,8 @@ DEVICE_MAKE    = $(MAKE) --no-print-directory B=build/device MODE=release CC="$(
 .PHONY: device device-setup device-build device-test device-model
 device: device-setup  ## cross-build build/device/terse-infer for aarch64
 	$(Q)$(DEVICE_MAKE) -j$$(nproc) build/device/terse-infer
+device-lib: device-setup  ## the same of build/device/libterse.a (OBJCOPY: the compiler's own)
+	$(Q)$(DEVICE_MAKE) -j$$(nproc) build/device/libterse.a
 # tests/device/check.c: the checker's full depth and digests, without a test library; product.c: one product.
 $(B)/device-%: $(B)/obj/tests/device/%.o $(LIB_INFER)
 	@mkdir -p $(@D)

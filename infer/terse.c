@@ -211,6 +211,7 @@ int terse_sampler_config(struct sampler_config *out, const struct terse_model *m
     struct terse_sampling s = {.size = sizeof s};
     if (!from) terse_model_sampling(m, &s);
     int r = from ? terse_take(&s, sizeof s, from, "terse_sampling", e) : 0;
+    if (!r && s.reserved) r = err_set(e, ERR_VERSION, "terse_sampling: reserved is set, expected 0");
     if (r) return r;
     *out = (struct sampler_config){
         .temperature = s.temperature,

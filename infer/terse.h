@@ -201,7 +201,8 @@ struct terse_session_options {
 #define TERSE_MAX_STREAMS 1024
 #define TERSE_NO_CACHE    1
 
-/* Takes all the memory the session will ever need: no later token allocates. o may be NULL. Any thread.
+/* Takes all the memory that the session needs: no token allocates later, questions take some for their
+ * prompts and answers. o may be NULL. Any thread.
  * Errors: FIELD_RANGE, PREFLIGHT_MEM (above memory_limit; nothing was taken), NOMEM. */
 TERSE_API int terse_session_create(struct terse_session **out, struct terse_model *m,
                                    const struct terse_session_options *o, struct terse_error *error);

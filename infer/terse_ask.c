@@ -83,6 +83,7 @@ static int asked_init(struct asked *k, const struct terse_session *s, const stru
                       struct err *e)
 {
     int r = q ? terse_take(&k->q, sizeof k->q, q, "terse_question", e) : err_set(e, ERR_USAGE, "no question");
+    if (!r && k->q.reserved) r = err_set(e, ERR_VERSION, "terse_question: reserved is set, expected 0");
     if (!r) r = terse_sampler_config(&k->sampler, s->m, k->q.sampling, e);
     if (!r) r = prompt_of(k, s, e);
     if (r) return r;

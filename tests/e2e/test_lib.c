@@ -90,7 +90,7 @@ static void only_terse_names_show(void **state)
                       : out_of("nm -D --defined-only %s/root/lib/libterse.so", dir);
         for (char *line = strtok(out, "\n"); line; line = strtok(NULL, "\n")) {
             char *name = strrchr(line, ' ');
-            if (!name || !strchr(line, 'T')) continue;
+            if (!name) continue; /* "terse.o:" */
             if (strncmp(name + 1, "terse_", 6)) fail_msg("%s shows", name + 1);
             names++;
         }

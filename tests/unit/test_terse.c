@@ -465,6 +465,8 @@ static void what_cannot_be_asked(void **state)
     FAILS("ROW_EMPTY", terse_ask(s, &q, &a, &e));
     q.n_ids = 1, q.sampling = &hot;
     FAILS("FIELD_RANGE", terse_ask(s, &q, &a, &e));
+    hot.temperature = 1, hot.reserved = 1;
+    FAILS("VERSION", terse_ask(s, &q, &a, &e));
     q.sampling = NULL;
     OK(terse_ask(s, &q, &a, &e));
     terse_answers_free(a);
