@@ -125,7 +125,8 @@ struct grade grade_answers(const char *reference, size_t n, const char *candidat
     if (!x.n) return verdict(GRADE_UNDECIDED, "no reference");
     if (number_read(x.s, x.n, &p) && number_read(y.s, y.n, &q)) {
         if (number_equal(&p, &q)) return verdict(GRADE_EQUAL, "the same number");
-        if (p.form == q.form || !o->digits) return verdict(GRADE_DIFFERENT, "another number");
+        bool exact = p.form == q.form || p.num % p.den == 0 || q.num % q.den == 0;
+        if (exact || !o->digits) return verdict(GRADE_DIFFERENT, "another number");
     }
     return by_meaning(x, y, o);
 }

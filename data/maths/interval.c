@@ -325,9 +325,8 @@ static bool angle(struct range *to, const struct box *x)
 bool box_log(struct box *to, const struct box *x)
 {
     struct box r;
-    bool ok = !box_has_zero(x);
     box_init(&r, mpfr_get_prec(to->re.lo));
-    ok = ok && box_abs(&r, x) && mpfr_sgn(r.re.lo) > 0;
+    bool ok = box_abs(&r, x) && mpfr_sgn(r.re.lo) > 0;
     if (ok) range_rising(&r.re, &r.re, mpfr_log);
     if (ok && box_is_negative(x)) {
         mpfr_const_pi(r.im.lo, MPFR_RNDD);

@@ -295,7 +295,7 @@ static enum same bases(struct compare *c, const struct expr *reference, const st
     if (values(c, based, based) != SAME_YES)
         return because(c, "a digit or a base that is none", SAME_UNKNOWN);
     c->rule = "the same digits in their base";
-    if (reference->kind == EXPR_BASE && candidate->kind == EXPR_BASE) return values(c, reference, candidate);
+    if (reference->kind == EXPR_BASE && expr_has(candidate, EXPR_BASE)) return values(c, reference, candidate);
     if (reference->kind == EXPR_BASE)
         return candidate->kind == EXPR_NUMBER && same_digits(reference, candidate) ? SAME_YES : SAME_NO;
     enum same r = values(c, reference, candidate);

@@ -1,0 +1,108 @@
+/* terse grade and terse bench grade, as a user types them. */
+#include "checkpoints/file.h"
+#include "tests/support/run.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static char dir[256], log_path[300], rows_path[300];
+
+static int setup(void **state)
+{
+    (void)state;
+    run_folder(dir, sizeof dir, "grade");
+    snprintf(log_path, sizeof log_path, "%s/log", dir);
+    snprintf(rows_path, sizeof rows_path, "%s/rows.jsonl", dir);
+    run_write(
+        rows_path,
+        "{\"answer\": \"#### 1/2\", \"text\": [\"\\\\boxed{0.5}\", \"it is 3\"], \"ok\": [true, true]}\n"
+        "\n{\"answer\": \"7\", \"text\": \"I do not know\", \"ok\": 0}\n"
+        "{\"answer\": \"7\", \"text\": \"\\\\boxed{1/0}\"}\n");
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    run_folder_remove(dir);
+    return 0;
+}
+
+static void says(const char *path, const char *want)
+{
+    char *text;
+    size_t n;
+    struct err e = {0};
+    if (file_load(path, 1 << 20, &text, &n, &e)) fail_msg("%s", e.msg);
+    if (!strstr(text, want)) fail_msg("expected \"%s\" in:\n%s", want, text);
+    free(text);
+}
+
+static void one_answer(void **state)
+{
+    (void)state;
+    run_expect(0, log_path, "%s grade --reference 'x > 2' --answer '(2,\\infty)'", run_terse());
+    says(log_path, "equal (one by one)");
+    run_expect(0, log_path, "%s grade --reference 'x > 2' --answer '(2,\\infty)' --no-relations",
+               run_terse());
+    says(log_path, "different (a relation and a value)");
+    run_expect(0, log_path, "%s grade --reference '#### 12' --text 'that makes 12'", run_terse());
+    says(log_path, "equal (the same number)  number: \"12\"");
+    run_expect(0, log_path, "%s grade --reference 12 --text 'that makes 12' --no-last", run_terse());
+    says(log_path, "no answer");
+}
+
+static void a_file(void **state)
+{
+    char out[300];
+    (void)state;
+    snprintf(out, sizeof out, "%s/out.jsonl", dir);
+    run_expect(0, log_path, "%s grade %s --label-fields none,ok -o %s", run_terse(), rows_path, out);
+    says(log_path, "rows.jsonl:1: label right, different (another number)");
+    says(log_path,
+         "4 graded: 1 equal (25.0 %), 1 different (25.0 %), 1 no answer (25.0 %), 1 undecided (25.0 %)");
+    says(log_path, "2 of 3 agree with the labels (66.7 %)");
+    says(out, "{\"line\":1,\"verdict\":\"equal\",\"rule\":\"the same "
+              "number\",\"found\":\"boxed\",\"in_thinking\":false,"
+              "\"answer\":\"0.5\",\"reference\":\"1/2\"}");
+    says(out, "\"rule\":\"cannot be evaluated\"");
+}
+
+static void mistakes_are_named(void **state)
+{
+    (void)state;
+    run_expect(2, log_path, "%s grade", run_terse());
+    run_expect(2, log_path, "%s grade --reference 1", run_terse());
+    run_expect(2, log_path, "%s grade --reference 1 --answer 1 --text 1", run_terse());
+    run_expect(1, log_path, "%s grade %s --reference-field none", run_terse(), rows_path);
+    says(log_path, "rows.jsonl:1");
+    run_expect(1, log_path, "%s grade %s --text-field ok", run_terse(), rows_path);
+    says(log_path, "something else than strings");
+    run_expect(1, log_path, "%s grade %s/none.jsonl", run_terse(), dir);
+}
+
+static void the_bench_runs(void **state)
+{
+    (void)state;
+    run_expect(0, log_path, "%s bench grade --seconds 0.01", run_terse());
+    says(log_path, "grade boxed number");
+    says(log_path, "million a minute");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_answer),
+        cmocka_unit_test(a_file),
+        cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(the_bench_runs),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
