@@ -149,6 +149,30 @@ static void gates(void **state)
     prompt_clear(&p);
 }
 
+/* An adapter that names no tokens waits for the header itself, in a conversation and in a raw text. */
+static void gates_without_names(void **state)
+{
+    (void)state;
+    static const char raw[] = "<|im_start|>assistant\nA<|im_end|>\n<|im_start|>assistant\nB";
+    struct loaded l;
+    struct err e = {0};
+    struct prompt named, p;
+    uint32_t from = acts_from(GATE_ASSISTANT, raw, &named);
+    load_ok(&l, base, adapter, LOAD_AUTO);
+    l.info.n_invocation = 0;
+    assert_int_equal(prompt_raw(&p, &l, raw, sizeof raw - 1, &e), 0);
+    assert_int_equal(p.adapt_from, from);
+    assert_memory_equal(p.ids, named.ids, p.n * sizeof *p.ids);
+    assert_int_equal(prompt_gate(&from, &l, p.ids, from, &e), 0); /* the one before */
+    assert_int_equal(from, 0);
+    l.adapter->cfg.gate = GATE_RESPONSE;
+    assert_int_equal(prompt_gate(&from, &l, p.ids, p.n, &e), 0);
+    assert_true(from > p.adapt_from && p.ids[from - 1] != 1022 && from < p.n);
+    prompt_clear(&p);
+    prompt_clear(&named);
+    load_clear(&l);
+}
+
 /* ---- export ------------------------------------------------------------------------------------------ */
 
 static void export_open(struct loaded *l, enum load_dtype dtype)
@@ -236,6 +260,7 @@ int main(void)
         cmocka_unit_test(what_does_not_belong_together_is_refused),
         cmocka_unit_test(another_tokenizer_is_refused),
         cmocka_unit_test(gates),
+        cmocka_unit_test(gates_without_names),
         cmocka_unit_test(exports_answer_as_the_trained_one),
         cmocka_unit_test(an_export_in_place_needs_force),
         cmocka_unit_test(another_adapter_is_told_apart),

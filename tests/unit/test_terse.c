@@ -308,6 +308,28 @@ static void pieces_add_up(void **state)
     terse_session_free(s);
 }
 
+/* Wherever an answer is cut, the last piece brings what a cut character leaves. */
+static void cut_characters_are_told(void **state)
+{
+    (void)state;
+    struct terse_session *s = session(4, NULL);
+    struct terse_question q = question(4, 1);
+    int cut = 0;
+    for (; q.max_tokens < 25; q.max_tokens++) {
+        struct heard h = {.stop_at = 999};
+        q.on_piece = hear, q.context = &h;
+        struct terse_answers *a = ask(s, &q);
+        for (uint32_t i = 0; i < 4; i++) {
+            size_t n = strlen(h.text[i]);
+            assert_string_equal(h.text[i], terse_answers_text(a, i, NULL));
+            cut += n >= 3 && !strcmp(h.text[i] + n - 3, "\xef\xbf\xbd");
+        }
+        terse_answers_free(a);
+    }
+    assert_true(cut > 0);
+    terse_session_free(s);
+}
+
 static void who_stops_whom(void **state)
 {
     (void)state;
@@ -574,6 +596,7 @@ int main(void)
         cmocka_unit_test(characters_are_whole),
         cmocka_unit_test(conversations_are_checked),
         cmocka_unit_test(pieces_add_up),
+        cmocka_unit_test(cut_characters_are_told),
         cmocka_unit_test(who_stops_whom),
         cmocka_unit_test(streams_do_what_ask_does),
         cmocka_unit_test(adapters_switch),
