@@ -202,6 +202,7 @@
     X(CK_NONE, "no usable state")                                                                            \
     X(RUN_MISMATCH, "state of another run")                                                                  \
     X(MODE, "numeric mode differs")                                                                          \
+    X(ALARM, "training ran away")                                                                            \
     /* configuration */                                                                                      \
     X(KEY_UNKNOWN, "unknown key")                                                                            \
     X(CFG_EMPTY, "empty configuration")                                                                      \

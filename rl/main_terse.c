@@ -14,6 +14,7 @@
 #include "infer/cmd_run.h"
 #include "infer/cmd_selftest.h"
 #include "rl/cmd_eval.h"
+#include "rl/cmd_ppo.h"
 #include "train/cmd_bench_train.h"
 #include "train/cmd_plot.h"
 #include "train/cmd_sft.h"
@@ -61,6 +62,7 @@ static const struct command commands[] = {
     {.name = "info", .summary = "what is in a GGUF file", .run = cmd_info},
     {.name = "data", .summary = "look at training data", .run = cmd_data},
     {.name = "sft", .summary = "fine-tune a model on conversations", .run = cmd_sft, .group = "Training"},
+    {.name = "ppo", .summary = "make answers short and right by reinforcement", .run = cmd_ppo},
     {.name = "eval", .summary = "count the problems a model solves", .run = cmd_eval},
     {.name = "grade", .summary = "tell whether answers are right", .run = cmd_grade},
     {.name = "perplexity", .summary = "how well a model foresees a text", .run = perplexity},

@@ -1,5 +1,6 @@
 #include "train/loss.h"
 
+#include <math.h>
 #include <string.h>
 
 static int64_t min64(int64_t a, int64_t b)
@@ -49,7 +50,9 @@ struct block {
     int64_t n;
     const float *x;
     float *dx;
-    float scale; /* 0: no gradient */
+    float scale;               /* of the likelihood's gradient; 0: none */
+    const struct objective *o; /* instead of the likelihood, or NULL */
+    int64_t first;             /* index of labels[0] */
 };
 
 static void norm_unit(void *ctx, int64_t i, unsigned thread)
@@ -77,6 +80,56 @@ static void nats_unit(void *ctx, int64_t i, unsigned thread)
     logits[target] -= b->scale;
 }
 
+enum { PIECE = 1024 }; /* logits whose probabilities exist at a time */
+
+/* -sum of p log p, p = exp(x - lse): lse less the mean of x. */
+static float entropy_of(const struct kernels *k, int64_t n, float lse, const float *x)
+{
+    double mean = 0;
+    float p[PIECE];
+    for (int64_t i = 0; i < n; i += PIECE) {
+        int64_t some = min64(PIECE, n - i);
+        memcpy(p, x + i, (size_t)some * sizeof *p);
+        k->softmax_scaled(some, lse, 1, p);
+        for (int64_t j = 0; j < some; j++) mean += (double)p[j] * (double)x[i + j];
+    }
+    return (float)((double)lse - mean);
+}
+
+/* Logits -> the gradient by them: the log-probability's is (one hot - p), the entropy's -p (log p + H). */
+static void logits_back(const struct kernels *k, int64_t n, float lse, float entropy, int32_t target,
+                        float dlogp, float dentropy, float *x)
+{
+    float p[PIECE];
+    if (dentropy == 0) {
+        k->softmax_scaled(n, lse, -dlogp, x);
+    } else {
+        for (int64_t i = 0; i < n; i += PIECE) {
+            int64_t some = min64(PIECE, n - i);
+            memcpy(p, x + i, (size_t)some * sizeof *p);
+            k->softmax_scaled(some, lse, 1, p);
+            for (int64_t j = 0; j < some; j++)
+                x[i + j] = -p[j] * (dlogp + dentropy * (x[i + j] - lse + entropy));
+        }
+    }
+    x[target] += dlogp;
+}
+
+static void objective_unit(void *ctx, int64_t i, unsigned thread)
+{
+    (void)thread;
+    const struct block *b = ctx;
+    const struct kernels *k = &b->m->kern;
+    int64_t v = b->m->c.vocab;
+    float *logits = b->s->logits + i * b->s->ld, dlogp = 0, dentropy = 0;
+    int32_t target = b->labels[i].target;
+    float lse = k->logsumexp(v, logits), logp = logits[target] - lse;
+    float entropy = b->o->entropy ? entropy_of(k, v, lse, logits) : (float)NAN;
+    b->s->nats[i] = -logp;
+    b->o->label(b->o->ctx, b->first + i, logp, entropy, &dlogp, &dentropy);
+    if (b->dx) logits_back(k, v, lse, entropy, target, dlogp, dentropy, logits);
+}
+
 static void norm_back_unit(void *ctx, int64_t i, unsigned thread)
 {
     (void)thread;
@@ -93,7 +146,7 @@ static void block_forward(struct block *b)
     pool_for(m->pool, b->n, norm_unit, b);
     matmul_pack(m, b->n, head->k, b->s->xn, head->k, b->s->act, pad_even(head->k));
     matmul(m, head, b->n, b->s->act, pad_even(head->k), b->s->logits, b->s->ld, 0);
-    pool_for(m->pool, b->n, nats_unit, b);
+    pool_for(m->pool, b->n, b->o ? objective_unit : nats_unit, b);
 }
 
 /* The head's gradient; logits hold scale * (softmax - one hot). */
@@ -125,6 +178,7 @@ static void block_backward(struct block *b, struct back *back, const struct grad
     head_back(b, dense ? dense[params_slot(&m->c, m->c.tied ? P_EMBED : P_HEAD, 0)] : NULL);
     matmul_pack(m, b->n, head->n, b->s->logits, b->s->ld, b->s->logits, lda);
     matmul_back(m, back, head, b->n, b->s->logits, lda, b->s->dn, head->k, 0);
+    if (b->o && b->o->states) b->o->states(b->o->ctx, b->first, b->n, b->s->xn, b->s->dn);
     norm_weight_back(b, dense ? dense[params_slot(&m->c, P_NORM, 0)] : NULL);
     pool_for(m->pool, b->n, norm_back_unit, b);
 }
@@ -134,12 +188,16 @@ static double blocks_run(struct block *b, struct back *back, const struct label 
 {
     unsigned old = kernels_fp_enter();
     double sum = 0;
+    int64_t first = b->first;
     for (int64_t i = 0; i < n; i += LOSS_ROWS) {
-        b->labels = labels + i, b->n = min64(LOSS_ROWS, n - i);
+        b->labels = labels + i, b->n = min64(LOSS_ROWS, n - i), b->first = first + i;
         block_forward(b);
         for (int64_t j = 0; j < b->n; j++) sum += (double)b->s->nats[j];
         if (nats_out) memcpy(nats_out + i, b->s->nats, (size_t)b->n * sizeof *nats_out);
-        if (b->scale != 0) block_backward(b, back, grads);
+        if (b->scale != 0 || (b->o && b->dx))
+            block_backward(b, back, grads);
+        else if (b->o && b->o->states)
+            b->o->states(b->o->ctx, b->first, b->n, b->s->xn, NULL);
     }
     kernels_fp_leave(old);
     return sum;
@@ -157,5 +215,13 @@ double loss_backward(const struct model *m, struct loss_scratch *s, struct back 
                      float *nats_out)
 {
     struct block b = {.m = m, .s = s, .x = x, .dx = dx, .scale = scale};
+    return blocks_run(&b, back, labels, n, grads, nats_out);
+}
+
+double loss_objective(const struct model *m, struct loss_scratch *s, struct back *back, const float *x,
+                      const struct label *labels, int64_t first, int64_t n, const struct objective *o,
+                      const struct grads *grads, float *dx, float *nats_out)
+{
+    struct block b = {.m = m, .s = s, .x = x, .dx = dx, .o = o, .first = first};
     return blocks_run(&b, back, labels, n, grads, nats_out);
 }

@@ -15,13 +15,14 @@ struct micro {
     struct tape tape;
     struct back back;
     struct loss_scratch loss;
-    int32_t *ids;             /* [max_tokens] taped rows' tokens, in tape order */
-    uint64_t *keys;           /* [max_tokens] dropout keys of the taped rows */
-    struct label *labels;     /* [max_tokens] of taped rows */
-    struct segment *seg;      /* [max_docs + passes] */
-    struct pass *pass;        /* [passes] */
-    float *edge;              /* [max_docs][D] residual of a base-only row that predicts a label */
-    struct label *edge_label; /* [max_docs] */
+    int32_t *ids;              /* [max_tokens] taped rows' tokens, in tape order */
+    uint64_t *keys;            /* [max_tokens] dropout keys of the taped rows */
+    struct label *labels;      /* [max_tokens] of taped rows */
+    struct segment *seg;       /* [max_docs + passes] */
+    struct pass *pass;         /* [passes] */
+    float *edge;               /* [max_docs][D] residual of a base-only row that predicts a label */
+    struct label *edge_label;  /* [max_docs] */
+    struct micro_place *place; /* [max_tokens + max_docs] of edges, then of labels */
     int64_t passes, edges, taped, n_labels;
     struct arena arena;
 };
@@ -58,6 +59,7 @@ static void carve(struct arena *a, struct micro *u)
     u->pass = arena_take(a, passes, sizeof *u->pass);
     u->edge = arena_take(a, docs * u->m->c.width, sizeof *u->edge);
     u->edge_label = arena_take(a, docs, sizeof *u->edge_label);
+    u->place = arena_take(a, tokens + docs, sizeof *u->place);
 }
 
 uint64_t micro_plan(const struct model *m, const struct adapter_config *adapter, const struct micro_config *c)
@@ -174,12 +176,15 @@ static int64_t passes_plan(struct micro *u, const struct shard_doc *docs, uint32
 
 /* Keeps the residual of a document's last base-only row when the token after it is learned: its loss counts,
  * though no gradient flows. */
-static void edge_keep(struct micro *u, const struct shard_doc *d, uint32_t from, const float *x)
+static void edge_keep(struct micro *u, const struct shard_doc *docs, uint32_t doc, uint32_t from,
+                      const float *x)
 {
+    const struct shard_doc *d = &docs[doc];
     for (uint32_t s = 0; s < d->n_spans; s++) {
         if (d->spans[s].from > from || from >= d->spans[s].to) continue;
         memcpy(u->edge + u->edges * u->m->c.width, x, u->m->c.width * sizeof *x);
         u->edge_label[u->edges] = (struct label){u->edges, (int32_t)d->ids[from]};
+        u->place[u->edges] = (struct micro_place){doc, from};
         u->edges++;
     }
 }
@@ -194,7 +199,7 @@ static void prompts_run(struct micro *u, const struct shard_doc *docs, uint32_t 
         for (const struct segment *s = u->pass[i].seg; s < u->pass[i].seg + u->pass[i].segs; s++) {
             while (u->stream[doc] != s->kv) doc++;
             if (s->pos + s->rows == tape_from(u, &docs[doc]))
-                edge_keep(u, &docs[doc], (uint32_t)(s->pos + s->rows),
+                edge_keep(u, docs, doc, (uint32_t)(s->pos + s->rows),
                           u->w.x + (s->row + s->rows - 1) * u->m->c.width);
         }
     }
@@ -219,8 +224,10 @@ static void labels_plan(struct micro *u, const struct shard_doc *docs, uint32_t 
         uint32_t from = tape_from(u, d);
         for (uint32_t s = 0; s < d->n_spans; s++)
             for (uint32_t t = d->spans[s].from; t < d->spans[s].to; t++)
-                if (t > from)
+                if (t > from) {
+                    u->place[u->edges + u->n_labels] = (struct micro_place){i, t};
                     u->labels[u->n_labels++] = (struct label){row + t - 1 - from, (int32_t)d->ids[t]};
+                }
         for (uint32_t t = from; t < d->n; t++) u->keys[row++] = micro_dropout_key(key, d, t);
     }
 }
@@ -241,8 +248,9 @@ static int loss_check(double nats, int64_t labels, struct err *e)
                    (long long)labels, nats);
 }
 
-int micro_run(struct micro *u, const struct shard_doc *docs, uint32_t n_docs, float scale, uint64_t key,
-              const struct grads *grads, struct micro_result *out, float *nats_out, struct err *e)
+/* Forward through base and adapter; what the loss needs is then there. */
+static int rows_run(struct micro *u, const struct shard_doc *docs, uint32_t n_docs, uint64_t key,
+                    struct micro_result *out, struct err *e)
 {
     int r = streams_start(u, docs, n_docs, e);
     if (r) return r;
@@ -250,21 +258,62 @@ int micro_run(struct micro *u, const struct shard_doc *docs, uint32_t n_docs, fl
     u->taped = passes_plan(u, docs, n_docs, 1);
     labels_plan(u, docs, n_docs, key);
     passes_run(u);
-    double nats = loss_forward(u->m, &u->loss, u->edge, u->edge_label, u->edges, nats_out);
-    if (nats_out) nats_out += u->edges;
-    const float *x = u->tape.x_final;
     *out = (struct micro_result){.labels = u->n_labels + u->edges, .taped = u->taped};
     for (uint32_t i = 0; i < n_docs; i++) out->tokens += docs[i].n;
+    return 0;
+}
+
+/* From u->back.dx, the gradient of the last residual. */
+static void rows_back(struct micro *u, const struct grads *grads)
+{
+    struct back_pass back = {u->adapter, u->pass, u->passes, &u->tape, &u->w, grads};
+    if (u->taped) backward(&back, &u->back);
+}
+
+int micro_run(struct micro *u, const struct shard_doc *docs, uint32_t n_docs, float scale, uint64_t key,
+              const struct grads *grads, struct micro_result *out, float *nats_out, struct err *e)
+{
+    int r = rows_run(u, docs, n_docs, key, out, e);
+    if (r) return r;
+    const float *x = u->tape.x_final;
+    out->nats = loss_forward(u->m, &u->loss, u->edge, u->edge_label, u->edges, nats_out);
+    if (nats_out) nats_out += u->edges;
     if (!grads) {
-        out->nats = nats + loss_forward(u->m, &u->loss, x, u->labels, u->n_labels, nats_out);
+        out->nats += loss_forward(u->m, &u->loss, x, u->labels, u->n_labels, nats_out);
         return loss_check(out->nats, out->labels, e);
     }
     memset(u->back.dx, 0, (size_t)u->taped * u->m->c.width * sizeof(float));
-    out->nats = nats + loss_backward(u->m, &u->loss, &u->back, x, u->labels, u->n_labels, scale, grads,
-                                     u->back.dx, nats_out);
+    out->nats += loss_backward(u->m, &u->loss, &u->back, x, u->labels, u->n_labels, scale, grads, u->back.dx,
+                               nats_out);
     r = loss_check(out->nats, out->labels, e);
-    if (r || !u->taped) return r;
-    struct back_pass back = {u->adapter, u->pass, u->passes, &u->tape, &u->w, grads};
-    backward(&back, &u->back);
-    return 0;
+    if (!r) rows_back(u, grads);
+    return r;
+}
+
+int micro_objective(struct micro *u, const struct shard_doc *docs, uint32_t n_docs, const struct objective *o,
+                    uint64_t key, const struct grads *grads, struct micro_result *out, float *nats_out,
+                    struct err *e)
+{
+    int r = rows_run(u, docs, n_docs, key, out, e);
+    if (r) return r;
+    float *dx = grads ? u->back.dx : NULL;
+    if (dx) memset(dx, 0, (size_t)u->taped * u->m->c.width * sizeof(float));
+    out->nats =
+        loss_objective(u->m, &u->loss, NULL, u->edge, u->edge_label, 0, u->edges, o, NULL, NULL, nats_out);
+    if (nats_out) nats_out += u->edges;
+    out->nats += loss_objective(u->m, &u->loss, &u->back, u->tape.x_final, u->labels, u->edges, u->n_labels,
+                                o, grads, dx, nats_out);
+    r = loss_check(out->nats, out->labels, e);
+    if (!r && grads) rows_back(u, grads);
+    return r;
+}
+
+const struct micro_place *micro_places(const struct micro *u)
+{
+    return u->place;
+}
+
+void micro_use(struct micro *u, const struct adapter *adapter, const struct lora *lora)
+{
+    u->adapter = adapter, u->lora = lora;
 }

@@ -44,6 +44,22 @@ struct micro_result {
 int micro_run(struct micro *u, const struct shard_doc *docs, uint32_t n_docs, float scale, uint64_t key,
               const struct grads *grads, struct micro_result *out, float *nats_out, struct err *e);
 
+/* Where a label stands: token t of the row's document `doc`. */
+struct micro_place {
+    uint32_t doc, t;
+};
+
+/* The same with an objective instead of `nats`, whose gradient it brings itself; labels are numbered in the
+ * order of nats_out. places [labels] (valid until the next call): which tokens they are; known before the
+ * objective is called. */
+int micro_objective(struct micro *u, const struct shard_doc *docs, uint32_t n_docs, const struct objective *o,
+                    uint64_t key, const struct grads *grads, struct micro_result *out, float *nats_out,
+                    struct err *e);
+const struct micro_place *micro_places(const struct micro *u);
+
+/* Runs with this adapter from now on (of the same shape as the one it was made with). */
+void micro_use(struct micro *u, const struct adapter *adapter, const struct lora *lora);
+
 /* Key of the dropout masks at token t of a document: the same wherever the document stands. key: micro_run's.
  */
 uint64_t micro_dropout_key(uint64_t key, const struct shard_doc *d, uint32_t t);

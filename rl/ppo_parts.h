@@ -1,0 +1,62 @@
+/* The insides of a run, for rl/ppo*.c only. */
+#ifndef TERSE_RL_PPO_PARTS_H
+#define TERSE_RL_PPO_PARTS_H
+
+#include "checkpoints/file.h"
+#include "checkpoints/load.h"
+#include "infer/progress.h"
+#include "rl/ppo.h"
+#include "train/metrics.h"
+#include "train/optim.h"
+
+struct ppo {
+    struct ppo_config *c;
+    struct options *o;
+    const struct ppo_events *ev;
+    struct file_lock lock;
+    int locked;
+
+    struct loaded l;
+    struct lora *reference; /* the adapter as it was; NULL when KL is not asked for */
+    struct trainee trainee;
+    struct optim optim;
+    struct value_head head;
+    struct micro *micro;
+    struct problems problems;
+    struct session *session;
+    struct rollout rollout;
+    struct policy_config policy;
+
+    size_t n;                   /* samples of an iteration */
+    struct shard_doc *docs;     /* [n] of the row that is run */
+    struct label_span *spans;   /* [n] */
+    struct policy_doc *answers; /* [n] of the row */
+    uint32_t *order;            /* [n] of an epoch */
+    float *scratch;             /* [3][max_new] of one answer; [n] of groups */
+    float **slots;
+
+    struct metrics metrics;
+    char digest_config[65], digest_data[65];
+    /* what a state holds beside weights and moments */
+    int64_t step;
+    double seconds, kl_coef, rate_scale, first_tokens; /* first_tokens: mean length of the first iteration */
+    double numbers[4];                                 /* these four, as they are saved */
+};
+
+/* ppo_learn.c */
+/* Looks at the samples: values, the trainer's log-probabilities, the reference's. */
+int ppo_look(struct ppo *p, struct ppo_step *t, struct err *e);
+/* Rewards -> advantages, returns and weights of every token. */
+int ppo_judge(struct ppo *p, struct ppo_step *t, struct err *e);
+/* Epochs of mini-batches. */
+int ppo_learn(struct ppo *p, struct ppo_step *t, struct err *e);
+/* The value head alone learns what the first answers were worth. */
+int ppo_pretrain(struct ppo *p, struct err *e);
+
+/* ppo_state.c */
+int ppo_state_prepare(struct ppo *p, struct err *e);
+int ppo_state_save(struct ppo *p, struct err *e);
+
+void ppo_note(const struct ppo *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

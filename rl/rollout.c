@@ -1,0 +1,220 @@
+#include "rl/rollout.h"
+#include "data/grade.h"
+#include "infer/detok.h"
+#include "infer/rng.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STREAM_ORDER = 0x6f72646572, STREAM_BUDGET = 0x627564676574, TURNS_MAX = 64 };
+
+/* ---- prompts ------------------------------------------------------------------------------------------- */
+
+int budget_turns(const struct problem *p, const char *wording, uint32_t budget, struct chat_turn *turns,
+                 char **text, struct err *e)
+{
+    static const char mark[] = "{budget}";
+    struct chat_turn *last = &turns[p->n_turns - 1];
+    *text = NULL;
+    if (p->n_turns > TURNS_MAX) return err_set(e, ERR_TOO_MANY, "a problem of %u turns", p->n_turns);
+    memcpy(turns, p->turns, p->n_turns * sizeof *turns);
+    if (!wording || !*wording) return 0;
+    size_t room = last->len + strlen(wording) + 16, n = last->len;
+    const char *at = strstr(wording, mark);
+    if (!(*text = malloc(room))) return err_set(e, ERR_NOMEM, "no memory for a prompt");
+    memcpy(*text, last->content, n);
+    (*text)[n++] = '\n';
+    if (at)
+        n += (size_t)snprintf(*text + n, room - n, "%.*s%u%s", (int)(at - wording), wording, budget,
+                              at + sizeof mark - 1);
+    else
+        n += (size_t)snprintf(*text + n, room - n, "%s", wording);
+    last->content = *text, last->len = n;
+    return 0;
+}
+
+static int prompt_make(struct prompt *out, const struct rollout_config *c, const struct loaded *l,
+                       const struct problem *p, uint32_t budget, struct err *e)
+{
+    struct chat_turn turns[TURNS_MAX];
+    char *text;
+    int r = budget_turns(p, c->budget_prompt, budget, turns, &text, e);
+    if (!r) r = prompt_chat(out, l, turns, p->n_turns, c->system, c->think, e);
+    free(text);
+    return r;
+}
+
+int rollout_longest(const struct rollout_config *c, const struct loaded *l, const struct problems *p,
+                    uint32_t *out, struct err *e)
+{
+    *out = 0;
+    for (size_t i = 0; i < p->n; i++) {
+        struct prompt q;
+        int r = prompt_make(&q, c, l, &p->at[i], 1u << 20, e);
+        if (r) return r;
+        *out = q.n + 8 > *out ? q.n + 8 : *out; /* other budgets may take more tokens than this one */
+        prompt_clear(&q);
+    }
+    return 0;
+}
+
+/* The k-th prompt of the run: epochs of all problems, each in an order of its own. */
+static const struct problem *problem_at(struct rollout *r, uint64_t k)
+{
+    uint64_t n = r->problems->n, epoch = k / n;
+    if (r->shuffled != epoch + 1) {
+        for (uint32_t i = 0; i < n; i++) r->order[i] = i;
+        for (uint64_t i = n; i > 1; i--) {
+            uint64_t j = (uint64_t)(rng_uniform(r->c.seed, STREAM_ORDER + epoch, i) * (double)i);
+            uint32_t swap = r->order[i - 1];
+            r->order[i - 1] = r->order[j], r->order[j] = swap;
+        }
+        r->shuffled = epoch + 1;
+    }
+    return &r->problems->at[r->order[k % n]];
+}
+
+static uint32_t budget_at(const struct rollout *r, uint64_t k, double scale)
+{
+    double u = rng_uniform(r->c.seed, STREAM_BUDGET, k);
+    double b = (double)r->c.budgets[(uint32_t)(u * r->c.n_budgets)] * scale;
+    return b < 1 ? 1 : (uint32_t)(b + 0.5);
+}
+
+/* ---- memory -------------------------------------------------------------------------------------------- */
+
+static size_t samples_of(const struct rollout *r)
+{
+    return (size_t)r->c.prompts * r->c.group;
+}
+
+int rollout_create(struct rollout *r, const struct rollout_config *c, const struct loaded *l,
+                   const struct problems *p, struct session *session, uint32_t streams, uint32_t longest,
+                   struct err *e)
+{
+    *r = (struct rollout){.c = *c, .l = l, .problems = p, .session = session, .streams = streams};
+    size_t n = samples_of(r);
+    r->longest = longest + c->max_new;
+    r->sample = calloc(n, sizeof *r->sample);
+    r->request = calloc(n, sizeof *r->request);
+    r->prompt = calloc(c->prompts, sizeof *r->prompt);
+    r->order = calloc(p->n, sizeof *r->order);
+    r->ids = calloc(n, r->longest * sizeof *r->ids);
+    r->logp = calloc(n, c->max_new * sizeof *r->logp);
+    r->token = calloc(n, c->max_new * sizeof *r->token);
+    if (r->sample && r->request && r->prompt && r->order && r->ids && r->logp && r->token) return 0;
+    rollout_clear(r);
+    return err_set(e, ERR_NOMEM, "no memory for %zu answers of %u tokens", n, c->max_new);
+}
+
+static void samples_clear(struct rollout *r)
+{
+    for (size_t i = 0; r->sample && i < samples_of(r); i++) free(r->sample[i].text), r->sample[i].text = NULL;
+    for (uint32_t i = 0; r->prompt && i < r->c.prompts; i++) prompt_clear(&r->prompt[i]);
+}
+
+void rollout_clear(struct rollout *r)
+{
+    samples_clear(r);
+    free(r->sample);
+    free(r->request);
+    free(r->prompt);
+    free(r->order);
+    free(r->ids);
+    free(r->logp);
+    free(r->token);
+    memset(r, 0, sizeof *r);
+}
+
+/* ---- a rollout ----------------------------------------------------------------------------------------- */
+
+static void sample_start(struct rollout *r, size_t i, const struct prompt *p, uint64_t stream)
+{
+    struct sample *s = &r->sample[i];
+    s->ids = r->ids + i * r->longest, s->logp = r->logp + i * r->c.max_new,
+    s->token = r->token + i * r->c.max_new;
+    s->n_prompt = p->n, s->adapt_from = p->adapt_from, s->forced = p->forced;
+    memcpy(s->ids, p->ids, p->n * sizeof *s->ids);
+    struct request *q = &r->request[i];
+    *q = (struct request){
+        .prompt = p->ids, .n_prompt = p->n, .adapt_from = p->adapt_from, .max_new = r->c.max_new};
+    q->answer = s->ids + p->n, q->logprob = s->logp, q->stream = stream;
+    sampler_config_init(&q->sampler);
+    q->sampler.temperature = r->c.temperature, q->sampler.seed = r->c.seed;
+}
+
+static int prompts_start(struct rollout *r, uint64_t step, double scale, struct err *e)
+{
+    samples_clear(r);
+    for (uint32_t i = 0; i < r->c.prompts; i++) {
+        uint64_t k = step * r->c.prompts + i;
+        const struct problem *problem = problem_at(r, k);
+        uint32_t budget = budget_at(r, k, scale);
+        int code = prompt_make(&r->prompt[i], &r->c, r->l, problem, budget, e);
+        if (code) return code;
+        if (r->prompt[i].n + r->c.max_new > r->longest)
+            return err_set(e, ERR_CTX_FULL, "a prompt of %u tokens, planned for %u", r->prompt[i].n,
+                           r->longest - r->c.max_new);
+        for (uint32_t g = 0; g < r->c.group; g++) {
+            size_t at = (size_t)i * r->c.group + g;
+            r->sample[at].problem = problem, r->sample[at].budget = budget;
+            sample_start(r, at, &r->prompt[i], k * r->c.group + g);
+        }
+    }
+    return 0;
+}
+
+static uint32_t count(const char *text, const char *what)
+{
+    uint32_t n = 0;
+    for (const char *p = text; (p = strstr(p, what)); p += strlen(what)) n++;
+    return n;
+}
+
+static int sample_grade(struct rollout *r, size_t i, struct err *e)
+{
+    struct sample *s = &r->sample[i];
+    struct detok d = {.t = r->l->tokenizer};
+    uint32_t close = 0;
+    int code = 0;
+    s->n_answer = r->request[i].n_answer;
+    for (uint32_t t = s->n_prompt - s->forced; !code && t < s->n_prompt + s->n_answer; t++) {
+        code = detok_push(&d, s->ids[t], e);
+        if (!code && !close && t >= s->n_prompt && strstr(d.text, "</think>")) close = t + 1 - s->n_prompt;
+    }
+    if (!code) code = detok_end(&d, e);
+    if (code) {
+        detok_clear(&d);
+        return code;
+    }
+    s->text = d.text;
+    s->grade = grade_text(s->problem->reference, strlen(s->problem->reference), d.text, d.n, NULL);
+    uint32_t opened = count(d.text, "<think>"), closed = count(d.text, "</think>");
+    s->outcome = (struct outcome){
+        .correct = s->grade.verdict == GRADE_EQUAL,
+        .found = s->grade.verdict != GRADE_NO_ANSWER,
+        .truncated = r->request[i].finish != FINISH_STOP,
+        .formed = opened == closed && opened <= 1,
+        .tokens = s->n_answer,
+        .thinking = close    ? close
+                    : opened ? s->n_answer
+                             : 0,
+        .budget = s->budget,
+        .longest = r->c.max_new,
+    };
+    return 0;
+}
+
+int rollout_run(struct rollout *r, uint64_t step, double scale, generate_token *on_token, void *ctx,
+                struct err *e)
+{
+    int32_t stop[PROMPT_MAX_STOPS];
+    struct generate_config c = {.streams = r->streams, .stop = stop, .on_token = on_token, .ctx = ctx};
+    c.n_stop = prompt_stops(r->l->tokenizer, stop);
+    c.vocab = (uint32_t)tokenizer_vocab(r->l->tokenizer);
+    int code = prompts_start(r, step, scale, e);
+    if (!code) code = generate_run(r->session, &c, r->request, samples_of(r), &r->stats, e);
+    for (size_t i = 0; !code && i < samples_of(r); i++) code = sample_grade(r, i, e);
+    return code;
+}
