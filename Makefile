@@ -189,26 +189,26 @@ DEVICE_PREFIX ?= build/device/sysroot/usr
 DEVICE_LINK   ?= -static -L$(DEVICE_PREFIX)/lib/aarch64-linux-gnu
 DEVICE_MAKE    = $(MAKE) --no-print-directory B=build/device MODE=release CC="$(DEVICE_CC)" \
                  CFLAGS="-isystem $(DEVICE_PREFIX)/include" LDFLAGS="$(DEVICE_LINK)"
-.PHONY: device device-setup device-build device-test device-model
-device: device-setup  ## cross-build build/device/terse-infer for aarch64
-	$(Q)$(DEVICE_MAKE) -j$$(nproc) build/device/terse-infer
-device-lib: device-setup  ## the same of build/device/libterse.a (OBJCOPY: the compiler's own)
+.PHONY: device device-build device-lib device-model
+device:  ## cross-build build/device/terse-infer for aarch64; prove it under QEMU against this machine
+ifeq ($(DEVICE_READY),)
+	@echo "skip: a compiler for 64-bit Arm, libraries for it or QEMU are missing; \`scripts/setup device\` gets them"
+else
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) device-build
+	$(Q)scripts/device-test $(B) build/device
+endif
+device-lib:  ## cross-build build/device/libterse.a for an app (OBJCOPY: the compiler's own)
 	$(Q)$(DEVICE_MAKE) -j$$(nproc) build/device/libterse.a
 # tests/device/check.c: the checker's full depth and digests, without a test library; product.c: one product.
 $(B)/device-%: $(B)/obj/tests/device/%.o $(LIB_INFER)
 	@mkdir -p $(@D)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(SANLINK) $(LDFLAGS) $< $(LIB_INFER) $(LINK_INFER) -o $@
-device-build: $(B)/terse-infer $(B)/device-check
-	$(Q)$(DEVICE_MAKE) -j$$(nproc) build/device/terse-infer build/device/device-check
-device-test: device-setup  ## kernels, digests and text under QEMU, three processors, compared with this machine
-	$(Q)$(MAKE) --no-print-directory -j$$(nproc) device-build
-	$(Q)scripts/device-test $(B) build/device
-device-model: device-setup  ## kernels for Arm in LLVM's models of processors: cycles a weight (needs llvm-mca)
+device-build: $(B)/terse $(B)/terse-infer $(B)/device-check
+	$(Q)$(DEVICE_MAKE) -j$$(nproc) $(addprefix build/device/,terse-infer device-check device-product)
+device-model:  ## what products take in LLVM's models of Arm processors (needs llvm-mca)
 	$(Q)$(DEVICE_MAKE) -j$$(nproc) build/device/device-product
 	$(Q)scripts/device-model build/device/device-product
-device-setup:
-	$(Q)$(if $(filter aarch64-linux-gnu-gcc,$(DEVICE_CC)),scripts/setup device)
 
 # ---- fuzzing: clang and libFuzzer ----------------------------------------------------------------------------
 FUZZ_SECONDS ?= 60

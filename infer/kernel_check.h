@@ -30,9 +30,9 @@ int kernel_check(const struct kernels *k, const struct kernels *passed, enum ker
 int kernel_check_levels(unsigned cpu_flags, enum kernel_depth depth, kernel_report *report, void *ctx,
                         struct err *e);
 
-/* A digest of what the slots of `k` compute in all cases of that depth, NaNs all the same and the least
- * normal number the same as zero. The reference's is the same on every processor and from every compiler.
- * `report` (may be NULL) hears of each slot. Returns 0 or NOMEM. */
+/* A digest of what the slots of `k` compute in all cases of that depth, NaNs all the same and what is not
+ * above the least normal number the same as zero. The reference's is the same on every processor and from
+ * every compiler. `report` (may be NULL) hears of each slot. Returns 0 or NOMEM. */
 typedef void kernel_digest_report(void *ctx, const char *slot, uint64_t digest);
 int kernel_digest(const struct kernels *k, enum kernel_depth depth, uint64_t *digest,
                   kernel_digest_report *report, void *ctx, struct err *e);

@@ -13,8 +13,9 @@ struct trial {
     enum weight_type type;
     int64_t m, k, n; /* elementwise slots: n elements; panels: a matrix [n][k]; products: x [m][k] */
     int64_t ldx, ldy;
-    int variant; /* any number: its bits choose in place, accumulate ... */
-    int values;  /* which kind of numbers */
+    int variant;  /* any number: its bits choose in place, accumulate ... */
+    int values;   /* which kind of numbers */
+    int portable; /* none from which a chain goes on one way on x86 and another on Arm: the least normal */
     uint64_t seed;
 };
 

@@ -115,10 +115,10 @@ static int copy_merges(struct tokenizer *t, const struct tokenizer_spec *spec, s
     return rc;
 }
 
-static int compare_added(const void *a, const void *b, void *tokens)
+static int compare_added(const void *a, const void *b)
 {
-    const struct token_spec *x = (const struct token_spec *)tokens + *(const uint32_t *)a;
-    const struct token_spec *y = (const struct token_spec *)tokens + *(const uint32_t *)b;
+    const struct token_spec *x = *(const struct token_spec *const *)a;
+    const struct token_spec *y = *(const struct token_spec *const *)b;
     unsigned char cx = (unsigned char)x->text[0], cy = (unsigned char)y->text[0];
     return cx != cy ? (cx < cy ? -1 : 1) : x->len != y->len ? (x->len > y->len ? -1 : 1) : 0;
 }
@@ -128,16 +128,22 @@ static int index_added(struct tokenizer *t, struct err *e)
     size_t n = 0;
     for (size_t i = 0; i < t->n; i++)
         n += t->tokens[i].kind == TOKEN_CONTROL || t->tokens[i].kind == TOKEN_USER;
+    const struct token_spec **sorted = malloc((n + 1) * sizeof *sorted); /* Android has no qsort_r */
     t->added = malloc((n + 1) * sizeof *t->added);
-    if (!t->added) return no_memory(e);
+    if (!t->added || !sorted) {
+        free(sorted);
+        return no_memory(e);
+    }
     n = 0;
     for (size_t i = 0; i < t->n; i++) {
         if (t->tokens[i].kind != TOKEN_CONTROL && t->tokens[i].kind != TOKEN_USER) continue;
-        t->added[n++] = (uint32_t)i;
+        sorted[n++] = &t->tokens[i];
         t->first[(unsigned char)t->tokens[i].text[0] + 1]++;
     }
     for (int c = 0; c < 256; c++) t->first[c + 1] += t->first[c];
-    qsort_r(t->added, n, sizeof *t->added, compare_added, t->tokens);
+    qsort(sorted, n, sizeof *sorted, compare_added);
+    for (size_t i = 0; i < n; i++) t->added[i] = (uint32_t)(sorted[i] - t->tokens);
+    free(sorted);
     return 0;
 }
 

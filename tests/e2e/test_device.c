@@ -1,5 +1,5 @@
-/* terse-infer for 64-bit Arm under QEMU against this machine, a few cases a slot; `make device-test` runs
- * all. */
+/* terse-infer for 64-bit Arm under QEMU against this machine, a few cases a slot and one answer; `make
+ * device` runs all. */
 #include "tests/support/run.h"
 
 #include <setjmp.h>
