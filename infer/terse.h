@@ -26,8 +26,9 @@
  *
  * Threads. A model and an adapter do not change once made: any number of threads may use them at a time, each
  * with sessions of its own. Passes of sessions on one model take turns at its threads; opened with one
- * thread, they run side by side in their callers'. A session, a text or an error belongs to one thread at a
- * time. Answers depend on neither: the same prompt, settings and seed give the same bits, alone or beside
+ * thread, they run side by side in their callers'. A session or a text belongs to one thread at a time: what
+ * is said to be for "the session's thread" must not run beside another such call on the same session. Answers
+ * depend on neither: the same prompt, settings and seed give the same bits, alone or beside
  * others.
  *
  * Texts are UTF-8 ending with a zero byte, unless a size in bytes stands beside them. Tokens are int32_t from
@@ -172,14 +173,15 @@ TERSE_API int terse_detokenize(const struct terse_model *m, const int32_t *ids, 
 /* Tokens to text as they come: a character whose bytes are spread over tokens is held back until it is whole.
  */
 struct terse_text;
-/* Errors: NOMEM. */
+/* Any thread. Errors: NOMEM. */
 TERSE_API int terse_text_create(struct terse_text **out, struct terse_model *m, struct terse_error *error);
 /* What the token completes: *bytes of UTF-8 and a zero, perhaps none. Owned by t until the next call.
- * Allocates nothing, cannot fail. */
+ * Allocates nothing, cannot fail. The text's thread. */
 TERSE_API const char *terse_text_push(struct terse_text *t, int32_t id, size_t *bytes);
-/* After the last token: U+FFFD if a character was left incomplete, else "". t can begin anew. */
+/* After the last token: U+FFFD if a character was left incomplete, else "". t can begin anew. The text's
+ * thread. */
 TERSE_API const char *terse_text_end(struct terse_text *t, size_t *bytes);
-/* NULL is fine. */
+/* NULL is fine. The text's thread. */
 TERSE_API void terse_text_free(struct terse_text *t);
 
 /* ---- sessions --------------------------------------------------------------------------------------------
@@ -210,13 +212,14 @@ TERSE_API int terse_session_create(struct terse_session **out, struct terse_mode
  * systems. Any thread. Errors: FIELD_RANGE. */
 TERSE_API int terse_session_plan(uint64_t *bytes, const struct terse_model *m,
                                  const struct terse_session_options *o, struct terse_error *error);
-/* NULL is fine. */
+/* NULL is fine. The session's thread. */
 TERSE_API void terse_session_free(struct terse_session *s);
 
 /* Uses this adapter from now on, NULL: none. What the base alone has made of the streams stays, only tokens
  * that an adapter has acted on are forgotten. Where it acts is the adapter's own rule, usually from the
  * header of the last assistant turn on: so all that comes before is encoded once for the base and for every
- * adapter. Errors: AD_RANK (above the session's adapter_rank), BASE_HASH (loaded for another model). */
+ * adapter. The session's thread. Errors: AD_RANK (above the session's adapter_rank), BASE_HASH (loaded for
+ * another model). */
 TERSE_API int terse_session_set_adapter(struct terse_session *s, struct terse_adapter *a,
                                         struct terse_error *error);
 
@@ -249,7 +252,7 @@ struct terse_stats {
     uint64_t page_bytes;
     uint64_t cache_asked, cache_found; /* pages looked for in the cache, and found */
 };
-/* Of the session since it was made. Of *out, out->size is set. */
+/* Of the session since it was made. Of *out, out->size is set. The session's thread. */
 TERSE_API void terse_session_get_stats(const struct terse_session *s, struct terse_stats *out);
 
 /* ---- asking ----------------------------------------------------------------------------------------------
@@ -300,17 +303,18 @@ struct terse_answers;
 
 /* Answers a question: encodes what is not encoded yet, once for all answers, and lets them run side by side.
  * *out, which may be NULL, is the caller's to terse_answers_free. Afterwards the session's streams hold what
- * they last did, and the next question finds it there. Calling from on_piece is not allowed. Errors: CTX_FULL
+ * they last did, and the next question finds it there. The session's thread. Errors: CTX_FULL
  * (no room for an answer), FIELD_RANGE, TOKEN_RANGE, ROLE, ROLE_ORDER, UTF8, ROW_EMPTY (nothing to go on
  * from), NONFINITE (the model computes no numbers), NOMEM. */
 TERSE_API int terse_ask(struct terse_session *s, const struct terse_question *q, struct terse_answers **out,
                         struct terse_error *error);
 /* n questions [n] at a time, each with its answers out[i] (out may be NULL): they fill the same streams, as
- * these become free. TERSE_STOP_ALL ends all of them. Errors: as terse_ask; all out[i] are then NULL. */
+ * these become free. TERSE_STOP_ALL ends all of them. The session's thread. Errors: as terse_ask; all out[i]
+ * are then NULL. */
 TERSE_API int terse_ask_many(struct terse_session *s, const struct terse_question *q, size_t n,
                              struct terse_answers **out, struct terse_error *error);
 
-/* Of answer i, which must be below the count. Owned by a; any thread once the call has returned. */
+/* Of answer i, which must be below the count. Owned by a. Any thread, all of these: answers do not change. */
 TERSE_API uint32_t terse_answers_count(const struct terse_answers *a);
 /* Its text; *bytes (may be NULL) of it and a zero. */
 TERSE_API const char *terse_answers_text(const struct terse_answers *a, uint32_t i, size_t *bytes);
@@ -325,7 +329,8 @@ TERSE_API enum terse_finish terse_answers_finish(const struct terse_answers *a, 
 TERSE_API void terse_answers_free(struct terse_answers *a);
 
 /* ---- streams, token by token -----------------------------------------------------------------------------
- * `stream` is 0 .. streams - 1; another one is FIELD_RANGE. None of these allocates. */
+ * `stream` is 0 .. streams - 1; another one is FIELD_RANGE. None of these allocates. All are for
+ * the session's thread. */
 
 /* Where an adapter begins to act: at a token's place, or */
 #define TERSE_GATE  0xfffffffeu /* where the adapter's rule says for these tokens */
