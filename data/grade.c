@@ -95,7 +95,7 @@ static struct grade readings(struct arena *a, struct side *x, struct side *y, co
     if (g.verdict == GRADE_EQUAL || !commas) return g;
     other = reading(a, x, y, 0, o);
     if (other.verdict == GRADE_EQUAL) return other;
-    if (has_decimal_comma(x) != has_decimal_comma(y)) {
+    if (has_decimal_comma(y) && !has_decimal_comma(x)) {
         other = reading(a, x, y, LEX_DECIMAL_COMMA, o);
         if (other.verdict == GRADE_EQUAL) return other;
     }

@@ -101,8 +101,9 @@ static void sample_print(struct screen *sc, const struct eval_sample *s)
            cli_style(stdout, CLI_PLAIN));
     printf("%s%.*s%s%.*s\n", cli_style(stdout, CLI_DIM), (int)reply, s->text, cli_style(stdout, CLI_PLAIN),
            (int)(s->len - reply), s->text + reply);
-    printf("%s%s%s, expected %s; %u tokens\n\n", cli_style(stdout, s->correct ? CLI_GREEN : CLI_RED),
-           s->correct ? "right" : "wrong", cli_style(stdout, CLI_PLAIN), s->problem->reference, s->tokens);
+    printf("%s%s%s (%s), expected %s; %u tokens\n\n", cli_style(stdout, s->correct ? CLI_GREEN : CLI_RED),
+           s->correct ? "right" : "wrong", cli_style(stdout, CLI_PLAIN), s->grade.rule, s->problem->reference,
+           s->tokens);
 }
 
 static int sample_save(const struct screen *sc, const struct eval_sample *s, struct err *e)
@@ -121,6 +122,7 @@ static int sample_save(const struct screen *sc, const struct eval_sample *s, str
     js_put_bool(&w, "correct", s->correct);
     js_put_string(&w, "verdict", grade_verdict_name(s->grade.verdict));
     js_put_string(&w, "rule", s->grade.rule);
+    js_put_string(&w, "found", answer_kind_name(s->grade.answer.kind));
     js_put_bool(&w, "truncated", s->truncated);
     js_put_uint(&w, "tokens", s->tokens);
     js_put_text(&w, "text", s->text, s->len);
@@ -168,6 +170,8 @@ static int result_save(const struct eval_result *r, const char *path, struct err
     js_put_real(&w, "tokens_mean", r->tokens_mean);
     js_put_real(&w, "tokens_median", r->tokens_median);
     js_put_real(&w, "truncated", r->truncated);
+    js_put_real(&w, "no_answer", r->no_answer);
+    js_put_real(&w, "undecided", r->undecided);
     js_put_real(&w, "tokens_per_second", r->tokens_per_second);
     js_close(&w);
     return js_out_save(&w, path, e);
@@ -175,10 +179,10 @@ static int result_save(const struct eval_result *r, const char *path, struct err
 
 static void result_print(const struct eval_result *r)
 {
-    printf("accuracy %.1f %% +- %.1f of %zu problems; tokens %.0f mean, %.0f median, %.1f %% truncated; %.0f "
-           "tok/s\n",
+    printf("accuracy %.1f %% +- %.1f of %zu problems; tokens %.0f mean, %.0f median, %.1f %% truncated, "
+           "%.1f %% without an answer; %.0f tok/s\n",
            100 * r->accuracy, 100 * r->stderr_, r->n, r->tokens_mean, r->tokens_median, 100 * r->truncated,
-           r->tokens_per_second);
+           100 * r->no_answer, r->tokens_per_second);
 }
 
 static int samples_open(struct screen *sc, const char *path, struct err *e)
@@ -246,8 +250,8 @@ int cmd_eval(int argc, char **argv)
     if (options_init(&o, table, &f, &e)) return cli_fail(&e);
     o.usage = "terse eval -m DIR [--lora ADAPTER] --dataset FILE [-o results.json] [--samples samples.jsonl]";
     o.about = "Lets a model answer problems and counts the right answers: the last \\boxed{} of an answer, "
-              "else what it "
-              "says the answer is, else its last number, is compared with the reference.";
+              "else what it says the answer is, else its last formula or number, is compared with the "
+              "reference by what it means (docs/grading.md).";
     int status = cli_parse(&o, argc, argv);
     if (status < 0 && options_check_required(&o, &e)) status = cli_usage(&e);
     if (status < 0) status = run(&f, &o, &e) ? cli_fail(&e) : CLI_OK;

@@ -17,7 +17,7 @@ struct eval {
     struct request *requests; /* [n] */
     int32_t *answers;         /* [n][max_new] */
     uint32_t *lengths;        /* [n] tokens of the answers that are done */
-    size_t n, done, correct, truncated;
+    size_t n, done, correct, truncated, no_answer, undecided;
     uint64_t tokens;
     int32_t stop[PROMPT_MAX_STOPS];
     uint32_t n_stop, longest; /* prompt, in tokens */
@@ -80,6 +80,8 @@ static int grade(struct eval *v, const struct request *r, int stopped)
         s.grade = grade_text(s.problem->reference, strlen(s.problem->reference), d.text, d.n, NULL);
         s.correct = s.grade.verdict == GRADE_EQUAL;
         v->correct += s.correct, v->truncated += s.truncated;
+        v->no_answer += s.grade.verdict == GRADE_NO_ANSWER;
+        v->undecided += s.grade.verdict == GRADE_UNDECIDED;
         v->lengths[v->done++] = r->n_answer;
         if (v->ev->sample) code = v->ev->sample(v->ev->ctx, &s, v->e);
     }
@@ -131,6 +133,8 @@ static void result_fill(struct eval_result *out, struct eval *v, double seconds)
         .tokens_mean = (double)v->tokens / n,
         .tokens_median = ((double)v->lengths[(v->n - 1) / 2] + (double)v->lengths[v->n / 2]) / 2,
         .truncated = (double)v->truncated / n,
+        .no_answer = (double)v->no_answer / n,
+        .undecided = (double)v->undecided / n,
         .tokens_per_second = seconds > 0 ? (double)v->tokens / seconds : 0,
     };
 }

@@ -41,6 +41,8 @@ struct eval_result {
     double stderr_;  /* standard error of it: sqrt(p (1 - p) / (n - 1)) */
     double tokens_mean, tokens_median;
     double truncated; /* fraction that did not end by itself */
+    double no_answer; /* fraction in which no answer was found */
+    double undecided; /* fraction whose answer could not be read as mathematics; counted as wrong */
     double tokens_per_second;
 };
 

@@ -31,7 +31,8 @@ static int bench_infer(int argc, char **argv)
     return cmd_bench_infer(&source_any, argc, argv);
 }
 
-static const struct command benches[] = {BENCHES_INFER, BENCH_INFER(bench_infer), BENCHES_DATA, BENCHES_TRAIN, {0}};
+static const struct command benches[] = {
+    BENCHES_INFER, BENCH_INFER(bench_infer), BENCHES_DATA, BENCHES_TRAIN, {0}};
 
 static int bench(int argc, char **argv)
 {

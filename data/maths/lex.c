@@ -337,8 +337,6 @@ int lex(struct arena *a, const char *s, size_t n, int flags)
 static size_t plain_token(const struct token *t, char *out, size_t cap, bool fold)
 {
     size_t n = 0;
-    bool braces = t->kind == TOK_OPEN || t->kind == TOK_CLOSE;
-    if (t->kind == TOK_ARGUMENT || (braces && t->op == '{') || (braces && t->op == '}')) return 0;
     for (size_t i = 0; i < t->n && n < cap; i++) {
         char c = t->s[i];
         if (is_space(c) || (t->kind == TOK_TEXT && !is_prose_byte(c) && !is_digit(c))) continue;
@@ -350,6 +348,10 @@ static size_t plain_token(const struct token *t, char *out, size_t cap, bool fol
 size_t lex_plain(const struct token *t, char *out, size_t cap, bool fold)
 {
     size_t n = 0;
-    for (; t->kind != TOK_END; t++) n += plain_token(t, out + n, cap - n, fold);
+    for (uint8_t before = TOK_END; t->kind != TOK_END; before = t->kind, t++) {
+        if (before == TOK_NUMBER && t->kind == TOK_NUMBER && n < cap)
+            out[n++] = ' '; /* "1 23" is not "12 3" */
+        n += plain_token(t, out + n, cap - n, fold);
+    }
     return n;
 }

@@ -41,8 +41,8 @@ enum {
 /* Fills a->tokens, a TOK_END last. Returns 0; -1, refused, when there are too many. */
 int lex(struct arena *a, const char *s, size_t n, int flags);
 
-/* The letters and digits of an answer without LaTeX's dressing, for comparing words: out[cap], at most cap
- * bytes; small letters when `fold`. Returns how many. */
+/* An answer's tokens as one text without spacing, for comparing words: out[cap], at most cap bytes; small
+ * letters when `fold`. Returns how many. */
 size_t lex_plain(const struct token *t, char *out, size_t cap, bool fold);
 
 /* ---- the table of words -------------------------------------------------------------------------------- */

@@ -198,11 +198,13 @@ static const struct expr *all_but(struct arena *a, const struct expr *v)
     return x && y ? expr_new(a, EXPR_UNION, x, y) : NULL;
 }
 
-const struct expr *reduce_reals(struct arena *a, const struct expr *e)
+const struct expr *reduce_sets(struct arena *a, const struct expr *e)
 {
     const struct expr *out = NULL, *x = e->first, *y = x ? x->next : NULL;
     if (e->kind == EXPR_CONSTANT && e->op == CONST_REALS)
         out = interval(a, infinity(a, -1), false, infinity(a, 1), false);
+    else if (e->kind == EXPR_CONSTANT && e->op == CONST_EMPTY)
+        out = expr_new(a, EXPR_SET, NULL, NULL);
     else if (e->kind == EXPR_SETMINUS && x->kind == EXPR_CONSTANT && x->op == CONST_REALS &&
              y->kind == EXPR_SET && y->n == 1)
         out = all_but(a, y->first);

@@ -13,8 +13,8 @@ struct expr *reduce_signs(struct arena *a, const struct expr *e, int sign);
 /* Sums, products and multiples of matrices worked out entry by entry; other trees as they are. */
 const struct expr *reduce_matrices(struct arena *a, const struct expr *e);
 
-/* The real numbers, or all of them but one, as intervals; other trees as they are. */
-const struct expr *reduce_reals(struct arena *a, const struct expr *e);
+/* The real numbers, or all of them but one, as intervals, the empty set as a set; other trees as they are. */
+const struct expr *reduce_sets(struct arena *a, const struct expr *e);
 
 /* +1 or -1 for an infinity, else 0. */
 int expr_infinity(const struct expr *e);

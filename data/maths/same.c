@@ -295,7 +295,8 @@ static enum same bases(struct compare *c, const struct expr *reference, const st
     if (values(c, based, based) != SAME_YES)
         return because(c, "a digit or a base that is none", SAME_UNKNOWN);
     c->rule = "the same digits in their base";
-    if (reference->kind == EXPR_BASE && expr_has(candidate, EXPR_BASE)) return values(c, reference, candidate);
+    if (reference->kind == EXPR_BASE && expr_has(candidate, EXPR_BASE))
+        return values(c, reference, candidate);
     if (reference->kind == EXPR_BASE)
         return candidate->kind == EXPR_NUMBER && same_digits(reference, candidate) ? SAME_YES : SAME_NO;
     enum same r = values(c, reference, candidate);
@@ -348,17 +349,12 @@ static bool is_structure(const struct expr *e)
            (e->kind == EXPR_FUNCTION && e->op == FN_OTHER);
 }
 
-static bool is_set(const struct expr *e)
-{
-    return e->kind == EXPR_CONSTANT && (e->op == CONST_REALS || e->op == CONST_EMPTY);
-}
-
 static enum same same(struct compare *c, const struct expr *x, const struct expr *y)
 {
     if (!arena_step(c->a, 1)) return SAME_UNKNOWN;
     while (x->kind == EXPR_LIST && x->n == 1) x = x->first;
     while (y->kind == EXPR_LIST && y->n == 1) y = y->first;
-    x = reduce_reals(c->a, reduce_matrices(c->a, x)), y = reduce_reals(c->a, reduce_matrices(c->a, y));
+    x = reduce_sets(c->a, reduce_matrices(c->a, x)), y = reduce_sets(c->a, reduce_matrices(c->a, y));
     if (x->kind == EXPR_RELATION && y->kind == EXPR_RELATION) return relations(c, x, y);
     if (x->kind == EXPR_RELATION && !is_collection(x)) return relation_and_value(c, x, y, false);
     if (y->kind == EXPR_RELATION && !is_collection(y)) return relation_and_value(c, y, x, true);
@@ -367,8 +363,7 @@ static enum same same(struct compare *c, const struct expr *x, const struct expr
     if (x->kind == EXPR_TUPLE && y->kind == EXPR_TUPLE) return tuples(c, x, y);
     if (is_structure(x) || is_structure(y))
         return x->kind == y->kind && x->op == y->op ? tuples(c, x, y) : SAME_UNKNOWN;
-    if (x->kind == EXPR_TUPLE || y->kind == EXPR_TUPLE || is_set(x) != is_set(y))
-        return because(c, "another kind of answer", SAME_NO);
+    if (x->kind == EXPR_TUPLE || y->kind == EXPR_TUPLE) return because(c, "another kind of answer", SAME_NO);
     return singles(c, x, y);
 }
 

@@ -97,6 +97,8 @@ static void numbers(void **state)
         {"2^{3^2}", "64"},
         {"-2^2", "4"},
         {"\\frac12", "12"},
+        {"\\frac{1}{23}", "\\frac{12}{3}"},
+        {"2^{12}", "2^{1}2"},
         {"1\\frac{3}{4}", "3/4"},
         {"2^{10000}", "2^{10000}+1"},
         {"1,000", "1"},
@@ -257,6 +259,7 @@ static void collections(void **state)
         {"(0,9]", "[0,9)"},
         {"(1,2)", "(1,2,3)"},
         {"(1,2)", "3"},
+        {"\\{0\\}", "\\emptyset"},
         {"\\pm 3", "3"},
         {"(2,\\infty)", "(2,-\\infty)"},
         {"\\begin{pmatrix}1&2\\end{pmatrix}", "\\begin{pmatrix}1\\\\2\\end{pmatrix}"},
@@ -338,6 +341,7 @@ static void words(void **state)
                                        {"\\text{the red one}", "\\textbf{The red one.}"},
                                        {"\\text{e}", "e"},
                                        {"\\emptyset", "\\varnothing"},
+                                       {"\\emptyset", "\\{\\}"},
                                        {"\\mathbb{R}", "\\mathbb{R}"}};
     static const struct pair different[] = {
         {"\\text{Evelyn}", "Briana"}, {"\\text{even}", "odd"}, {"\\text{east}", "12"}, {"d", "\\text{E}"}};
@@ -372,6 +376,9 @@ static void verdicts_say_why(void **state)
     assert_string_equal(compare("12", "((3)").rule, "brackets that do not match");
     assert_int_equal(compare("12", "1/0").verdict, GRADE_UNDECIDED);
     assert_string_equal(compare("12", "1/0").rule, "cannot be evaluated");
+    assert_int_equal(compare("2,74", "2.74").verdict, GRADE_DIFFERENT); /* two values */
+    assert_int_equal(compare("2.74", "2,74").verdict, GRADE_EQUAL);     /* a decimal comma */
+    assert_int_equal(compare("1 23", "12 3").verdict, GRADE_UNDECIDED);
     assert_int_equal(compare("1/0", "1/0").verdict, GRADE_EQUAL); /* the same text */
     assert_string_equal(compare("x^2", "x*x").rule, "the same value");
 }
