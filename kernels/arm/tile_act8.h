@@ -11,6 +11,9 @@
 #include "kernels/simd/spans.h"
 
 enum { QUADS_OF_PANEL = PANEL / 4, QUADS_MAX = 8, ROWS_MAX = 12, SUM_START = 0x4b400000 };
+#if !ACT8_MATRIX
+enum { TURN_ROWS = 4 }; /* take turns, as DOT_ROWS of tile.h */
+#endif
 
 /* Two quads of four outputs, 8 k, as signed or small bytes: bytes take two lines, nibbles one. */
 VEC void octet4(const int bits, const char *w, int8x16_t *b)
@@ -88,11 +91,15 @@ VEC void group4(const int rows, const int quads, const int bits, float32x4_t (*s
     for (int at = 0; at < GROUP; at += 8, w += 2 * LINE_WORDS / (8 / bits)) {
         int8x16_t b[QUADS_MAX][2];
         UNROLL for (int q = 0; q < quads; q++) octet4(bits, w + 16 * q, b[q]);
-        UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int some = 0; some < rows; some += TURN_ROWS)
         {
-            int8x8_t a = octet_of_x(x[r], at);
-            UNROLL for (int q = 0; q < quads; q++) acc[r][q] = vdotq_lane_s32(acc[r][q], b[q][0], a, 0);
-            UNROLL for (int q = 0; q < quads; q++) acc[r][q] = vdotq_lane_s32(acc[r][q], b[q][1], a, 1);
+            const int end = some + TURN_ROWS < rows ? some + TURN_ROWS : rows;
+            int8x8_t a[ROWS_MAX];
+            UNROLL for (int r = some; r < end; r++) a[r] = octet_of_x(x[r], at);
+            UNROLL for (int r = some; r < end; r++) UNROLL for (int q = 0; q < quads; q++) acc[r][q] =
+                vdotq_lane_s32(acc[r][q], b[q][0], a[r], 0);
+            UNROLL for (int r = some; r < end; r++) UNROLL for (int q = 0; q < quads; q++) acc[r][q] =
+                vdotq_lane_s32(acc[r][q], b[q][1], a[r], 1);
         }
     }
     UNROLL for (int r = 0; r < rows; r++) UNROLL for (int q = 0; q < quads; q++) sum[r][q] =
