@@ -329,8 +329,8 @@ TERSE_API enum terse_finish terse_answers_finish(const struct terse_answers *a, 
 TERSE_API void terse_answers_free(struct terse_answers *a);
 
 /* ---- streams, token by token -----------------------------------------------------------------------------
- * `stream` is 0 .. streams - 1; another one is FIELD_RANGE. None of these allocates. All are for
- * the session's thread. */
+ * `stream` is 0 .. streams - 1; another one is FIELD_RANGE. None of these allocates, but TERSE_GATE
+ * takes a little to look. All are for the session's thread. */
 
 /* Where an adapter begins to act: at a token's place, or */
 #define TERSE_GATE  0xfffffffeu /* where the adapter's rule says for these tokens */

@@ -253,8 +253,12 @@ static void reads_half_precision(void **state)
     for (int i = 0; i < 4; i++) {
         snprintf(name[i], sizeof name[i], "base_model.model.model.layers.%d.self_attn.v_proj.lora_%c.weight",
                  i / 2, i % 2 ? 'B' : 'A');
-        t[i] =
-            (struct tensor){name[i], DTYPE_F16, 2, {i % 2 ? 64 : 1, i % 2 ? 1 : 32}, data, i % 2 ? 128 : 64};
+        t[i] = (struct tensor){.name = name[i],
+                               .dtype = DTYPE_F16,
+                               .rank = 2,
+                               .shape = {i % 2 ? 64 : 1, i % 2 ? 1 : 32},
+                               .data = data,
+                               .bytes = i % 2 ? 128 : 64};
     }
     struct adapter *a;
     struct adapter_info info;
