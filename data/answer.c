@@ -387,6 +387,19 @@ static struct answer letter(const char *s, size_t n, bool sign)
     return (struct answer){ANSWER_CHOICE, false, s, 1};
 }
 
+struct answer answer_letter(const char *s, size_t n, bool more)
+{
+    static const char *const commands[] = {"\\text{", "\\textbf{", "\\mathrm{", "\\mathbf{"};
+    struct answer a = answer_trim(s, n);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (starts(a.s, a.n, commands[i])) a.s += strlen(commands[i]), a.n -= strlen(commands[i]);
+    struct answer found = letter(a.s, a.n, more);
+    if (more || !found.kind) return found;
+    const char *rest = found.s + 1, *end = a.s + a.n;
+    while (rest < end && strchr(").} ", *rest)) rest++;
+    return rest == end ? found : (struct answer){0};
+}
+
 static struct answer choice(const char *text, size_t len)
 {
     for (size_t i = len; i-- > 0;) {

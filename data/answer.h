@@ -60,6 +60,10 @@ struct answer answer_trim(const char *s, size_t n);
 /* The content of the last closed box (1 above), or of "\boxed 5". */
 struct answer answer_boxed(const char *text, size_t len);
 
+/* The letter A to E of "B", "(B)", "\text{(B)}", and of "B) ...", "(B) ..." with more behind it where `more`.
+ * Its kind is ANSWER_CHOICE, or ANSWER_NONE. */
+struct answer answer_letter(const char *s, size_t n, bool more);
+
 /* The answer of a chain of thought. `find`: ANSWER_FIND_ bits. */
 struct answer answer_search(const char *text, size_t len, int find);
 

@@ -115,11 +115,25 @@ static struct grade by_meaning(struct answer p, struct answer q, const struct gr
 
 /* ------------------------------------------------------------------------------------------------------ */
 
+/* A choice's letter is asked for, and the candidate begins with one: what it says besides does not count. */
+static bool is_choice(struct answer reference, struct answer candidate, struct grade *g)
+{
+    struct answer p = answer_letter(reference.s, reference.n, false);
+    if (!p.kind) return false;
+    struct answer q = answer_letter(candidate.s, candidate.n, false);
+    if (!q.kind) q = answer_letter(candidate.s, candidate.n, true);
+    if (q.kind)
+        *g = *p.s == *q.s ? verdict(GRADE_EQUAL, "the same choice")
+                          : verdict(GRADE_DIFFERENT, "another choice");
+    return q.kind;
+}
+
 struct grade grade_answers(const char *reference, size_t n, const char *candidate, size_t m,
                            const struct grade_options *o)
 {
     struct answer x = answer_trim(reference, n), y = answer_trim(candidate, m);
     struct number p, q;
+    struct grade g;
     if (!o) o = &grade_defaults;
     if (!y.n) return verdict(GRADE_NO_ANSWER, "no answer");
     if (!x.n) return verdict(GRADE_UNDECIDED, "no reference");
@@ -128,7 +142,7 @@ struct grade grade_answers(const char *reference, size_t n, const char *candidat
         bool exact = p.form == q.form || p.num % p.den == 0 || q.num % q.den == 0;
         if (exact || !o->digits) return verdict(GRADE_DIFFERENT, "another number");
     }
-    return by_meaning(x, y, o);
+    return is_choice(x, y, &g) ? g : by_meaning(x, y, o);
 }
 
 struct grade grade_text(const char *reference, size_t n, const char *text, size_t len,

@@ -204,6 +204,9 @@ static void named(struct lexer *l, const struct lex_word *w, const char *s, size
     case TOK_WORDS:
         text_command(l);
         break;
+    case TOK_DOTS:
+        emit(l, TOK_SYMBOL, 0, "...", 3);
+        break;
     case TOK_BEGIN:
     case TOK_FINISH:
         environment(l, (enum token_kind)w->kind);

@@ -29,6 +29,7 @@ enum token_kind {
     TOK_CELL,
     TOK_ROW,
     TOK_ARGUMENT, /* a command whose one argument is shown as it is: \overline, \mathbf */
+    TOK_DOTS,     /* however written, becomes one symbol */
     TOK_WORDS,    /* \text and the like; becomes another kind */
 };
 

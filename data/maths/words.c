@@ -50,6 +50,15 @@ static const struct lex_word words[] = {
     {"max", TOK_FUNCTION, FN_OTHER, 1},
     {"min", TOK_FUNCTION, FN_OTHER, 0},
     {"det", TOK_FUNCTION, FN_OTHER, 0},
+    {"sum", TOK_FUNCTION, FN_OTHER, 0},
+    {"prod", TOK_FUNCTION, FN_OTHER, 0},
+    {"int", TOK_FUNCTION, FN_OTHER, 0},
+    {"iint", TOK_FUNCTION, FN_OTHER, 0},
+    {"lim", TOK_FUNCTION, FN_OTHER, 0},
+    {"partial", TOK_FUNCTION, FN_OTHER, 0},
+    {"dots", TOK_DOTS, 0, 0},
+    {"ldots", TOK_DOTS, 0, 0},
+    {"cdots", TOK_DOTS, 0, 0},
     {"deg", TOK_POSTFIX, 'o', 0},
     {"degree", TOK_POSTFIX, 'o', 1},
     {"degrees", TOK_POSTFIX, 'o', 1},
@@ -177,6 +186,8 @@ const struct lex_word *lex_word(const char *s, size_t n)
 
 /* Longer signs stand before those they begin with. */
 static const struct lex_word signs[] = {
+    {"...", TOK_DOTS, 0, 0},
+    {"…", TOK_DOTS, 0, 0},
     {"<=", TOK_RELATION, REL_LE, 0},
     {">=", TOK_RELATION, REL_GE, 0},
     {"=<", TOK_RELATION, REL_LE, 0},

@@ -232,6 +232,7 @@ static void collections(void **state)
         {"\\{1\\pm\\sqrt5, -2\\}", "-2, 1-\\sqrt5, 1+\\sqrt5"},
         {"\\pm 3", "3, -3"},
         {"1,1,2", "1,2"},
+        {"1,2,\\ldots,10", "1, 2, ..., 10"},
         {"(1,2)", "(1.0, \\frac{4}{2})"},
         {"(1,2),(3,4)", "(3,4) \\text{ and } (1,2)"},
         {"(1;2;3)", "(1,2,3)"},
@@ -254,6 +255,7 @@ static void collections(void **state)
     static const struct pair different[] = {
         {"1,-2", "1,2"},
         {"1,2,3", "1,2"},
+        {"1,2,10", "1, 2, ..., 10"},
         {"(1,2)", "(2,1)"},
         {"(0,9)", "[0,9)"},
         {"(0,9]", "[0,9)"},
@@ -333,6 +335,23 @@ static void relations(void **state)
     assert_int_equal(grade_answers("(2,\\infty)", 10, "x > 2", 5, &strict).verdict, GRADE_DIFFERENT);
 }
 
+/* Where a letter is asked for, what stands behind the candidate's does not count. */
+static void choices(void **state)
+{
+    (void)state;
+    static const struct pair same[] = {{"B", "(B) 12 apples"},
+                                       {"\\text{(B)}", "B. 12"},
+                                       {"(B)", "\\textbf{(B)}\\ 12"},
+                                       {"B", "\\mathrm{B}"},
+                                       {"E", "E"},
+                                       {"A", "A: none of these"}};
+    static const struct pair different[] = {{"B", "(C) B"}, {"(A)", "B."}, {"B", "12"},
+                                            {"B", "BC"},    {"BC", "B"},   {"B+C", "B"}};
+    expect(GRADE_EQUAL, same, 6, false);
+    expect(GRADE_DIFFERENT, different, 6, false);
+    assert_string_equal(compare("B", "(C) B").rule, "another choice");
+}
+
 static void words(void **state)
 {
     (void)state;
@@ -376,6 +395,9 @@ static void verdicts_say_why(void **state)
     assert_string_equal(compare("12", "((3)").rule, "brackets that do not match");
     assert_int_equal(compare("12", "1/0").verdict, GRADE_UNDECIDED);
     assert_string_equal(compare("12", "1/0").rule, "cannot be evaluated");
+    assert_int_equal(compare("\\int_0^1 x dx", "1/2").verdict, GRADE_UNDECIDED);
+    assert_int_equal(compare("\\sum_{i=1}^{3} i", "6").verdict, GRADE_UNDECIDED);
+    assert_int_equal(compare("\\sum_{i=1}^{n} i", "\\sum_{i=1}^n i").verdict, GRADE_UNDECIDED);
     assert_int_equal(compare("2,74", "2.74").verdict, GRADE_DIFFERENT); /* two values */
     assert_int_equal(compare("2.74", "2,74").verdict, GRADE_EQUAL);     /* a decimal comma */
     assert_int_equal(compare("1 23", "12 3").verdict, GRADE_UNDECIDED);
@@ -617,6 +639,7 @@ int main(void)
         cmocka_unit_test(algebra),
         cmocka_unit_test(collections),
         cmocka_unit_test(relations),
+        cmocka_unit_test(choices),
         cmocka_unit_test(words),
         cmocka_unit_test(bases),
         cmocka_unit_test(verdicts_say_why),
