@@ -330,6 +330,32 @@ static enum same ratios(struct compare *c, const struct expr *x, const struct ex
     return because(c, "the same ratio", r);
 }
 
+/* m, m^2, m/s: letters that are units where no variable is asked for. */
+static bool is_unit(const struct expr *e)
+{
+    if (e->kind == EXPR_SYMBOL) return e->len == 1 && strchr("mgshlLNJWVAKCF", e->s[0]);
+    if (e->kind == EXPR_POW) return is_unit(e->first) && e->first->next->kind == EXPR_NUMBER;
+    if (e->kind != EXPR_MUL && e->kind != EXPR_DIV) return false;
+    return is_unit(e->first) && is_unit(e->first->next);
+}
+
+/* "5 m/s" without its unit; NULL when it has none. */
+static const struct expr *without_unit(const struct expr *e)
+{
+    const struct expr *bare = e;
+    while ((bare->kind == EXPR_MUL || bare->kind == EXPR_DIV) && is_unit(bare->first->next))
+        bare = bare->first;
+    return bare == e || expr_has(bare, EXPR_SYMBOL) ? NULL : bare;
+}
+
+static enum same values_or_unit(struct compare *c, const struct expr *reference, const struct expr *candidate)
+{
+    enum same r = values(c, reference, candidate);
+    const struct expr *bare = without_unit(candidate);
+    if (r != SAME_NO || !bare || expr_has(reference, EXPR_SYMBOL)) return r;
+    return because(c, "the same value, but for a unit", values(c, reference, bare));
+}
+
 static enum same singles(struct compare *c, const struct expr *x, const struct expr *y)
 {
     int p = expr_infinity(x), q = expr_infinity(y);
@@ -340,7 +366,7 @@ static enum same singles(struct compare *c, const struct expr *x, const struct e
     if (x->kind == EXPR_DEGREE || y->kind == EXPR_DEGREE) return degrees(c, x, y);
     if (x->kind == EXPR_PERCENT || y->kind == EXPR_PERCENT) return percents(c, x, y);
     if (x->kind == EXPR_CONSTANT && y->kind == EXPR_CONSTANT && x->op == y->op) return SAME_YES;
-    return values(c, x, y);
+    return values_or_unit(c, x, y);
 }
 
 static bool is_structure(const struct expr *e)

@@ -335,6 +335,17 @@ static void relations(void **state)
     assert_int_equal(grade_answers("(2,\\infty)", 10, "x > 2", 5, &strict).verdict, GRADE_DIFFERENT);
 }
 
+/* A candidate's letters are units where the reference has none. */
+static void units_of_one_letter(void **state)
+{
+    (void)state;
+    static const struct pair same[] = {
+        {"5", "5 m"}, {"5 \\text{ m/s}", "5 m/s"}, {"9.8", "9.8 m/s^2"}, {"2\\pi", "2\\pi m"}};
+    static const struct pair different[] = {{"5", "5x"}, {"5m", "5"}, {"5", "6 m"}, {"5", "m"}, {"5m", "5s"}};
+    expect(GRADE_EQUAL, same, 4, false);
+    expect(GRADE_DIFFERENT, different, 5, false);
+}
+
 /* Where a letter is asked for, what stands behind the candidate's does not count. */
 static void choices(void **state)
 {
@@ -639,6 +650,7 @@ int main(void)
         cmocka_unit_test(algebra),
         cmocka_unit_test(collections),
         cmocka_unit_test(relations),
+        cmocka_unit_test(units_of_one_letter),
         cmocka_unit_test(choices),
         cmocka_unit_test(words),
         cmocka_unit_test(bases),
