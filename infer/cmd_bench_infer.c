@@ -248,6 +248,7 @@ int cmd_bench_infer(const struct model_source *from, int argc, char **argv)
 {
     struct option rows[sizeof table / sizeof *table];
     struct model_source source = *from;
+    char usage[160];
     struct flags f;
     struct options o;
     struct err e = {0};
@@ -255,8 +256,10 @@ int cmd_bench_infer(const struct model_source *from, int argc, char **argv)
     run_options_table(rows, table, sizeof table, &source);
     rows_fit(rows);
     int status = options_init(&o, rows, &f, &e) ? cli_fail(&e) : -1;
-    o.usage =
-        "terse bench infer [-m MODEL] [--dtype q4_0] [--lora-rank 128] [-p 512] [-n 64] [--streams 1,8]";
+    snprintf(usage, sizeof usage,
+             "%s %s [-m MODEL] [--dtype q4_0] [--lora-rank 128] [-p 512] [-n 64] [--streams 1,8]",
+             cli_program(), argv[0]);
+    o.usage = usage;
     o.about =
         "Measures how fast prompts are read and answers written: pp512 is a prompt of 512 tokens, tg64 x8 "
         "64 steps of 8 answers to one prompt, ttft512 the time to the first token, with +448 after 448 "

@@ -86,10 +86,13 @@ int cmd_perplexity(const struct model_source *from, int argc, char **argv)
     struct flags f;
     struct options o = {0};
     struct err e = {0};
+    char usage[160];
     run_options_table(table, rows, sizeof rows, from);
     rows_fit(table);
     if (options_init(&o, table, &f, &e)) return cli_fail(&e);
-    o.usage = "terse perplexity -m MODEL -f TEXT [--dtype q4_0] [--kv-dtype int8] [-c WINDOW]";
+    snprintf(usage, sizeof usage, "%s %s -m MODEL -f TEXT [--dtype q4_0] [--kv-dtype int8] [-c WINDOW]",
+             cli_program(), argv[0]);
+    o.usage = usage;
     o.about = "Reads a text with a model and prints its perplexity, counted as llama-perplexity counts it.";
     int status = cli_parse(&o, argc, argv);
     if (status < 0 && (run_options_check(&o, &e) || options_check_required(&o, &e))) status = cli_usage(&e);
