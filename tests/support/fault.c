@@ -13,6 +13,9 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+/* Shared libraries are to find the calls that are defined here. */
+#pragma GCC visibility push(default)
+
 static atomic_int armed;
 static atomic_long left;
 
@@ -202,3 +205,5 @@ int __wrap_rename(const char *from, const char *to)
 {
     return rename(from, to);
 }
+
+#pragma GCC visibility pop
