@@ -51,6 +51,7 @@ static inline uint16_t f32_to_f16(float x)
 /* To an integer, halves to even, within -limit..limit; NaN becomes -limit. */
 static inline float round_even(float x, float limit)
 {
+    x += 0.0f; /* or clang, with Arm's maximum, would let signalling NaNs through */
     x = x > -limit ? x : -limit;
     x = x < limit ? x : limit;
     return (x + 12582912.0f) - 12582912.0f;

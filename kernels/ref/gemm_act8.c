@@ -12,7 +12,10 @@ struct group {
 static void group_pack(const float *x, struct group *out)
 {
     float top = 0;
-    for (int i = 0; i < GROUP; i++) top = fabsf(x[i]) > top ? fabsf(x[i]) : top;
+    for (int i = 0; i < GROUP; i++) {
+        float size = fabsf(x[i] + 0.0f); /* as in round_even */
+        top = size > top ? size : top;
+    }
     out->scale = top / 127.0f;
     float inverse = top > 0 ? 127.0f / top : 0;
     for (int i = 0; i < GROUP; i++) out->q[i] = (int8_t)round_even(x[i] * inverse, 127.0f);

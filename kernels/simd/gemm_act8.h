@@ -31,7 +31,7 @@ static void group_pack(const float *x, struct act8 *out)
 {
     float top[16];
     uint32_t q[GROUP];
-    v16 a = v16_load(x), b = v16_load(x + 16);
+    v16 a = v16_add(v16_load(x), v16_zero()), b = v16_add(v16_load(x + 16), v16_zero()); /* as round_even */
     v16_store(top, v16_larger(v16_abs(b), v16_larger(v16_abs(a), v16_zero())));
     for (int half = 8; half; half /= 2)
         for (int i = 0; i < half; i++) top[i] = top[i] > top[i + half] ? top[i] : top[i + half];
