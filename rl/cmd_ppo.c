@@ -13,6 +13,7 @@ struct screen {
     struct progress bar;
     const struct ppo_config *c;
     bool started;
+    uint64_t step; /* done */
 };
 
 static void on_note(void *ctx, const char *sentence)
@@ -30,8 +31,17 @@ static void on_step(void *ctx, const struct ppo_step *s)
              "reward %.3f  right %.1f %%  %.1f tokens  KL %.3f  first ratio %.9g..%.9g  clipped %.1f %%",
              s->reward, 100 * s->accuracy, s->tokens, s->kl, s->first_ratio_low, s->first_ratio_high,
              100 * s->clipped);
+    sc->step = s->step;
     progress_update(&sc->bar, s->step, note);
     if (s->step == s->total) progress_finish(&sc->bar, s->step, note);
+}
+
+static void on_tick(void *ctx, const char *phase, size_t done, size_t all)
+{
+    struct screen *sc = ctx;
+    char note[96];
+    snprintf(note, sizeof note, "%s %zu of %zu", phase, done, all);
+    progress_update(&sc->bar, sc->step, note);
 }
 
 /* A prompt and what was answered, so that an eye can see what is being rewarded. */
@@ -70,7 +80,7 @@ static int train(struct ppo *p, struct screen *sc, struct err *e)
             (long long)sc->c->num_generations, (long long)sc->c->prompts_per_step);
     if (step) fprintf(stderr, "going on after iteration %llu\n", (unsigned long long)step);
     progress_start(&sc->bar, stderr, "learn", "iteration", step, (uint64_t)sc->c->total_steps);
-    sc->started = true;
+    sc->started = true, sc->step = step;
     r = ppo_train(p, e);
     progress_clear(&sc->bar);
     return r;
@@ -79,7 +89,7 @@ static int train(struct ppo *p, struct screen *sc, struct err *e)
 static int run(struct ppo_config *c, struct options *o, struct err *e)
 {
     struct screen sc = {.c = c};
-    struct ppo_events ev = {on_note, on_step, on_samples, NULL, on_interrupted, &sc};
+    struct ppo_events ev = {on_note, on_step, on_samples, on_tick, on_interrupted, &sc};
     struct ppo *p;
     char path[FILE_PATH];
     int r = c->config ? yaml_load_options(c->config, o, e) : 0;

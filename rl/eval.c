@@ -51,13 +51,6 @@ static int prompts_make(struct eval *v)
     return 0;
 }
 
-static int is_stop(const struct eval *v, int32_t token)
-{
-    for (uint32_t i = 0; i < v->n_stop; i++)
-        if (v->stop[i] == token) return 1;
-    return 0;
-}
-
 static int answer_text(struct detok *d, const struct eval *v, const struct request *r)
 {
     int code = 0;
@@ -92,9 +85,9 @@ static int grade(struct eval *v, const struct request *r, int stopped)
 static int on_token(void *ctx, struct request *r, int32_t token)
 {
     struct eval *v = ctx;
-    int stopped = is_stop(v, token);
+    (void)token;
     v->tokens++;
-    if (!v->code && (stopped || r->n_answer == r->max_new)) v->code = grade(v, r, stopped);
+    if (!v->code && r->finish != FINISH_NONE) v->code = grade(v, r, r->finish == FINISH_STOP);
     if (!v->code && v->ev->tick && v->ev->tick(v->ev->ctx, v->done, v->tokens))
         v->code = err_set(v->e, ERR_INTERRUPTED, "interrupted after %zu of %zu problems", v->done, v->n);
     return v->code;

@@ -4,6 +4,7 @@
 #include "checkpoints/state.h"
 #include "rl/ppo_parts.h"
 #include "train/blas.h"
+#include "train/run_record.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,18 +25,20 @@ void ppo_note(const struct ppo *p, const char *fmt, ...)
     p->ev->note(p->ev->ctx, text);
 }
 
+void ppo_tick(const struct ppo *p, const char *phase, size_t done, size_t all)
+{
+    if (p->ev->tick) p->ev->tick(p->ev->ctx, phase, done, all);
+}
+
 /* ---- opening ------------------------------------------------------------------------------------------- */
 
 static int folder_open(struct ppo *p, struct err *e)
 {
-    char path[FILE_PATH];
-    int r = file_make_dirs(p->c->output_dir, e);
-    if (!r) r = file_path(path, e, "%s/lock", p->c->output_dir);
-    if (!r) r = file_lock_take(&p->lock, path, e);
+    int stale, r = run_folder_open(&p->lock, p->c->output_dir, &stale, e);
     if (r) return r;
     p->locked = 1;
-    if (p->lock.stale > 0) ppo_note(p, "took over from process %d, which died", (int)p->lock.stale);
-    return 0;
+    if (stale > 0) ppo_note(p, "took over from process %d, which died", stale);
+    return p->c->anew ? run_states_remove(p->c->output_dir, e) : 0;
 }
 
 static void rollout_config_fill(const struct ppo *p, struct rollout_config *c)
@@ -141,21 +144,6 @@ static int learner_open(struct ppo *p, uint32_t longest, struct err *e)
     return r;
 }
 
-/* config.yaml: everything resolved; the same command with it repeats the run. */
-static int record_save(struct ppo *p, struct err *e)
-{
-    char path[FILE_PATH], *text = NULL;
-    size_t n = 0;
-    FILE *f = open_memstream(&text, &n);
-    if (!f) return err_set(e, ERR_NOMEM, "no memory for the run's record");
-    options_dump_yaml(p->o, f);
-    fclose(f);
-    int r = file_path(path, e, "%s/config.yaml", p->c->output_dir);
-    if (!r) r = file_save(path, text, n, e);
-    free(text);
-    return r;
-}
-
 static int open_all(struct ppo *p, struct err *e)
 {
     uint32_t longest = 0;
@@ -167,7 +155,7 @@ static int open_all(struct ppo *p, struct err *e)
     if (!r) r = sampler_open(p, longest, e);
     if (!r) r = learner_open(p, longest, e);
     if (!r) r = ppo_config_digest(p->o, p->digest_config, e);
-    if (!r) r = record_save(p, e);
+    if (!r) r = run_record_save(p->c->output_dir, p->o, e);
     return r ? r : ppo_state_prepare(p, e);
 }
 
@@ -220,7 +208,8 @@ uint64_t ppo_problems(const struct ppo *p)
 static int on_token(void *ctx, struct request *r, int32_t token)
 {
     struct ppo *p = ctx;
-    (void)r, (void)token;
+    (void)token;
+    if (r->finish != FINISH_NONE) ppo_tick(p, "answering", ++p->answered, p->n);
     return p->ev->interrupted ? p->ev->interrupted(p->ev->ctx) : 0;
 }
 
@@ -235,6 +224,7 @@ static double budget_scale(const struct ppo *p)
 static int answers_sample(struct ppo *p, struct ppo_step *t, struct err *e)
 {
     double start = progress_clock();
+    p->answered = 0;
     int r = session_set_lora(p->session, p->l.lora, e);
     if (!r) r = rollout_run(&p->rollout, (uint64_t)p->step, budget_scale(p), on_token, p, e);
     for (size_t i = 0; !r && i < p->n; i++)
@@ -272,7 +262,7 @@ static int alarm_heed(struct ppo *p, const struct ppo_step *t, struct err *e)
     if (p->c->alarm == ALARM_STOP)
         return err_set(
             e, ERR_ALARM,
-            "iteration %lld: %s (KL %.3g, %.1f tokens, %.1f at first); the state before it is saved",
+            "iteration %lld: %s (KL %.3g, %.1f tokens, %.1f at first); saved is what came before it",
             (long long)p->step + 1, why, t->kl, t->tokens, p->first_tokens);
     p->rate_scale /= 2, p->kl_coef *= 2;
     ppo_note(p, "iteration %lld: %s; learning rate halved, kl_coef doubled to %.3g", (long long)p->step + 1,
@@ -415,6 +405,17 @@ static int save_if_due(struct ppo *p, int stopping, struct err *e)
     return r ? r : ppo_state_save(p, e);
 }
 
+/* An iteration ended with `code` before it had changed anything that a state holds but the value head of the
+ * first one: saves what the one before left. */
+static int last_save(struct ppo *p, int code, struct err *e)
+{
+    struct err why = {0};
+    int r = p->step ? metrics_sync(&p->metrics, &why) : 0;
+    if (!r && p->step) r = ppo_state_save(p, &why);
+    if (r) *e = why;
+    return r ? r : code;
+}
+
 int ppo_train(struct ppo *p, struct err *e)
 {
     struct ppo_step t;
@@ -422,11 +423,7 @@ int ppo_train(struct ppo *p, struct err *e)
     while (!r && p->step < p->c->total_steps) {
         int stopping = 0;
         r = iteration(p, &t, e);
-        if (r == ERR_ALARM || (r == ERR_INTERRUPTED && p->step)) {
-            struct err why = {0};
-            int failed = ppo_state_save(p, &why); /* of what came before */
-            if (failed) *e = why, r = failed;
-        }
+        if (r == ERR_ALARM || r == ERR_INTERRUPTED) r = last_save(p, r, e);
         if (!r) r = log_step(p, &t, e);
         if (!r && p->ev->step) p->ev->step(p->ev->ctx, &t);
         if (!r) r = samples_tell(p, e);

@@ -32,7 +32,7 @@ struct ppo_events {
     void (*note)(void *ctx, const char *sentence);
     void (*step)(void *ctx, const struct ppo_step *s);
     void (*samples)(void *ctx, uint64_t step, const struct sample *s, size_t n); /* every sample_steps */
-    void (*tick)(void *ctx, const char *phase, size_t done, size_t all);
+    void (*tick)(void *ctx, const char *phase, size_t done, size_t all);         /* within an iteration */
     int (*interrupted)(void *ctx);
     void *ctx;
 };

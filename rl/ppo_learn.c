@@ -48,7 +48,7 @@ static int samples_look(struct ppo *p, const struct policy_config *c, struct val
         docs = row_fill(p, p->order + i, p->n - i);
         int code = micro_objective(p->micro, p->docs, (uint32_t)docs, &o, 0, NULL, &r, NULL, e);
         if (code) return code;
-        if (p->ev->tick) p->ev->tick(p->ev->ctx, "look", i + docs, p->n);
+        ppo_tick(p, "looking", i + docs, p->n);
     }
     return 0;
 }
@@ -116,8 +116,8 @@ static int rewards_give(struct ppo *p, struct ppo_step *t, struct err *e)
     uint32_t group = p->rollout.c.group, dead = 0;
     double n = (double)p->n;
     for (size_t i = 0; i < p->n; i += group) {
-        struct outcome o[1024];
-        float term[1024 * REWARD_TERMS], total[1024];
+        struct outcome o[GROUP_LONGEST];
+        float term[GROUP_LONGEST * REWARD_TERMS], total[GROUP_LONGEST];
         int same = 1;
         for (uint32_t g = 0; g < group; g++) o[g] = p->rollout.sample[i + g].outcome;
         int r = reward_group(&p->c->reward, o, group, term, total, e);

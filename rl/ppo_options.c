@@ -1,5 +1,4 @@
 #include "rl/ppo_options.h"
-#include "checkpoints/sha256.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -94,7 +93,7 @@ static const struct option table[] = {
      .at = offsetof(struct ppo_config, num_generations),
      .preset = "8",
      .min = 1,
-     .max = 1024,
+     .max = GROUP_LONGEST,
      .help = "answers to each prompt"},
     {.key = "response_length",
      .type = OPT_INT,
@@ -484,79 +483,4 @@ int ppo_options_init(struct options *o, struct ppo_config *c, struct err *e)
         "short, and learned from. A killed run goes on where it was when the same command is given again, to "
         "the same bits.";
     return rc;
-}
-
-static int budgets_read(struct ppo_config *c, const struct options *o, struct err *e)
-{
-    for (c->n_budgets = 0; c->n_budgets < c->budgets.n; c->n_budgets++) {
-        const char *text = c->budgets.items[c->n_budgets];
-        char *end;
-        long b = strtol(text, &end, 10);
-        if (c->n_budgets == BUDGETS_MAX || end == text || *end || b < 1 || b > 1 << 20)
-            return err_set(e, ERR_FIELD_RANGE,
-                           "budgets: \"%.40s\", expected at most %d whole numbers from 1 on (%s)", text,
-                           BUDGETS_MAX, options_where(o, "budgets"));
-        c->budget[c->n_budgets] = (uint32_t)b;
-    }
-    return c->n_budgets ? 0 : err_set(e, ERR_FIELD_MISSING, "budgets: expected at least one number");
-}
-
-static int reward_read(struct ppo_config *c, struct err *e)
-{
-    c->reward = (struct reward_config){.lambda = c->reward_lambda,
-                                       .margin = c->reward_margin,
-                                       .floor = c->reward_floor,
-                                       .slope = c->reward_slope,
-                                       .sharpness = c->reward_sharpness,
-                                       .buffer = (uint32_t)c->reward_buffer,
-                                       .truncated = (enum truncated_reward)c->truncated};
-    for (size_t i = 0; i < c->reward_terms.n; i++) {
-        int r = reward_parse(&c->reward, c->reward_terms.items[i], e);
-        if (r) return r;
-    }
-    return 0;
-}
-
-int ppo_config_check(struct ppo_config *c, struct options *o, struct err *e)
-{
-    int r = options_check_required(o, e);
-    if (!r) r = budgets_read(c, o, e);
-    if (!r) r = reward_read(c, e);
-    if (r) return r;
-    if (c->estimator != EST_PPO && c->num_generations < 2)
-        return err_set(e, ERR_CFG_CONFLICT,
-                       "estimator (%s) compares the answers of a group, but num_generations is %lld (%s)",
-                       options_where(o, "estimator"), (long long)c->num_generations,
-                       options_where(o, "num_generations"));
-    if (c->num_mini_batches > c->prompts_per_step * c->num_generations)
-        return err_set(e, ERR_CFG_CONFLICT, "num_mini_batches %lld of %lld answers (%s)",
-                       (long long)c->num_mini_batches, (long long)(c->prompts_per_step * c->num_generations),
-                       options_where(o, "num_mini_batches"));
-    if (!options_given(o, "cliprange_high")) c->cliprange_high = c->cliprange;
-    if (!options_given(o, "critic_learning_rate")) c->critic_learning_rate = 10 * c->learning_rate;
-    return 0;
-}
-
-/* Keys that do not change a run's result. */
-static const char *const free_keys[] = {"config",  "output_dir", "overwrite_output_dir", "save_steps",
-                                        "threads", "streams",    "save_total_limit",     "sample_steps"};
-
-int ppo_config_digest(const struct options *o, char hex[65], struct err *e)
-{
-    char *text = NULL;
-    size_t n = 0;
-    FILE *f = open_memstream(&text, &n);
-    if (!f) return err_set(e, ERR_NOMEM, "no memory for the digest of the settings");
-    for (const struct option *row = o->table; row->key; row++) {
-        size_t i = 0;
-        while (i < sizeof free_keys / sizeof *free_keys && strcmp(free_keys[i], row->key)) i++;
-        if (i < sizeof free_keys / sizeof *free_keys) continue;
-        fprintf(f, "%s: ", row->key);
-        options_dump_value(o, row, f);
-        fputc('\n', f);
-    }
-    fclose(f);
-    int r = sha256_hex(text, n, hex, e);
-    free(text);
-    return r;
 }

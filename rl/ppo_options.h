@@ -3,6 +3,7 @@
 #ifndef TERSE_RL_PPO_OPTIONS_H
 #define TERSE_RL_PPO_OPTIONS_H
 
+#include "checkpoints/sha256.h"
 #include "infer/option.h"
 #include "rl/reward.h"
 
@@ -11,7 +12,7 @@ enum kl_place { KLP_NONE, KLP_REWARD, KLP_K2, KLP_K3 };
 enum loss_mean { MEAN_TOKEN, MEAN_SEQUENCE, MEAN_CONSTANT };
 enum alarm_action { ALARM_STOP, ALARM_BACKOFF, ALARM_OFF };
 
-enum { BUDGETS_MAX = 16 };
+enum { BUDGETS_MAX = 16, BUDGET_LONGEST = 1 << 20, GROUP_LONGEST = 1024 };
 
 struct ppo_config {
     char *config, *model_name_or_path, *adapter_name_or_path;
@@ -51,14 +52,15 @@ struct ppo_config {
     uint64_t seed;
     char *output_dir;
     bool overwrite_output_dir;
+    bool anew; /* another run stands there, to be overwritten; filled by ppo_config_check */
     int64_t save_steps, save_total_limit, sample_steps;
 };
 
 int ppo_options_init(struct options *o, struct ppo_config *c, struct err *e);
-/* Everything that can be told before a model is read; fills budget and reward. Errors: FIELD_MISSING,
- * FIELD_RANGE, FIELD_TYPE, CFG_CONFLICT. */
+/* Everything that can be told before a model is read; fills budget, reward and anew. Errors: RUN_MISMATCH,
+ * FIELD_MISSING, FIELD_RANGE, FIELD_TYPE, CFG_CONFLICT. */
 int ppo_config_check(struct ppo_config *c, struct options *o, struct err *e);
 /* Digest of what decides a run's result, for its state. */
-int ppo_config_digest(const struct options *o, char hex[65], struct err *e);
+int ppo_config_digest(const struct options *o, char hex[SHA256_HEX], struct err *e);
 
 #endif

@@ -36,7 +36,8 @@ struct ppo {
     float **slots;
 
     struct metrics metrics;
-    char digest_config[65], digest_data[65];
+    char digest_config[SHA256_HEX], digest_data[SHA256_HEX];
+    size_t answered; /* of this iteration */
     /* what a state holds beside weights and moments */
     int64_t step;
     double seconds, kl_coef, rate_scale, first_tokens; /* first_tokens: mean length of the first iteration */
@@ -57,6 +58,7 @@ int ppo_pretrain(struct ppo *p, struct err *e);
 int ppo_state_prepare(struct ppo *p, struct err *e);
 int ppo_state_save(struct ppo *p, struct err *e);
 
+void ppo_tick(const struct ppo *p, const char *phase, size_t done, size_t all);
 void ppo_note(const struct ppo *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -84,8 +84,7 @@ int ppo_resume(struct ppo *p, uint64_t *step, struct err *e)
     int r = dir_of(p, dir, e);
     fields_fill(p, f, &optim_step);
     ident_fill(p, &id);
-    if (r || p->c->overwrite_output_dir) return r;
-    r = state_load_latest(dir, &id, f, FIELDS, note_line, p, &at, e);
+    if (!r) r = state_load_latest(dir, &id, f, FIELDS, note_line, p, &at, e);
     if (r || at < 0) return r;
     numbers_swap(p, 1);
     p->optim.step = (uint64_t)optim_step;

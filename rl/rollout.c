@@ -2,6 +2,7 @@
 #include "data/grade.h"
 #include "infer/detok.h"
 #include "infer/rng.h"
+#include "rl/ppo_options.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,9 +52,9 @@ int rollout_longest(const struct rollout_config *c, const struct loaded *l, cons
     *out = 0;
     for (size_t i = 0; i < p->n; i++) {
         struct prompt q;
-        int r = prompt_make(&q, c, l, &p->at[i], 1u << 20, e);
+        int r = prompt_make(&q, c, l, &p->at[i], BUDGET_LONGEST, e);
         if (r) return r;
-        *out = q.n + 8 > *out ? q.n + 8 : *out; /* other budgets may take more tokens than this one */
+        *out = q.n > *out ? q.n : *out; /* no budget has more digits */
         prompt_clear(&q);
     }
     return 0;
@@ -79,7 +80,7 @@ static uint32_t budget_at(const struct rollout *r, uint64_t k, double scale)
 {
     double u = rng_uniform(r->c.seed, STREAM_BUDGET, k);
     double b = (double)r->c.budgets[(uint32_t)(u * r->c.n_budgets)] * scale;
-    return b < 1 ? 1 : (uint32_t)(b + 0.5);
+    return b < 1 ? 1 : b > BUDGET_LONGEST ? BUDGET_LONGEST : (uint32_t)(b + 0.5);
 }
 
 /* ---- memory -------------------------------------------------------------------------------------------- */
@@ -172,18 +173,30 @@ static uint32_t count(const char *text, const char *what)
     return n;
 }
 
+/* The answer's text, forced tokens included; *close: its tokens up to the first "</think>", 0 if there is
+ * none. */
+static int answer_text(const struct sample *s, struct detok *d, uint32_t *close, struct err *e)
+{
+    static const char mark[] = "</think>";
+    int code = 0;
+    *close = 0;
+    for (uint32_t t = s->n_prompt - s->forced; !code && t < s->n_prompt + s->n_answer; t++) {
+        size_t from =
+            d->n > sizeof mark - 2 ? d->n - (sizeof mark - 2) : 0; /* it may have begun before this token */
+        code = detok_push(d, s->ids[t], e);
+        if (!code && !*close && t >= s->n_prompt && strstr(d->text + from, mark))
+            *close = t + 1 - s->n_prompt;
+    }
+    return code ? code : detok_end(d, e);
+}
+
 static int sample_grade(struct rollout *r, size_t i, struct err *e)
 {
     struct sample *s = &r->sample[i];
     struct detok d = {.t = r->l->tokenizer};
-    uint32_t close = 0;
-    int code = 0;
+    uint32_t close;
     s->n_answer = r->request[i].n_answer;
-    for (uint32_t t = s->n_prompt - s->forced; !code && t < s->n_prompt + s->n_answer; t++) {
-        code = detok_push(&d, s->ids[t], e);
-        if (!code && !close && t >= s->n_prompt && strstr(d.text, "</think>")) close = t + 1 - s->n_prompt;
-    }
-    if (!code) code = detok_end(&d, e);
+    int code = answer_text(s, &d, &close, e);
     if (code) {
         detok_clear(&d);
         return code;

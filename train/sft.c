@@ -1,6 +1,7 @@
 /* Opening and closing a run, and what it leaves behind. */
 #include "train/sft.h"
 #include "train/blas.h"
+#include "train/run_record.h"
 #include "train/sft_parts.h"
 
 #include <stdio.h>
@@ -155,29 +156,11 @@ static int machinery_create(struct sft *s, struct err *e)
 
 static int folder_open(struct sft *s, struct err *e)
 {
-    char path[FILE_PATH];
-    int r = file_make_dirs(s->c->output_dir, e);
-    if (!r) r = file_path(path, e, "%s/lock", s->c->output_dir);
-    if (!r) r = file_lock_take(&s->lock, path, e);
+    int stale, r = run_folder_open(&s->lock, s->c->output_dir, &stale, e);
     if (r) return r;
     s->locked = 1;
-    if (s->lock.stale > 0) sft_note(s, "took over from process %d, which died", (int)s->lock.stale);
-    return 0;
-}
-
-/* config.yaml: everything resolved; the same command with it repeats the run. */
-static int record_save(struct sft *s, struct err *e)
-{
-    char path[FILE_PATH], *text = NULL;
-    size_t n = 0;
-    FILE *f = open_memstream(&text, &n);
-    if (!f) return err_set(e, ERR_NOMEM, "no memory for the run's record");
-    options_dump_yaml(s->o, f);
-    fclose(f);
-    int r = file_path(path, e, "%s/config.yaml", s->c->output_dir);
-    if (!r) r = file_save(path, text, n, e);
-    free(text);
-    return r;
+    if (stale > 0) sft_note(s, "took over from process %d, which died", stale);
+    return s->c->anew ? run_states_remove(s->c->output_dir, e) : 0;
 }
 
 static int open_all(struct sft *s, struct err *e)
@@ -191,7 +174,7 @@ static int open_all(struct sft *s, struct err *e)
     if (!r) r = sft_data_open(s, e);
     if (!r) r = machinery_create(s, e);
     if (!r) r = sft_config_digest(s->o, s->digest_config, e);
-    if (!r) r = record_save(s, e);
+    if (!r) r = run_record_save(s->c->output_dir, s->o, e);
     return r ? r : sft_state_prepare(s, e);
 }
 

@@ -66,6 +66,7 @@ struct sft_config {
 
     char *output_dir, *run_name;
     bool overwrite_output_dir;
+    bool anew; /* another run stands there, to be overwritten; filled by sft_config_check() */
     char *resume_from_checkpoint;                  /* "auto", "none", or a path */
     int64_t logging_steps, eval_steps, save_steps; /* eval_steps 0: at the end only */
     int64_t save_total_limit;
@@ -101,9 +102,9 @@ int sft_config_check_resources(const struct sft_config *c, uint64_t disk_bytes, 
                                struct err *e);
 
 /* The run that *c describes was started in output_dir by another config: RUN_MISMATCH names the first key
- * that differs among those that decide the result. 0 when output_dir has no config.yaml, with
- * overwrite_output_dir, or when all of them agree. Part of sft_config_check(). */
-int sft_config_check_run(const struct sft_config *c, const struct options *o, struct err *e);
+ * that differs among those that decide the result. 0 when output_dir has no config.yaml or
+ * all of them agree; with overwrite_output_dir too, and c->anew is then set. Part of sft_config_check(). */
+int sft_config_check_run(struct sft_config *c, const struct options *o, struct err *e);
 
 /* SHA-256 over the values of the keys that decide a run's result. Errors: NOMEM. */
 int sft_config_digest(const struct options *o, char hex[SHA256_HEX], struct err *e);
