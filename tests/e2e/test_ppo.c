@@ -3,6 +3,7 @@
  * of exactly 1. */
 #include "checkpoints/file.h"
 #include "checkpoints/sha256.h"
+#include "tests/support/clock.h"
 #include "tests/support/run.h"
 
 #include <setjmp.h>
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -85,29 +85,16 @@ static void digest(const char *name, char hex[SHA256_HEX])
     if (sha256_file(path, hex, NULL, &e)) fail_msg("%s", e.msg);
 }
 
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static void pause_for(double s)
-{
-    struct timespec t = {(time_t)s, (long)((s - (double)(time_t)s) * 1e9)};
-    nanosleep(&t, NULL);
-}
-
 static void a_killed_run_ends_with_the_same_bits(void **state)
 {
     (void)state;
     char line[2048], want[SHA256_HEX], got[SHA256_HEX], start[SHA256_HEX];
     unsigned seed = 7;
     int alive = 0;
-    double from = seconds();
+    double from = wall_seconds();
     command(line, sizeof line, "whole", "");
     run_expect(0, log_path, "%s", line);
-    double whole = seconds() - from;
+    double whole = wall_seconds() - from;
     digest("whole", want);
     digest("sft", start);
     assert_string_not_equal(want, start);

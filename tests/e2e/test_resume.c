@@ -2,6 +2,7 @@
  * that was left alone; so does one with another number of threads. */
 #include "checkpoints/file.h"
 #include "checkpoints/sha256.h"
+#include "tests/support/clock.h"
 #include "tests/support/run.h"
 
 #include <setjmp.h>
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -67,19 +67,6 @@ static void digest(const char *name, char hex[SHA256_HEX])
     if (sha256_file(path, hex, NULL, &e)) fail_msg("%s", e.msg);
 }
 
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static void pause_for(double s)
-{
-    struct timespec t = {(time_t)s, (long)((s - (double)(time_t)s) * 1e9)};
-    nanosleep(&t, NULL);
-}
-
 /* Kills after a random part of what a whole run takes; returns how many kills found the run alive. */
 static int kill_and_resume(const char *line, double whole, unsigned *seed)
 {
@@ -98,10 +85,10 @@ static void a_killed_run_ends_with_the_same_bits(void **state)
     (void)state;
     char line[2048], want[SHA256_HEX], got[SHA256_HEX];
     unsigned seed = 7;
-    double start = seconds();
+    double start = wall_seconds();
     command(line, sizeof line, "whole", "");
     run_expect(0, log_path, "%s", line);
-    double whole = seconds() - start;
+    double whole = wall_seconds() - start;
     digest("whole", want);
 
     command(line, sizeof line, "killed", "");

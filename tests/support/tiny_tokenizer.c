@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -263,23 +262,4 @@ struct tokenizer *qwen_tokenizer(void)
     if (!dir) return NULL;
     if (hf_tokenizer_load(&t, dir, 151936, &e)) fail_msg("%s", e.msg);
     return t;
-}
-
-/* ---- time
- * --------------------------------------------------------------------------------------------------- */
-
-double cpu_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-double slowness(void)
-{
-#ifdef NDEBUG
-    return 1;
-#else
-    return 20;
-#endif
 }

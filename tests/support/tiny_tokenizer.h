@@ -30,8 +30,4 @@ struct tokenizer *qwen_tokenizer(void);
 
 #define QWEN_DATA "../shared/data/qwen2.5-tokenizer/"
 
-/* Seconds of CPU this thread has used; and how much slower than a release build a limit has to allow for. */
-double cpu_seconds(void);
-double slowness(void);
-
 #endif

@@ -5,6 +5,7 @@
 #include "checkpoints/hf_random.h"
 #include "checkpoints/hf_tokenizer.h"
 #include "infer/gguf_adapter.h"
+#include "tests/support/clock.h"
 #include "tests/support/random_model.h"
 #include "tests/support/scratch.h"
 #include "tests/support/small_base.h"

@@ -1,6 +1,7 @@
 /* Section PQ of the hostile inputs: one row a case. Each starts from a sound file (a base), which a few lines
  * spoil, before it is built or after. */
 #include "data/parquet/parquet.h"
+#include "tests/support/clock.h"
 #include "tests/support/pq_bases.h"
 
 #include <setjmp.h>
@@ -10,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -322,13 +322,6 @@ static int read_all(const void *data, size_t n, uint64_t *rows, struct err *e)
     return code;
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void cases_end_as_they_must(void **state)
 {
     (void)state;
@@ -340,11 +333,11 @@ static void cases_end_as_they_must(void **state)
         if (cases[i].spoil) cases[i].spoil();
         pqb_build(&pqb, &pqb_out);
         if (cases[i].after) cases[i].after();
-        double start = now();
+        double start = wall_seconds();
         int code = read_all(pqb_out.data, pqb_out.n, &rows, &e);
         bool ok = code == cases[i].code && e.code == code && strstr(e.msg, cases[i].says);
         ok = ok && (code || rows == (uint64_t)pqb.group_rows) && (!code || !strncmp(e.msg, "hostile: ", 9));
-        ok = ok && now() - start < 1;
+        ok = ok && wall_seconds() - start < 1;
         if (!ok)
             print_error("%s (row %zu): expected %s '%s', got %s: %s\n", cases[i].id, i,
                         err_name(cases[i].code), cases[i].says, err_name(code), e.msg);

@@ -1,6 +1,8 @@
 /* Section ST of the hostile inputs: what a safetensors file can do wrong by itself. (test_hostile_st_model.c
  * has the index, the config and the binding.) Headers are written with ' for ". */
 #include "checkpoints/safetensors.h"
+#include "tests/support/clock.h"
+#include "tests/support/quick.h"
 #include "tests/support/scratch.h"
 
 #include <fcntl.h>
@@ -17,24 +19,9 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SLOW = 1 };
-#else
-enum { SLOW = 0 };
-#endif
-
-/* Seconds of this process: the machine may be busy with others. */
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* u64 length, header, `data` zero bytes. The caller frees. */
 static char *make_file(const char *header, size_t n, size_t data, size_t *size)
@@ -291,7 +278,7 @@ static int within_limits(const char *path, size_t file, int code)
     if (child == 0) {
         struct safetensors *f;
         rlim_t room = address_space() + 2 * file + (64 << 20);
-        if (!SLOW && setrlimit(RLIMIT_AS, &(struct rlimit){room, room})) _exit(2);
+        if (!QUICK && setrlimit(RLIMIT_AS, &(struct rlimit){room, room})) _exit(2);
         _exit(safetensors_open(&f, path, NULL) == code ? 0 : 1);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
@@ -309,12 +296,12 @@ static void size_cases(void **state)
         uint64_t n = large[i].make(file + 8);
         memcpy(file, &n, 8);
         const char *path = scratch_write("case.safetensors", file, 8 + n);
-        double start = now();
+        double start = cpu_seconds();
         int rc = safetensors_open(&f, path, &e);
-        double seconds = now() - start;
+        double seconds = cpu_seconds() - start;
         safetensors_close(f);
         assert_int_equal(check_result(large[i].id, rc, large[i].code, &e, large[i].says), 0);
-        if (!SLOW && seconds > 1) fail_msg("%s took %.2f s", large[i].id, seconds);
+        if (!QUICK && seconds > 1) fail_msg("%s took %.2f s", large[i].id, seconds);
         if (!within_limits(path, 8 + n, large[i].code))
             fail_msg("%s: not within the memory limit", large[i].id);
     }

@@ -4,6 +4,7 @@
 #include "checkpoints/file.h"
 #include "checkpoints/hf_tokenizer.h"
 #include "checkpoints/json.h"
+#include "tests/support/clock.h"
 #include "tests/support/scratch.h"
 #include "tests/support/tiny_tokenizer.h"
 

@@ -3,6 +3,7 @@
 #include "checkpoints/file.h"
 #include "checkpoints/hf_tokenizer.h"
 #include "infer/utf8.h"
+#include "tests/support/clock.h"
 #include "tests/support/scratch.h"
 #include "tests/support/tiny_tokenizer.h"
 
