@@ -9,6 +9,7 @@
 #include <string.h>
 
 enum { WARM_STEPS = 8, READ_BYTES = 192 << 20 };
+#define LIMIT_SECONDS 0.1
 
 enum kind { PROMPT, DECODE, FIRST };
 
@@ -29,6 +30,7 @@ struct rig {
     uint32_t *stream;  /* [streams] 0, 1, 2 ... */
     uint64_t serial;   /* of the last prompt: no two are alike */
     struct arena read; /* memory to measure the machine with, where the weights are too few */
+    struct machine_limits best;
     bench_infer_row *row;
     void *ctx;
 };
@@ -157,14 +159,24 @@ static double test_tokens(const struct rig *g, const struct test *t)
     return t->kind == DECODE ? (double)t->streams * g->c->tokens : g->c->prompt;
 }
 
-static void limits_read(const struct rig *g, struct machine_limits *l)
+/* A limit's mean of the moment; *best: the best so far. */
+static double limit_of(struct machine_rate r, double *best)
+{
+    *best = fmax(*best, r.best);
+    return r.mean;
+}
+
+/* Rows are means of seconds, so the limits they are shares of are means too, not the best millisecond. */
+static void limits_read(struct rig *g, struct machine_limits *l)
 {
     const struct model *m = g->c->m;
+    const double seconds = LIMIT_SECONDS;
     unsigned flags = g->c->cpu_flags;
-    l->fma = machine_fma(m->pool, flags);
-    l->dot = machine_dot(m->pool, flags);
-    l->dot8 = m->act8 ? machine_dot8(m->pool, flags) : 0;
-    l->read = machine_read(m->pool, g->read.base ? g->read.base : m->arena.base, READ_BYTES);
+    const void *memory = g->read.base ? g->read.base : m->arena.base;
+    l->fma = limit_of(machine_fma(m->pool, flags, seconds), &g->best.fma);
+    l->dot = limit_of(machine_dot(m->pool, flags, seconds), &g->best.dot);
+    if (m->act8) l->dot8 = limit_of(machine_dot8(m->pool, flags, seconds), &g->best.dot8);
+    l->read = limit_of(machine_read(m->pool, memory, READ_BYTES, seconds), &g->best.read);
 }
 
 static struct machine_limits between(struct machine_limits a, struct machine_limits b)
@@ -353,6 +365,7 @@ int bench_infer_run(const struct bench_infer_config *c, struct bench_infer_resul
     if (!r) r = session_measure(&g, false, out, &sum, &count, e);
     if (!r && c->prompt && c->first) r = session_measure(&g, true, out, &sum, &count, e);
     if (count > 0) limits_add(&out->limits, sum, 1 / count);
+    out->best = g.best;
     rig_free(&g);
     return r;
 }

@@ -7,9 +7,9 @@
  *   ttft512 +448 the same when the prefix cache holds the first 448 of them
  *
  * Each is measured once to warm up and then `repetitions` times; figures are means. With `limits` the
- * machine's limits are measured before each repetition and after the last, and a repetition's share is that
- * of the limits around it: the time in which they could have done the same work (bench_cost_seconds), divided
- * by the time it took. */
+ * machine's limits are measured before each repetition and after the last, each for a tenth of a second, and
+ * a repetition's share is that of the limits around it: the time in which they could have done the same work
+ * (bench_cost_seconds), divided by the time it took. */
 #ifndef TERSE_INFER_BENCH_INFER_H
 #define TERSE_INFER_BENCH_INFER_H
 
@@ -35,6 +35,7 @@ struct bench_infer_config {
 
 struct bench_infer_result {
     struct machine_limits limits; /* means; 0 when not measured */
+    struct machine_limits best;   /* of the best millisecond */
     uint64_t weights, adapter;    /* bytes in memory */
     uint64_t kv, session;         /* bytes planned: of pages; of the whole session */
     uint64_t resident;            /* bytes this process holds, after the last row */

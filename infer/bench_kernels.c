@@ -63,9 +63,10 @@ static double run(struct rig *g, int times)
 /* GFLOP/s at most: where there is no instruction for the operands, what fp32 can do. */
 static double peak_of(const struct rig *g, const struct bench_product *b, struct pool *p)
 {
-    double dot8 = b->act8 ? machine_dot8(p, b->cpu_flags) : 0;
+    double dot8 = b->act8 ? machine_dot8(p, b->cpu_flags, 0).best : 0;
     if (dot8 > 0) return dot8;
-    return g->m.kern.act_bytes[b->type] == 2 ? machine_dot(p, b->cpu_flags) : machine_fma(p, b->cpu_flags);
+    return g->m.kern.act_bytes[b->type] == 2 ? machine_dot(p, b->cpu_flags, 0).best
+                                             : machine_fma(p, b->cpu_flags, 0).best;
 }
 
 static const char *name_of(const struct bench_product *b)
@@ -92,7 +93,7 @@ int bench_product(const struct bench_product *b, struct pool *p, struct bench_ro
         double seconds = run(&g, times);
         if (seconds < best) best = seconds;
         double arithmetic = peak_of(&g, b, p);
-        double memory = i % 8 ? 0 : machine_read(p, g.memory, COPIES_BYTES / 4);
+        double memory = i % 8 ? 0 : machine_read(p, g.memory, COPIES_BYTES / 4, 0).best;
         if (arithmetic > peak) peak = arithmetic;
         if (memory > read) read = memory;
     }

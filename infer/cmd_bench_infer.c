@@ -172,18 +172,22 @@ static void json_last(const struct bench_infer_config *c, const struct bench_inf
            f->model.model ? "false" : "true");
     if (c->limits)
         printf(",\n  {\"test\": \"limits\", \"fma_gflop_s\": %.6g, \"dot_gflop_s\": %.6g, "
-               "\"dot8_gop_s\": %.6g, \"read_gb_s\": %.6g}",
-               r->limits.fma, r->limits.dot, r->limits.dot8, r->limits.read);
+               "\"dot8_gop_s\": %.6g, \"read_gb_s\": %.6g, \"best_fma_gflop_s\": %.6g, "
+               "\"best_dot_gflop_s\": %.6g, \"best_dot8_gop_s\": %.6g, \"best_read_gb_s\": %.6g}",
+               r->limits.fma, r->limits.dot, r->limits.dot8, r->limits.read, r->best.fma, r->best.dot,
+               r->best.dot8, r->best.read);
 }
 
-static void text_limits(const struct machine_limits *m, bool bf16)
+static void text_limits(const struct machine_limits *m, const struct machine_limits *best, bool bf16)
 {
-    printf("limits in this run: memory read %.2f GB/s, fp32 multiply-add %.1f GFLOP/s, ", m->read, m->fma);
+    printf("limits in this run, mean (best): memory read %.2f (%.2f) GB/s, fp32 multiply-add %.1f (%.1f) "
+           "GFLOP/s, ",
+           m->read, best->read, m->fma, best->fma);
     if (m->dot > 0)
-        printf("bf16 dot %.1f GFLOP/s", m->dot);
+        printf("bf16 dot %.1f (%.1f) GFLOP/s", m->dot, best->dot);
     else
         printf("no bf16 dot instruction");
-    if (m->dot8 > 0) printf(", 8-bit dot %.1f Gop/s", m->dot8);
+    if (m->dot8 > 0) printf(", 8-bit dot %.1f (%.1f) Gop/s", m->dot8, best->dot8);
     printf("; compute is a share of %s\n", m->dot8 > 0          ? "the 8-bit dot's where activations are"
                                            : bf16 && m->dot > 0 ? "bf16 dot"
                                                                 : "fp32 multiply-add");
@@ -194,7 +198,7 @@ static void text_last(const struct bench_infer_config *c, const struct bench_inf
 {
     const double mb = 1e-6;
     if (f->output) putchar('\n');
-    if (c->limits) text_limits(&r->limits, c->m->type == WT_BF16);
+    if (c->limits) text_limits(&r->limits, &r->best, c->m->type == WT_BF16);
     printf("memory planned: weights %.1f MB, KV %.1f MB of a session of %.1f MB", (double)r->weights * mb,
            (double)r->kv * mb, (double)r->session * mb);
     if (r->adapter) printf(", adapter %.1f MB", (double)r->adapter * mb);

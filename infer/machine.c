@@ -2,6 +2,7 @@
 #include "infer/arena.h"
 #include "kernels/probe.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -35,18 +36,20 @@ uint64_t machine_rss(void)
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Work a second of the best of TRIES runs of `units`; the first also wakes the threads up. */
-static double best_rate(struct pool *p, int64_t units, void (*fn)(void *, int64_t, unsigned), void *ctx,
-                        double work)
+/* `work` a second of runs of `units`; one before them wakes the threads up. */
+static struct machine_rate rate_of(struct pool *p, int64_t units, void (*fn)(void *, int64_t, unsigned),
+                                   void *ctx, double work, double seconds)
 {
-    double best = 0;
-    for (int i = 0; i < TRIES; i++) {
+    double best = INFINITY, all = 0;
+    int n = 0;
+    pool_for(p, units, fn, ctx);
+    for (; n < TRIES || all < seconds; n++) {
         double start = machine_seconds();
         pool_for(p, units, fn, ctx);
-        double rate = work / (machine_seconds() - start) / 1e9;
-        if (rate > best) best = rate;
+        double took = machine_seconds() - start;
+        best = took < best ? took : best, all += took;
     }
-    return best;
+    return (struct machine_rate){1e-9 * work / best, 1e-9 * work * n / all};
 }
 
 static void probe_unit(void *ctx, int64_t unit, unsigned thread)
@@ -57,32 +60,32 @@ static void probe_unit(void *ctx, int64_t unit, unsigned thread)
     probe->run(ROUNDS, out);
 }
 
-static double probe_rate(struct pool *p, struct probe *probe)
+static struct machine_rate probe_rate(struct pool *p, struct probe *probe, double seconds)
 {
     int64_t units = (int64_t)pool_threads(p) * UNITS_A_THREAD;
-    if (!probe->run) return 0;
-    return best_rate(p, units, probe_unit, probe, (double)(units * ROUNDS * probe->flops));
+    if (!probe->run) return (struct machine_rate){0};
+    return rate_of(p, units, probe_unit, probe, (double)(units * ROUNDS * probe->flops), seconds);
 }
 
-double machine_fma(struct pool *p, unsigned cpu_flags)
+struct machine_rate machine_fma(struct pool *p, unsigned cpu_flags, double seconds)
 {
     struct probes probes;
     probes_init(&probes, cpu_flags);
-    return probe_rate(p, &probes.fma);
+    return probe_rate(p, &probes.fma, seconds);
 }
 
-double machine_dot(struct pool *p, unsigned cpu_flags)
+struct machine_rate machine_dot(struct pool *p, unsigned cpu_flags, double seconds)
 {
     struct probes probes;
     probes_init(&probes, cpu_flags);
-    return probe_rate(p, &probes.dot);
+    return probe_rate(p, &probes.dot, seconds);
 }
 
-double machine_dot8(struct pool *p, unsigned cpu_flags)
+struct machine_rate machine_dot8(struct pool *p, unsigned cpu_flags, double seconds)
 {
     struct probes probes;
     probes_init(&probes, cpu_flags);
-    return probe_rate(p, &probes.dot8);
+    return probe_rate(p, &probes.dot8, seconds);
 }
 
 struct read_job {
@@ -100,10 +103,10 @@ static void read_unit(void *ctx, int64_t unit, unsigned thread)
     for (int k = 0; k < 8; k++) j->sums[thread] += s[k];
 }
 
-double machine_read(struct pool *p, const void *memory, size_t bytes)
+struct machine_rate machine_read(struct pool *p, const void *memory, size_t bytes, double seconds)
 {
     struct read_job j = {.words = memory};
-    return best_rate(p, (int64_t)(bytes / CHUNK), read_unit, &j, (double)(bytes / CHUNK * CHUNK));
+    return rate_of(p, (int64_t)(bytes / CHUNK), read_unit, &j, (double)(bytes / CHUNK * CHUNK), seconds);
 }
 
 int machine_probe(struct machine_limits *out, struct pool *p, unsigned cpu_flags, struct err *e)
@@ -113,10 +116,10 @@ int machine_probe(struct machine_limits *out, struct pool *p, unsigned cpu_flags
     int r = arena_create(&a, READ_BYTES, "measuring the memory", e);
     if (r) return r;
     memset(a.base, 0x3c, READ_BYTES);
-    out->fma = machine_fma(p, cpu_flags);
-    out->dot = machine_dot(p, cpu_flags);
-    out->dot8 = machine_dot8(p, cpu_flags);
-    out->read = machine_read(p, a.base, READ_BYTES);
+    out->fma = machine_fma(p, cpu_flags, 0).best;
+    out->dot = machine_dot(p, cpu_flags, 0).best;
+    out->dot8 = machine_dot8(p, cpu_flags, 0).best;
+    out->read = machine_read(p, a.base, READ_BYTES, 0).best;
     arena_free(&a);
     return 0;
 }

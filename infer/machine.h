@@ -21,16 +21,22 @@ uint64_t machine_peak_rss(void);
 /* Memory it holds now, bytes; 0 where the system does not say. */
 uint64_t machine_rss(void);
 
-/* Each is the best of a few tries of some milliseconds on all threads of the pool; shared machines have bad
- * ones. GFLOP/s with the widest instructions of cpu_flags. */
-double machine_fma(struct pool *p, unsigned cpu_flags);
-double machine_dot(struct pool *p, unsigned cpu_flags);
-double machine_dot8(struct pool *p, unsigned cpu_flags);
+/* Of tries of about a millisecond (reading: some) on all threads of the pool, at least eight and as many as
+ * `seconds` allow: the best one is what the machine can do, the mean what it could do just then, with what
+ * its neighbours left. */
+struct machine_rate {
+    double best, mean;
+};
+
+/* GFLOP/s with the widest instructions of cpu_flags. */
+struct machine_rate machine_fma(struct pool *p, unsigned cpu_flags, double seconds);
+struct machine_rate machine_dot(struct pool *p, unsigned cpu_flags, double seconds);
+struct machine_rate machine_dot8(struct pool *p, unsigned cpu_flags, double seconds);
 /* GB/s over `bytes` at `memory`, which the caller has written to (more than the caches hold, on huge pages).
  */
-double machine_read(struct pool *p, const void *memory, size_t bytes);
+struct machine_rate machine_read(struct pool *p, const void *memory, size_t bytes, double seconds);
 
-/* All of them, with memory of its own. Error: NOMEM. */
+/* The best of all of them, with memory of its own. Error: NOMEM. */
 int machine_probe(struct machine_limits *out, struct pool *p, unsigned cpu_flags, struct err *e);
 
 #endif
