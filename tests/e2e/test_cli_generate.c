@@ -37,15 +37,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static char *read_text(const char *path)
-{
-    char *text;
-    size_t n;
-    struct err e = {0};
-    if (file_load(path, 1 << 24, &text, &n, &e)) fail_msg("%s", e.msg);
-    return text;
-}
-
 /* Runs `terse ...` in a shell, which must end with `want`; what it printed to stdout, the caller's to free.
  * The log has stderr. */
 static char *out_of(int want, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -58,13 +49,13 @@ static char *out_of(int want, const char *fmt, ...)
     va_end(ap);
     snprintf(path, sizeof path, "%s/out", dir);
     run_expect(want, log_path, "%s %s >%s", run_terse(), args, path);
-    return read_text(path);
+    return run_read(path);
 }
 
 /* One sentence on stderr, with its kind, and nothing on stdout. */
 static void fails(int want, const char *says, const char *args)
 {
-    char *out = out_of(want, "%s", args), *err = read_text(log_path), *newline = strchr(err, '\n');
+    char *out = out_of(want, "%s", args), *err = run_read(log_path), *newline = strchr(err, '\n');
     if (!strstr(err, says)) fail_msg("%s: does not say %s", err, says);
     assert_string_equal(out, "");
     assert_int_equal(strncmp(err, "terse: ", 7), 0);
@@ -180,7 +171,7 @@ static void the_adapter_matters(void **state)
     free(with);
     free(without);
     free(out_of(0, "generate -m %s --lora %s -n 4 --raw -p hi", base, adapter));
-    char *err = read_text(log_path);
+    char *err = run_read(log_path);
     assert_non_null(strstr(err, "the adapter does not act"));
     free(err);
 }
@@ -218,14 +209,14 @@ static void a_chat_survives_bad_turns(void **state)
     (void)state;
     char *first = chat("", "hi\n"), *after = chat("-c 64", "\xff\xfe\n/nope\n/help\n/adapter on\nhi\n");
     assert_string_equal(after, first);
-    char *err = read_text(log_path);
+    char *err = run_read(log_path);
     assert_non_null(strstr(err, "[UTF8]"));
     assert_non_null(strstr(err, "unknown command /nope"));
     assert_non_null(strstr(err, "/reset"));
     assert_non_null(strstr(err, "there is no adapter"));
     free(err), free(after), free(first);
     after = chat("-c 64", "hi\nhi\nhi\nhi\nhi\nhi\n/reset\nhi\n"); /* full, then room again */
-    err = read_text(log_path);
+    err = run_read(log_path);
     assert_non_null(strstr(err, "[CTX_FULL]"));
     free(err), free(after);
 }
@@ -238,7 +229,7 @@ static void a_closed_pipe_is_no_crash(void **state)
     snprintf(path, sizeof path, "%s/status", dir);
     run_expect(0, log_path, "sh -c '{ %s generate -m %s -p hi -n 400 --temp 1; echo $? >%s; } | true'",
                run_terse(), base, path);
-    char *text = read_text(path);
+    char *text = run_read(path);
     int status = atoi(text);
     free(text);
     if (status != 0 && status != 1 && status != 128 + SIGPIPE) fail_msg("status %d", status);
@@ -282,7 +273,7 @@ static void evaluation_leaves_figures(void **state)
     assert_int_equal(js_size(v), sizeof keys / sizeof *keys);
     js_free(v);
     /* one stream answers in the order of the file; four give the same lines in some order */
-    for (int i = 0; i < 2; i++) text[i] = read_text(samples[i]);
+    for (int i = 0; i < 2; i++) text[i] = run_read(samples[i]);
     assert_int_equal(strlen(text[0]), strlen(text[1]));
     int lines = 0;
     for (char *line = strtok(text[1], "\n"); line; line = strtok(NULL, "\n"), lines++)
@@ -324,15 +315,41 @@ static void exports_are_checked(void **state)
     fails(1, "[HASH]", args);
 }
 
+/* A folder with random weights of a shape that a folder has; the same seed makes the same model. */
+static void a_model_is_made(void **state)
+{
+    (void)state;
+    char args[900], again[900];
+    snprintf(args, sizeof args, "init --shape %s --tokenizer %s --seed 3 -o %s/made", base, base, dir);
+    char *text = out_of(0, "%s", args);
+    assert_non_null(strstr(text, "/made: "));
+    assert_non_null(strstr(text, "parameters in 2 layers, BF16, seed 3"));
+    free(text);
+    fails(1, "[EXISTS]", args);
+    free(out_of(0, "init --shape %s/config.json --tokenizer %s --seed 3 -o %s/same", base, base, dir));
+    snprintf(args, sizeof args, "generate -m %s/made -p hi -n 9 --temp 1", dir);
+    snprintf(again, sizeof again, "generate -m %s/same -p hi -n 9 --temp 1", dir);
+    same_output(args, again);
+    fails(1, "there is no file", "init --shape ./none.json -o none");
+    fails(2, "qwen2.5-0.5b", "init --shape qwen9 -o none");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(help_says_what_counts),        cmocka_unit_test(wrong_command_lines),
-        cmocka_unit_test(missing_and_wrong_files),      cmocka_unit_test(json_is_json),
-        cmocka_unit_test(the_same_answer_every_way),    cmocka_unit_test(the_adapter_matters),
-        cmocka_unit_test(a_chat_remembers_and_forgets), cmocka_unit_test(a_chat_survives_bad_turns),
-        cmocka_unit_test(a_closed_pipe_is_no_crash),    cmocka_unit_test(an_interrupted_answer_says_so),
-        cmocka_unit_test(evaluation_leaves_figures),    cmocka_unit_test(exports_are_checked),
+        cmocka_unit_test(help_says_what_counts),
+        cmocka_unit_test(wrong_command_lines),
+        cmocka_unit_test(missing_and_wrong_files),
+        cmocka_unit_test(json_is_json),
+        cmocka_unit_test(the_same_answer_every_way),
+        cmocka_unit_test(the_adapter_matters),
+        cmocka_unit_test(a_chat_remembers_and_forgets),
+        cmocka_unit_test(a_chat_survives_bad_turns),
+        cmocka_unit_test(a_closed_pipe_is_no_crash),
+        cmocka_unit_test(an_interrupted_answer_says_so),
+        cmocka_unit_test(evaluation_leaves_figures),
+        cmocka_unit_test(exports_are_checked),
+        cmocka_unit_test(a_model_is_made),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,5 +1,4 @@
 /* quantize, info, export --gguf, and generate from what they wrote, as a user types them. */
-#include "checkpoints/file.h"
 #include "infer/gguf_model.h"
 #include "tests/support/run.h"
 #include "tests/support/small_base.h"
@@ -41,15 +40,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static char *read_text(const char *path)
-{
-    char *text;
-    size_t n;
-    struct err e = {0};
-    if (file_load(path, 1 << 24, &text, &n, &e)) fail_msg("%s", e.msg);
-    return text;
-}
-
 /* Runs `terse ...` in the folder's place; what it printed to stdout, the caller's to free. */
 static char *out_of(int want, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same of `terse-infer ...`. */
@@ -61,7 +51,7 @@ static char *program_out(const char *program, int want, const char *fmt, va_list
     vsnprintf(args, sizeof args, fmt, ap);
     snprintf(path, sizeof path, "%s/out", dir);
     run_expect(want, log_path, "%s%s %s >%s", run_terse(), program, args, path);
-    return read_text(path);
+    return run_read(path);
 }
 
 static char *out_of(int want, const char *fmt, ...)
@@ -91,9 +81,7 @@ static void fails(const char *says, const char *fmt, ...)
     vsnprintf(args, sizeof args, fmt, ap);
     va_end(ap);
     run_expect(1, log_path, "%s %s >/dev/null", run_terse(), args);
-    char *log = read_text(log_path);
-    if (!strstr(log, says)) fail_msg("expected \"%s\" in: %s", says, log);
-    free(log);
+    run_says(log_path, says);
 }
 
 static void every_type(void **state)
@@ -187,24 +175,17 @@ static void mistakes(void **state)
           dir, dir);
 }
 
-static void log_says(const char *says)
-{
-    char *log = read_text(log_path);
-    if (!strstr(log, says)) fail_msg("expected \"%s\" in: %s", says, log);
-    free(log);
-}
-
 /* A device has files only, and says what to do about anything else. */
 static void the_device_program(void **state)
 {
     (void)state;
     free(out_of(0, "export --gguf --force -m %s/base %s/adapter -o %s/both", dir, dir, dir));
     free(infer_out(2, "run -p Hi"));
-    log_says("terse-infer: no model given");
+    run_says(log_path, "terse-infer: no model given");
     free(infer_out(1, "run -m %s/base -p Hi", dir));
-    log_says("terse export --gguf");
+    run_says(log_path, "terse export --gguf");
     free(infer_out(1, "chat -m %s/both/model.gguf --lora %s/adapter </dev/null", dir, dir));
-    log_says("--no-base");
+    run_says(log_path, "--no-base");
     char *json =
         infer_out(0, "run -m %s/both/model.gguf -p Hi -n 4 -N 2 --json --kv-dtype int8 --temp 1", dir);
     assert_non_null(strstr(json, "{\"index\":1,\"text\":\""));

@@ -1,5 +1,4 @@
 /* terse grade and terse bench grade, as a user types them. */
-#include "checkpoints/file.h"
 #include "tests/support/run.h"
 
 #include <setjmp.h>
@@ -35,28 +34,18 @@ static int teardown(void **state)
     return 0;
 }
 
-static void says(const char *path, const char *want)
-{
-    char *text;
-    size_t n;
-    struct err e = {0};
-    if (file_load(path, 1 << 20, &text, &n, &e)) fail_msg("%s", e.msg);
-    if (!strstr(text, want)) fail_msg("expected \"%s\" in:\n%s", want, text);
-    free(text);
-}
-
 static void one_answer(void **state)
 {
     (void)state;
     run_expect(0, log_path, "%s grade --reference 'x > 2' --answer '(2,\\infty)'", run_terse());
-    says(log_path, "equal (one by one)");
+    run_says(log_path, "equal (one by one)");
     run_expect(0, log_path, "%s grade --reference 'x > 2' --answer '(2,\\infty)' --no-relations",
                run_terse());
-    says(log_path, "different (a relation and a value)");
+    run_says(log_path, "different (a relation and a value)");
     run_expect(0, log_path, "%s grade --reference '#### 12' --text 'that makes 12'", run_terse());
-    says(log_path, "equal (the same number)  number: \"12\"");
+    run_says(log_path, "equal (the same number)  number: \"12\"");
     run_expect(0, log_path, "%s grade --reference 12 --text 'that makes 12' --no-last", run_terse());
-    says(log_path, "no answer");
+    run_says(log_path, "no answer");
 }
 
 static void a_file(void **state)
@@ -65,14 +54,14 @@ static void a_file(void **state)
     (void)state;
     snprintf(out, sizeof out, "%s/out.jsonl", dir);
     run_expect(0, log_path, "%s grade %s --label-fields none,ok -o %s", run_terse(), rows_path, out);
-    says(log_path, "rows.jsonl:1: label right, different (another number)");
-    says(log_path,
-         "4 graded: 1 equal (25.0 %), 1 different (25.0 %), 1 no answer (25.0 %), 1 undecided (25.0 %)");
-    says(log_path, "2 of 3 agree with the labels (66.7 %)");
-    says(out, "{\"line\":1,\"verdict\":\"equal\",\"rule\":\"the same "
-              "number\",\"found\":\"boxed\",\"in_thinking\":false,"
-              "\"answer\":\"0.5\",\"reference\":\"1/2\"}");
-    says(out, "\"rule\":\"cannot be evaluated\"");
+    run_says(log_path, "rows.jsonl:1: label right, different (another number)");
+    run_says(log_path,
+             "4 graded: 1 equal (25.0 %), 1 different (25.0 %), 1 no answer (25.0 %), 1 undecided (25.0 %)");
+    run_says(log_path, "2 of 3 agree with the labels (66.7 %)");
+    run_says(out, "{\"line\":1,\"verdict\":\"equal\",\"rule\":\"the same "
+                  "number\",\"found\":\"boxed\",\"in_thinking\":false,"
+                  "\"answer\":\"0.5\",\"reference\":\"1/2\"}");
+    run_says(out, "\"rule\":\"cannot be evaluated\"");
 }
 
 static void mistakes_are_named(void **state)
@@ -82,9 +71,9 @@ static void mistakes_are_named(void **state)
     run_expect(2, log_path, "%s grade --reference 1", run_terse());
     run_expect(2, log_path, "%s grade --reference 1 --answer 1 --text 1", run_terse());
     run_expect(1, log_path, "%s grade %s --reference-field none", run_terse(), rows_path);
-    says(log_path, "rows.jsonl:1");
+    run_says(log_path, "rows.jsonl:1");
     run_expect(1, log_path, "%s grade %s --text-field ok", run_terse(), rows_path);
-    says(log_path, "something else than strings");
+    run_says(log_path, "something else than strings");
     run_expect(1, log_path, "%s grade %s/none.jsonl", run_terse(), dir);
 }
 
@@ -92,8 +81,8 @@ static void the_bench_runs(void **state)
 {
     (void)state;
     run_expect(0, log_path, "%s bench grade --seconds 0.01", run_terse());
-    says(log_path, "grade boxed number");
-    says(log_path, "million a minute");
+    run_says(log_path, "grade boxed number");
+    run_says(log_path, "million a minute");
 }
 
 int main(void)

@@ -1,6 +1,5 @@
 /* libterse as it is installed: a program finds it through pkg-config, asks four streams, and sees nothing of
  * it but what terse.h declares. */
-#include "checkpoints/file.h"
 #include "tests/support/run.h"
 #include "tests/support/small_gguf.h"
 
@@ -66,9 +65,7 @@ static void need_tools(void)
 static char *out_of(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 static char *out_of(const char *fmt, ...)
 {
-    char command[3000], *text;
-    struct err e = {0};
-    size_t n;
+    char command[3000];
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(command, sizeof command, fmt, ap);
@@ -76,8 +73,7 @@ static char *out_of(const char *fmt, ...)
     run_expect(0, log_path,
                "sh -c 'export PKG_CONFIG_PATH=%s/root/lib/pkgconfig LD_LIBRARY_PATH=%s/root/lib; %s'", dir,
                dir, command);
-    if (file_load(log_path, 1 << 24, &text, &n, &e)) fail_msg("%s", e.msg);
-    return text;
+    return run_read(log_path);
 }
 
 static void only_terse_names_show(void **state)
@@ -104,16 +100,14 @@ static void the_header_is_the_library(void **state)
 {
     (void)state;
     need_tools();
-    char *names = out_of("nm -D --defined-only %s/root/lib/libterse.so", dir), *header;
+    char *names = out_of("nm -D --defined-only %s/root/lib/libterse.so", dir);
     char *wants = out_of("nm -D -u %s/root/lib/libterse.so", dir);
     static const char *const never[] = {" printf", " puts",  " exit", " stdout",
                                         " stderr", " kill@", " fopen"};
-    struct err e = {0};
-    size_t n;
     int declared = 0;
     char path[300], name[80];
     snprintf(path, sizeof path, "%s/root/include/terse.h", dir);
-    if (file_load(path, 1 << 20, &header, &n, &e)) fail_msg("%s", e.msg);
+    char *header = run_read(path);
     for (char *p = header; (p = strstr(p, "TERSE_API ")); p++) {
         char *open = strchr(p, '('), *begin = open;
         if (!strncmp(p, "TERSE_API __attr", 16)) continue;

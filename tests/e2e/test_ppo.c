@@ -1,42 +1,21 @@
 /* terse ppo as a user types it: killed at 20 random moments it ends with the same adapter, byte for byte; so
  * it does with other numbers of threads and streams; every base, estimator and place of KL finds first ratios
  * of exactly 1. */
-#include "checkpoints/file.h"
-#include "checkpoints/sha256.h"
 #include "tests/support/clock.h"
 #include "tests/support/run.h"
+#include "tests/support/small_base.h"
 
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 enum { KILLS = 20 };
 
 static char folder[256], log_path[300];
-
-static const char tiny[] =
-    "{\"architectures\": [\"Qwen2ForCausalLM\"], \"model_type\": \"qwen2\", \"hidden_act\": \"silu\","
-    "\"hidden_size\": 64, \"intermediate_size\": 96, \"num_hidden_layers\": 2, \"num_attention_heads\": 2,"
-    "\"num_key_value_heads\": 1, \"vocab_size\": 1024, \"max_position_embeddings\": 512, \"rms_norm_eps\": "
-    "1e-6,"
-    "\"rope_theta\": 10000.0, \"tie_word_embeddings\": true, \"torch_dtype\": \"bfloat16\", "
-    "\"bos_token_id\": null,"
-    "\"eos_token_id\": 1023, \"initializer_range\": 0.02}";
-
-static char *read_text(const char *path)
-{
-    char *text;
-    size_t n;
-    struct err e = {0};
-    if (file_load(path, 1 << 24, &text, &n, &e)) fail_msg("%s", e.msg);
-    return text;
-}
 
 /* A model of noise that answers noise: enough to reward length, and to compare bits. */
 static int setup(void **state)
@@ -45,10 +24,8 @@ static int setup(void **state)
     (void)state;
     run_folder(folder, sizeof folder, "ppo");
     snprintf(log_path, sizeof log_path, "%s/log", folder);
-    snprintf(path, sizeof path, "%s/config.json", folder);
-    run_write(path, tiny);
-    run_expect(0, log_path, "%s init --shape %s --tokenizer checkpoints/nano -o %s/base", run_terse(), path,
-               folder);
+    snprintf(path, sizeof path, "%s/base", folder);
+    small_base(path, 1024, 1);
     run_expect(0, log_path,
                "%s sft -m %s/base --dataset data/nano/sft.parquet --max-samples 20 --output-dir %s/sft "
                "--cutoff-len 256 "
@@ -80,17 +57,14 @@ static void command(char *out, size_t size, const char *name, const char *extra)
 static void digest(const char *name, char hex[SHA256_HEX])
 {
     char path[600];
-    struct err e = {0};
-    snprintf(path, sizeof path, "%s/%s/adapter/adapter_model.safetensors", folder, name);
-    if (sha256_file(path, hex, NULL, &e)) fail_msg("%s", e.msg);
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    run_adapter(path, hex);
 }
 
 static void a_killed_run_ends_with_the_same_bits(void **state)
 {
     (void)state;
     char line[2048], want[SHA256_HEX], got[SHA256_HEX], start[SHA256_HEX];
-    unsigned seed = 7;
-    int alive = 0;
     double from = wall_seconds();
     command(line, sizeof line, "whole", "");
     run_expect(0, log_path, "%s", line);
@@ -100,12 +74,7 @@ static void a_killed_run_ends_with_the_same_bits(void **state)
     assert_string_not_equal(want, start);
 
     command(line, sizeof line, "killed", "");
-    for (int i = 0; i < KILLS; i++) {
-        pid_t pid = run_start(log_path, "%s", line);
-        pause_for(whole * (rand_r(&seed) % 1000) / 1000.0 / 5 + 0.01);
-        kill(pid, SIGKILL);
-        alive += run_wait(pid) == 128 + SIGKILL;
-    }
+    int alive = run_kill(log_path, line, KILLS, whole / 5 + 0.01, 7);
     run_expect(0, log_path, "%s", line);
     digest("killed", got);
     printf("%d of %d kills found the run alive\n", alive, KILLS);
@@ -116,10 +85,40 @@ static void a_killed_run_ends_with_the_same_bits(void **state)
     run_expect(0, log_path, "%s", line);
     digest("threads", got);
     assert_string_equal(got, want);
-    command(line, sizeof line, "seed", "--seed 2");
+}
+
+/* Where another run stands: refused, naming the key; or overwritten, killed on the way too, and then it ends
+ * as in a fresh folder, with as many lines logged. */
+static void another_run_is_refused_or_overwritten(void **state)
+{
+    (void)state;
+    char line[2048], path[400], want[SHA256_HEX], got[SHA256_HEX];
+    command(line, sizeof line, "killed", "--seed 9");
+    run_expect(1, log_path, "%s", line);
+    run_says(log_path, "seed is 9 here (--seed) and ");
+    run_says(log_path, "[RUN_MISMATCH]");
+    command(line, sizeof line, "killed", "--kl-coef 0.002");
+    run_expect(1, log_path, "%s", line);
+    run_says(log_path, "kl_coef is 0.002 here");
+
+    command(line, sizeof line, "nine", "--seed 9");
     run_expect(0, log_path, "%s", line);
-    digest("seed", got);
+    digest("killed", got);
+    digest("nine", want);
     assert_string_not_equal(got, want);
+    command(line, sizeof line, "killed", "--seed 9 --overwrite-output-dir");
+    run_kill(log_path, line, 5, 0.2, 3);
+    run_expect(0, log_path, "%s", line);
+    digest("killed", got);
+    assert_string_equal(got, want);
+    snprintf(path, sizeof path, "%s/nine/metrics.jsonl", folder);
+    int lines = run_lines(path);
+    snprintf(path, sizeof path, "%s/killed/metrics.jsonl", folder);
+    assert_int_equal(run_lines(path), lines);
+    command(line, sizeof line, "killed", "--seed 9"); /* it is that run now */
+    run_expect(0, log_path, "%s", line);
+    digest("killed", got);
+    assert_string_equal(got, want);
 }
 
 /* Clause 2 is asserted in every iteration: a run that ends well has kept it. */
@@ -146,7 +145,7 @@ static void every_kind_of_run(void **state)
         command(line, sizeof line, name, more);
         run_expect(0, log_path, "%s", line);
         snprintf(path, sizeof path, "%s/%s/metrics.jsonl", folder, name);
-        char *text = read_text(path);
+        char *text = run_read(path);
         if (!strstr(text, "\"val/first_ratio_low\": 1,") || !strstr(text, "\"val/first_ratio_high\": 1,"))
             fail_msg("%s: %s", extra[i], text);
         free(text);
@@ -158,9 +157,7 @@ static void fails(const char *says, const char *extra)
     char line[2048];
     command(line, sizeof line, "fails", extra);
     run_expect(1, log_path, "%s", line);
-    char *log = read_text(log_path);
-    if (!strstr(log, says)) fail_msg("%s: expected \"%s\" in: %s", extra, says, log);
-    free(log);
+    run_says(log_path, says);
 }
 
 static void mistakes(void **state)
@@ -177,6 +174,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_killed_run_ends_with_the_same_bits),
+        cmocka_unit_test(another_run_is_refused_or_overwritten),
         cmocka_unit_test(every_kind_of_run),
         cmocka_unit_test(mistakes),
     };

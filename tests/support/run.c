@@ -1,8 +1,10 @@
 #include "tests/support/run.h"
 #include "checkpoints/file.h"
+#include "tests/support/clock.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,10 +58,19 @@ void run_expect(int want, const char *log, const char *fmt, ...)
     int got = run_wait(start(log, fmt, ap));
     va_end(ap);
     if (got == want) return;
-    char *text = NULL;
-    size_t n;
-    file_load(log, 1 << 20, &text, &n, NULL);
-    fail_msg("status %d, expected %d:\n%s", got, want, text ? text : "(no output)");
+    fail_msg("status %d, expected %d:\n%s", got, want, run_read(log));
+}
+
+int run_kill(const char *log, const char *command, int kills, double most, unsigned seed)
+{
+    int alive = 0;
+    for (int i = 0; i < kills; i++) {
+        pid_t pid = run_start(log, "%s", command);
+        pause_for(most * (rand_r(&seed) % 1000) / 1000.0);
+        kill(pid, SIGKILL);
+        alive += run_wait(pid) == 128 + SIGKILL;
+    }
+    return alive;
 }
 
 void run_folder(char *path, size_t size, const char *name)
@@ -74,8 +85,41 @@ void run_folder_remove(const char *path)
     file_remove_tree(path, NULL);
 }
 
+void run_adapter(const char *dir, char hex[SHA256_HEX])
+{
+    char path[600];
+    struct err e = {0};
+    snprintf(path, sizeof path, "%s/adapter/adapter_model.safetensors", dir);
+    if (sha256_file(path, hex, NULL, &e)) fail_msg("%s", e.msg);
+}
+
+char *run_read(const char *path)
+{
+    char *text;
+    size_t n;
+    struct err e = {0};
+    if (file_load(path, 1 << 24, &text, &n, &e)) fail_msg("%s", e.msg);
+    return text;
+}
+
 void run_write(const char *path, const char *text)
 {
     struct err e = {0};
     if (file_save(path, text, strlen(text), &e)) fail_msg("%s", e.msg);
+}
+
+void run_says(const char *path, const char *says)
+{
+    char *text = run_read(path);
+    if (!strstr(text, says)) fail_msg("expected \"%s\" in:\n%s", says, text);
+    free(text);
+}
+
+int run_lines(const char *path)
+{
+    char *text = run_read(path);
+    int n = 0;
+    for (char *at = text; (at = strchr(at, '\n')); at++) n++;
+    free(text);
+    return n;
 }

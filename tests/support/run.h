@@ -2,6 +2,8 @@
 #ifndef TERSE_TESTS_RUN_H
 #define TERSE_TESTS_RUN_H
 
+#include "checkpoints/sha256.h"
+
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -19,7 +21,19 @@ void run_expect(int want, const char *log, const char *fmt, ...) __attribute__((
 void run_folder(char *path, size_t size, const char *name);
 void run_folder_remove(const char *path);
 
-/* Writes a text file. */
+/* Runs `command` `kills` times and kills it each time (SIGKILL), at a random moment within `most` seconds.
+ * Returns how many of the kills found it alive. */
+int run_kill(const char *log, const char *command, int kills, double most, unsigned seed);
+
+/* The digest of the adapter that a training run left in the folder `dir`. */
+void run_adapter(const char *dir, char hex[SHA256_HEX]);
+
+/* A text file: all of it, the caller's to free; and written. */
+char *run_read(const char *path);
 void run_write(const char *path, const char *text);
+/* Lines of a text file. */
+int run_lines(const char *path);
+/* Fails the running test unless the file has `says` in it. */
+void run_says(const char *path, const char *says);
 
 #endif
