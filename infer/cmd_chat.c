@@ -13,6 +13,7 @@
 struct chat_options {
     struct model_flags model;
     struct sampling_flags sampling;
+    struct budget_flags forcing;
     char *system;
     int64_t tokens;
     bool think;
@@ -38,6 +39,7 @@ static const struct option rows[] = {
      .unit = "tokens",
      .short_flag = 'n',
      .help = "longest answer; 0 for as much as the context holds"},
+    BUDGET_ROWS(chat_options, NULL, "as many as -n leaves", "\\n</think>\\n\\n"),
     SAMPLING_ROWS(chat_options, NULL),
     {0},
 };
@@ -228,8 +230,12 @@ static int converse(const struct chat_options *f, const struct options *o, const
 {
     struct conversation c = {.f = f};
     struct sampler_config sampler;
+    struct budget budget;
     run_options_sampler(&sampler, o, &f->sampling, &l->m->c);
-    int r = talk_open(&c.talk, l, &sampler, run_options_session(&f->model, 1, l->m->context), e);
+    int r = run_options_budget(&budget, &f->forcing, l->tokenizer, BUDGET_CLOSING, e);
+    if (r) return r;
+    r = talk_open(&c.talk, l, &sampler, run_options_session(&f->model, 1, l->m->context), e);
+    if (budget.tokens) c.talk.budget = &budget;
     if (!r && f->system) r = system_set(&c, f->system, e);
     if (!r && l->cold) fprintf(stderr, "the adapter changes nothing: its B matrices are all zero\n");
     if (!r && isatty(0)) fprintf(stderr, "/help lists the commands, Ctrl-C stops an answer, Ctrl-D leaves\n");
@@ -238,6 +244,7 @@ static int converse(const struct chat_options *f, const struct options *o, const
     free(c.turns);
     free(c.system);
     talk_close(&c.talk);
+    budget_clear(&budget);
     return r;
 }
 
@@ -267,7 +274,8 @@ int cmd_chat(const struct model_source *from, int argc, char **argv)
               "From a pipe it "
               "answers line by line. The thinking is dimmed, and not kept: later turns see the answers only.";
     int status = cli_parse(&o, argc, argv);
-    if (status < 0 && run_options_check(&o, &e)) status = cli_usage(&e);
+    if (status < 0 && (run_options_check(&o, &e) || run_options_lengths(&f.forcing, f.tokens, &e)))
+        status = cli_usage(&e);
     if (status < 0) status = run(from, &f, &o, &e) ? cli_fail(&e) : CLI_OK;
     options_free(&o);
     return status;

@@ -15,6 +15,7 @@ enum { PROMPT_MAX = 64 << 20 /* bytes */, MAX_STREAMS = 64 };
 struct generate_flags {
     struct model_flags model;
     struct sampling_flags sampling;
+    struct budget_flags forcing;
     char *prompt, *file, *system;
     int64_t tokens, answers;
     bool raw, think, json;
@@ -62,6 +63,7 @@ static const struct option rows[] = {
      .short_flag = 'N',
      .help = "so many answers to the one prompt, each with its own luck, side by side"},
     {.key = "json", .type = OPT_BOOL, AT(json), .help = "print an object a line and answer instead of text"},
+    BUDGET_ROWS(generate_flags, NULL, "as many as -n leaves", "\\n</think>\\n\\n"),
     SAMPLING_ROWS(generate_flags, NULL),
     {0},
 };
@@ -130,6 +132,7 @@ static int json_print(const struct answered *a, uint32_t index, const struct pro
     js_put_text(&w, "text", d->n ? d->text : "", d->n);
     js_put_text(&w, "reply", d->n ? d->text + reply : "", d->n - reply);
     js_put_string(&w, "finish", finish_name(a->finish));
+    js_put_bool(&w, "closed", a->closed);
     js_put_uint(&w, "prompt_tokens", p->n);
     js_put_uint(&w, "tokens", a->tokens);
     js_close(&w);
@@ -159,26 +162,34 @@ static int answers_print(const struct generate_flags *f, const struct answered *
     return r;
 }
 
+/* One line on what it took. */
+static void timing_print(const struct generate_stats *stats, const struct answered *a, uint32_t n)
+{
+    char timing[160];
+    talk_timing(stats, n, timing, sizeof timing);
+    fprintf(stderr, "%s%s%s%s%s\n", cli_style(stderr, CLI_DIM), timing,
+            a[0].closed && n == 1 ? ", the thinking closed by its budget" : "",
+            a[0].finish == FINISH_LENGTH && n == 1 ? ", cut there" : "", cli_style(stderr, CLI_PLAIN));
+}
+
 static int answers_make(const struct generate_flags *f, const struct options *o, const struct loaded *l,
-                        const struct prompt *p, struct answered *a, struct err *e)
+                        const struct prompt *p, const struct budget *b, struct answered *a, struct err *e)
 {
     struct sampler_config c;
     struct talk t;
     struct generate_stats stats = {0};
-    char timing[160];
     uint32_t n = (uint32_t)f->answers, most = f->tokens ? p->n + (uint32_t)f->tokens : l->m->context;
     run_options_sampler(&c, o, &f->sampling, &l->m->c);
     struct session_config sc = run_options_session(&f->model, n < MAX_STREAMS ? n : MAX_STREAMS, most);
     int r = talk_open(&t, l, &c, sc, e);
     if (r) return r;
+    if (b->tokens) t.budget = b;
     FILE *live = n > 1 || f->json ? NULL : stdout;
     for (uint32_t i = 0; i < n; i++) a[i].text = (struct printer){.f = live, .text.t = l->tokenizer};
     r = talk_answer(&t, p, (uint32_t)f->tokens, a, n, &stats, e);
     if (!r) r = answers_print(f, a, p, e);
     if (!r) {
-        talk_timing(&stats, n, timing, sizeof timing);
-        fprintf(stderr, "%s%s%s%s\n", cli_style(stderr, CLI_DIM), timing,
-                a[0].finish == FINISH_LENGTH && n == 1 ? ", cut there" : "", cli_style(stderr, CLI_PLAIN));
+        timing_print(&stats, a, n);
         if (a[0].finish == FINISH_CANCEL) r = err_set(e, ERR_INTERRUPTED, "interrupted");
     }
     talk_close(&t);
@@ -189,13 +200,17 @@ static int answer(const struct generate_flags *f, const struct options *o, const
                   const char *text, size_t n, struct err *e)
 {
     struct prompt p;
+    struct budget b;
     int r = prompt_make(&p, f, l, text, n, e);
     if (r) return r;
     struct answered *a = calloc((size_t)f->answers, sizeof *a);
-    r = a ? answers_make(f, o, l, &p, a, e)
-          : err_set(e, ERR_NOMEM, "no memory for %u answers", (unsigned)f->answers);
+    r = run_options_budget(&b, &f->forcing, l->tokenizer, BUDGET_CLOSING, e);
+    if (!r)
+        r = a ? answers_make(f, o, l, &p, &b, a, e)
+              : err_set(e, ERR_NOMEM, "no memory for %u answers", (unsigned)f->answers);
     for (uint32_t i = 0; a && i < (uint32_t)f->answers; i++) printer_clear(&a[i].text);
     free(a);
+    budget_clear(&b);
     prompt_clear(&p);
     return r;
 }
@@ -221,7 +236,8 @@ static int check(const struct options *o, const struct generate_flags *f, struct
     if (f->prompt && f->file) return err_set(e, ERR_USAGE, "-p and -f both give a prompt; leave one out");
     if (f->raw && (f->system || f->think))
         return err_set(e, ERR_USAGE, "--raw takes the text as it is, so --system and --think have no place");
-    return run_options_check(o, e);
+    int r = run_options_lengths(&f->forcing, f->tokens, e);
+    return r ? r : run_options_check(o, e);
 }
 
 int cmd_run(const struct model_source *from, int argc, char **argv)

@@ -6,10 +6,13 @@
 
 /* What a stream is busy with. */
 struct slot {
-    struct request *r; /* NULL: idle */
-    uint32_t held;     /* tokens of the prompt that the stream holds */
-    uint32_t leader;   /* the stream that encodes the prompt: this one, or the one to be forked */
-    int32_t token;     /* the last one chosen */
+    struct request *r;        /* NULL: idle */
+    uint32_t held;            /* tokens of the prompt that the stream holds */
+    uint32_t leader;          /* the stream that encodes the prompt: this one, or the one to be forked */
+    uint32_t ran;             /* tokens of the answer that the stream holds */
+    uint32_t most;            /* that the answer may have */
+    struct reply_watch watch; /* until the budget is reached */
+    int32_t token;            /* the last one chosen */
     float logprob;
     int code; /* of choosing it */
 };
@@ -94,7 +97,7 @@ static uint32_t busy(const struct run *g)
  * try. */
 static int join(struct run *g, uint32_t i, struct request *r, int *joined, struct err *e)
 {
-    struct slot t = {.r = r, .leader = leader_of(g, i, r)};
+    struct slot t = {.r = r, .leader = leader_of(g, i, r), .most = r->max_new, .watch.thinking = r->thinking};
     int code = 0;
     if (t.leader == i)
         code = session_begin(g->s, i, r->prompt, r->n_prompt, r->adapt_from, &t.held, e);
@@ -131,15 +134,31 @@ static void part_add(struct run *g, uint32_t i, const int32_t *ids, uint32_t n, 
     g->rows += n;
 }
 
-/* Answers' tokens first; prompts take the rows that are left. */
-static void pass_plan(struct run *g)
+static bool is_answering(const struct slot *t)
+{
+    return t->r && t->held == t->r->n_prompt;
+}
+
+/* Answers' tokens: one each, since a pass has room for that, and of those put in what fits besides. */
+static uint32_t plan_answers(struct run *g)
 {
     uint32_t left = (uint32_t)session_rows(g->s);
-    g->parts = 0, g->rows = 0;
+    for (uint32_t i = 0; i < g->c->streams; i++) left -= is_answering(&g->slot[i]);
     for (uint32_t i = 0; i < g->c->streams; i++) {
         const struct slot *t = &g->slot[i];
-        if (t->r && t->held == t->r->n_prompt) part_add(g, i, &t->token, 1, false), left--;
+        if (!is_answering(t)) continue;
+        uint32_t wanted = t->r->n_answer - t->ran, more = min32(left, wanted - 1);
+        part_add(g, i, t->r->answer + t->ran, 1 + more, 1 + more < wanted);
+        left -= more;
     }
+    return left;
+}
+
+/* Answers first; prompts take the rows that are left. */
+static void pass_plan(struct run *g)
+{
+    g->parts = 0, g->rows = 0;
+    uint32_t left = plan_answers(g);
     g->prompt_rows = g->rows;
     for (uint32_t i = 0; i < g->c->streams && left; i++) {
         struct slot *t = &g->slot[i];
@@ -156,7 +175,7 @@ static void pass_take(struct run *g)
 {
     for (uint32_t k = 0; k < g->parts; k++) {
         struct slot *t = &g->slot[g->part[k].stream];
-        if (t->held < t->r->n_prompt) t->held += g->part[k].n;
+        *(t->held < t->r->n_prompt ? &t->held : &t->ran) += g->part[k].n;
     }
     g->n_ready = 0;
     for (uint32_t i = 0; i < g->c->streams; i++) {
@@ -199,23 +218,47 @@ static int is_stop(const struct run *g, int32_t token)
     return 0;
 }
 
-/* The chosen token joins the answer; the request leaves the stream when it is done. */
-static void deliver(struct run *g, uint32_t i)
+/* A token joins the answer and is told of; the request leaves the stream when it is done. */
+static void deliver(struct run *g, uint32_t i, int32_t token, float logprob)
 {
     struct slot *t = &g->slot[i];
     struct request *r = t->r;
-    uint32_t held;
-    session_tokens(g->s, i, &held);
     if (r->n_answer == 0) r->first_seconds = now() - g->start;
-    if (r->logprob) r->logprob[r->n_answer] = t->logprob;
-    r->answer[r->n_answer++] = t->token;
+    if (r->logprob) r->logprob[r->n_answer] = logprob;
+    r->answer[r->n_answer++] = token;
     g->stats.decoded_tokens++;
-    int full = r->n_answer == r->max_new || held == session_max_tokens(g->s);
-    r->finish = is_stop(g, t->token) ? FINISH_STOP : full ? FINISH_LENGTH : FINISH_NONE;
-    int said = g->c->on_token ? g->c->on_token(g->c->ctx, r, t->token) : 0;
+    int full = r->n_answer == t->most || r->n_prompt + r->n_answer > session_max_tokens(g->s);
+    r->finish = is_stop(g, token) ? FINISH_STOP : full ? FINISH_LENGTH : FINISH_NONE;
+    int said = g->c->on_token ? g->c->on_token(g->c->ctx, r, token) : 0;
     if (said && said != GENERATE_LEAVE) g->cancelled = 1;
     if (said == GENERATE_LEAVE && r->finish == FINISH_NONE) r->finish = FINISH_CANCEL;
     if (r->finish != FINISH_NONE) t->r = NULL;
+}
+
+/* The budget is used up: open thinking is closed, and what follows is limited. */
+static void budget_close(struct run *g, uint32_t i)
+{
+    struct slot *t = &g->slot[i];
+    struct request *r = t->r;
+    const struct budget *b = r->budget;
+    uint32_t room = min32(r->max_new - r->n_answer, session_max_tokens(g->s) + 1 - r->n_prompt - r->n_answer);
+    if (t->watch.thinking && b->n < room) {
+        for (uint32_t k = 0; k < b->n && t->r && !g->cancelled; k++) {
+            r->closed = k + 1 == b->n;
+            deliver(g, i, b->closing[k], 0);
+        }
+    }
+    if (b->answer && b->answer < r->max_new - r->n_answer) t->most = r->n_answer + b->answer;
+}
+
+/* The chosen token joins the answer, and perhaps those of the budget after it. */
+static void take(struct run *g, uint32_t i)
+{
+    struct slot *t = &g->slot[i];
+    const struct request *r = t->r;
+    if (r->budget) budget_watch(&t->watch, r->budget->t, t->token);
+    deliver(g, i, t->token, t->logprob);
+    if (t->r && r->budget && r->n_answer == r->budget->tokens && !g->cancelled) budget_close(g, i);
 }
 
 /* On all threads; told of one after the other. */
@@ -224,7 +267,7 @@ static int tokens_choose(struct run *g, struct err *e)
     pool_for(session_model(g->s)->pool, g->n_ready, choose_unit, g);
     for (uint32_t k = 0; k < g->n_ready && !g->cancelled; k++) {
         if (g->slot[g->ready[k]].code) return choose(g, g->ready[k], 0, e);
-        deliver(g, g->ready[k]);
+        take(g, g->ready[k]);
     }
     return 0;
 }
@@ -249,7 +292,8 @@ static int pass(struct run *g, struct err *e)
 static int all(struct run *g, struct request *requests, size_t n, struct err *e)
 {
     size_t next = 0;
-    for (size_t i = 0; i < n; i++) requests[i].n_answer = 0, requests[i].finish = FINISH_NONE;
+    for (size_t i = 0; i < n; i++)
+        requests[i].n_answer = 0, requests[i].finish = FINISH_NONE, requests[i].closed = false;
     do {
         int r = admit(g, requests, n, &next, e);
         if (!r && busy(g)) r = pass(g, e);

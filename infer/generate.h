@@ -7,13 +7,14 @@
 #ifndef TERSE_INFER_GENERATE_H
 #define TERSE_INFER_GENERATE_H
 
+#include "infer/budget.h"
 #include "infer/sampler.h"
 #include "infer/session.h"
 
 enum finish {
     FINISH_NONE,
     FINISH_STOP,   /* the last token is a stop token */
-    FINISH_LENGTH, /* max_new tokens, or the stream is full */
+    FINISH_LENGTH, /* max_new tokens, or the budget's, or the stream is full */
     FINISH_CANCEL,
 };
 
@@ -25,9 +26,14 @@ struct request {
     uint32_t max_new;              /* tokens at most, the stop token included */
     struct sampler_config sampler; /* checked */
     uint64_t stream;               /* names the draw: same seed and stream, same answer */
+    const struct budget *budget;   /* NULL: none. It closes nothing where that would not leave a token of
+                                    * max_new, or of the stream, to answer with */
+    bool thinking;                 /* the prompt ends inside <think> */
     int32_t *answer;               /* [max_new] filled; the stop token is kept */
-    float *logprob;                /* [max_new] log-probability of each token, or NULL */
+    float *logprob;                /* [max_new] log-probability of each token, or NULL; 0 for those that a
+                                    * budget put in: they were no choice */
     uint32_t n_answer;
+    bool closed; /* answer [budget->tokens] and the budget->n - 1 after it were put in */
     enum finish finish;
     double first_seconds; /* from the call until its first token */
 };
@@ -35,7 +41,7 @@ struct request {
 struct generate_stats {
     double prefill_seconds, decode_seconds; /* a pass that does both is shared by rows */
     uint64_t prompt_tokens;                 /* run; what could be had otherwise is not counted */
-    uint64_t decoded_tokens;
+    uint64_t decoded_tokens;                /* of answers, those put in too */
     uint64_t passes;
     double first_token_seconds; /* of the first request */
 };

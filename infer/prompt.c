@@ -1,4 +1,5 @@
 #include "infer/prompt.h"
+#include "infer/budget.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -31,10 +32,24 @@ int prompt_gate(uint32_t *adapt_from, const struct loaded *l, const int32_t *ids
     return 0;
 }
 
+/* Whether the answer that is to be gone on with, or a text without turns, has thinking open. */
+static int watch(struct prompt *p, const struct loaded *l, struct err *e)
+{
+    struct chat_span last;
+    struct reply_watch w = {0};
+    int r = chatml_last_header(&last, l->tokenizer, p->ids, p->n, e);
+    if (r) return r;
+    for (uint32_t i = last.header < p->n ? last.content : 0; i < p->n; i++)
+        budget_watch(&w, l->tokenizer, p->ids[i]);
+    p->thinking = w.thinking;
+    return 0;
+}
+
 /* Decides the gate, or clears the prompt after an error. */
 static int finish(struct prompt *p, const struct loaded *l, int r, struct err *e)
 {
     if (!r) r = prompt_gate(&p->adapt_from, l, p->ids, p->n, e);
+    if (!r) r = watch(p, l, e);
     if (r) prompt_clear(p);
     return r;
 }

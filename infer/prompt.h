@@ -10,6 +10,7 @@ struct prompt {
     uint32_t n;
     uint32_t forced;     /* of them, tokens at the end that are the answer's beginning */
     uint32_t adapt_from; /* first token the adapter acts on; UINT32_MAX: never */
+    bool thinking;       /* it ends inside a <think> of the answer's beginning */
 };
 
 #define PROMPT_THINK "<think>\n"

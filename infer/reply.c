@@ -14,3 +14,12 @@ size_t text_reply(const char *text, size_t len)
     }
     return len && memmem(text, len, opening, sizeof opening - 1) ? len : 0;
 }
+
+void reply_watch_feed(struct reply_watch *w, const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *tag = w->thinking ? closing : opening;
+        w->matched = text[i] == tag[w->matched] ? (unsigned char)(w->matched + 1) : text[i] == '<';
+        if (!tag[w->matched]) w->thinking = !w->thinking, w->matched = 0;
+    }
+}

@@ -51,6 +51,26 @@ struct session_config run_options_session(const struct model_flags *f, uint32_t 
     };
 }
 
+int run_options_lengths(const struct budget_flags *f, int64_t max_new, struct err *e)
+{
+    if (f->budget && max_new && max_new <= f->budget)
+        return err_set(e, ERR_USAGE, "-n ends the answer before its budget of %lld tokens",
+                       (long long)f->budget);
+    if (!f->budget && (f->answer_tokens || f->closing))
+        return err_set(e, ERR_USAGE,
+                       "--answer-tokens and --closing say what follows a budget; give --budget");
+    return 0;
+}
+
+int run_options_budget(struct budget *b, const struct budget_flags *f, const struct tokenizer *t,
+                       const char *closing, struct err *e)
+{
+    *b = (struct budget){0};
+    if (!f->budget) return 0;
+    return budget_init(b, t, (uint32_t)f->budget, (uint32_t)f->answer_tokens,
+                       f->closing ? f->closing : closing, e);
+}
+
 static bool has(const struct options *o, const char *key)
 {
     return options_given(o, key) || options_find(o, key)->preset;

@@ -2,6 +2,7 @@
 #ifndef TERSE_INFER_RUN_OPTIONS_H
 #define TERSE_INFER_RUN_OPTIONS_H
 
+#include "infer/budget.h"
 #include "infer/loaded.h"
 #include "infer/option.h"
 #include "infer/sampler.h"
@@ -29,6 +30,12 @@ struct sampling_flags {
     double temperature, top_p, min_p, repeat_penalty;
     int64_t top_k;
     uint64_t seed;
+};
+
+/* A command that has BUDGET_ROWS has these as member `forcing`. */
+struct budget_flags {
+    int64_t budget, answer_tokens;
+    char *closing;
 };
 
 /* What the rows of `model` and `lora` lack depends on the source: run_options_table fills it in.
@@ -73,6 +80,18 @@ struct sampling_flags {
     {.key = "seed", .type = OPT_UINT64, SAMPLING_FLAG(config, seed), .preset = "0",                                    \
      .help = "the same seed, the same answer"}
 
+#define BUDGET_FLAG(config, field) .at = offsetof(struct config, forcing) + offsetof(struct budget_flags, field)
+/* answer, answer_unset: the default of answer_tokens as text, or NULL and what that means; text: what stands for
+ * the default of `closing`. */
+#define BUDGET_ROWS(config, answer, answer_unset, text)                                                                \
+    {.key = "budget", .type = OPT_INT, BUDGET_FLAG(config, budget), .unset = "none", .min = 1, .max = 1 << 24,         \
+     .unit = "tokens", .group = "Budget",                                                                              \
+     .help = "thinking that is still open after so many tokens of an answer is closed, and the answer asked for"},     \
+    {.key = "answer_tokens", .type = OPT_INT, BUDGET_FLAG(config, answer_tokens), .preset = answer,                    \
+     .unset = answer_unset, .min = 1, .max = 1 << 24, .unit = "tokens", .help = "at most so many follow the budget"},  \
+    {.key = "closing", .type = OPT_STRING, BUDGET_FLAG(config, closing), .unset = text,                                \
+     .help = "how: the text that is put into the answer there"}
+
 /* clang-format on */
 
 /* Copies a table with MODEL_ROWS, `bytes` long, to `out`, which options_init is given then. */
@@ -88,6 +107,14 @@ int run_options_load(struct loaded *l, const struct model_source *from, const st
 
 /* What the flags say of a session, and how it is kept: `streams` of max_tokens at most. */
 struct session_config run_options_session(const struct model_flags *f, uint32_t streams, uint32_t max_tokens);
+
+/* USAGE when answers of at most max_new tokens (0: any) could not reach the budget, or when there are
+ * answer_tokens or a closing but no budget. */
+int run_options_lengths(const struct budget_flags *f, int64_t max_new, struct err *e);
+/* *b is the caller's to budget_clear; empty (tokens 0) where no budget is given. closing: the command's
+ * default. Errors: those of budget_init. */
+int run_options_budget(struct budget *b, const struct budget_flags *f, const struct tokenizer *t,
+                       const char *closing, struct err *e);
 
 /* The flags, and for those not given the model's defaults. */
 void run_options_sampler(struct sampler_config *out, const struct options *o, const struct sampling_flags *f,

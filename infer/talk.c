@@ -56,13 +56,14 @@ static int run(struct talk *t, const struct prompt *p, uint32_t max_new, int32_t
     for (uint32_t i = 0; !r && i < n; i++) {
         q[i] = (struct request){
             .prompt = p->ids, .n_prompt = p->n, .adapt_from = p->adapt_from, .max_new = max_new};
+        q[i].budget = t->budget, q[i].thinking = p->thinking;
         q[i].stream = i, q[i].answer = ids + (size_t)i * max_new, q[i].sampler = t->sampler;
         r = begin(&a[i], p, e);
     }
     if (!r) r = generate_run(t->s, &c, q, n, stats, e);
     if (!r) r = l.code;
     for (uint32_t i = 0; i < n; i++) {
-        a[i].finish = q[i].finish, a[i].tokens = q[i].n_answer;
+        a[i].finish = q[i].finish, a[i].tokens = q[i].n_answer, a[i].closed = q[i].closed;
         if (!r) r = printer_end(&a[i].text, e);
     }
     return r;

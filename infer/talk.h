@@ -10,6 +10,7 @@ struct talk {
     const struct loaded *l;
     struct session *s;
     struct sampler_config sampler;
+    const struct budget *budget; /* borrowed; the caller may set one. NULL: none */
     uint32_t streams, max_tokens;
     int32_t stop[PROMPT_MAX_STOPS];
     uint32_t n_stop;
@@ -18,6 +19,7 @@ struct talk {
 struct answered {
     struct printer text;
     enum finish finish;
+    bool closed;     /* its thinking, by the budget */
     uint32_t tokens; /* the end of the turn included */
 };
 

@@ -271,7 +271,7 @@ struct terse_piece {
     int32_t token;    /* -1: text that the question dictates */
     const char *text; /* [bytes] whole characters and a zero; empty while one is incomplete */
     size_t bytes;
-    float logprob;   /* of the token, where the question wants log-probabilities, else 0 */
+    float logprob;   /* of the token, where the question wants log-probabilities, else 0; 0 if put in */
     uint32_t tokens; /* of this answer so far, this one included */
     uint32_t finish; /* enum terse_finish: when not TERSE_UNFINISHED, this is the answer's last piece */
 };
@@ -297,6 +297,12 @@ struct terse_question {
     const struct terse_sampling *sampling; /* NULL: the model's; answer i draws with luck of its own */
     terse_on_piece *on_piece;              /* or NULL */
     void *context;
+    /* Thinking that is still open after `budget` tokens of an answer is closed, by tokens that are put in as
+     * if the model had chosen them, with log-probability 0; at most answer_tokens follow. Where max_tokens or
+     * the stream leaves no room for a token behind them, nothing is closed. */
+    uint32_t budget;        /* 0: none */
+    uint32_t answer_tokens; /* also when the thinking had ended by then; 0: as many as there is room for */
+    const char *closing;    /* how, as text; NULL: "\n</think>\n\n" */
 };
 
 struct terse_answers;
@@ -305,7 +311,7 @@ struct terse_answers;
  * *out, which may be NULL, is the caller's to terse_answers_free. Afterwards the session's streams hold what
  * they last did, and the next question finds it there. The session's thread. Errors: CTX_FULL
  * (no room for an answer), FIELD_RANGE, TOKEN_RANGE, ROLE, ROLE_ORDER, UTF8, ROW_EMPTY (nothing to go on
- * from), NONFINITE (the model computes no numbers), NOMEM. */
+ * from, or to close with), NONFINITE (the model computes no numbers), NOMEM. */
 TERSE_API int terse_ask(struct terse_session *s, const struct terse_question *q, struct terse_answers **out,
                         struct terse_error *error);
 /* n questions [n] at a time, each with its answers out[i] (out may be NULL): they fill the same streams, as
@@ -323,9 +329,12 @@ TERSE_API const char *terse_answers_text(const struct terse_answers *a, uint32_t
 TERSE_API size_t terse_answers_reply(const struct terse_answers *a, uint32_t i);
 /* Its tokens [*n], the one that ends the turn included. */
 TERSE_API const int32_t *terse_answers_tokens(const struct terse_answers *a, uint32_t i, uint32_t *n);
-/* Their log-probabilities [n], before temperature and cuts; NULL where the question wanted none. */
+/* Their log-probabilities [n], before temperature and cuts, 0 of those a budget put in; NULL where the
+ * question wanted none. */
 TERSE_API const float *terse_answers_logprobs(const struct terse_answers *a, uint32_t i);
 TERSE_API enum terse_finish terse_answers_finish(const struct terse_answers *a, uint32_t i);
+/* 1 when its thinking was closed by the budget. */
+TERSE_API int terse_answers_closed(const struct terse_answers *a, uint32_t i);
 TERSE_API void terse_answers_free(struct terse_answers *a);
 
 /* ---- streams, token by token -----------------------------------------------------------------------------

@@ -11,6 +11,7 @@ struct answer {
     int32_t *ids;      /* [n] */
     float *logprob;    /* [n] or NULL */
     uint32_t n;
+    bool closed;
     enum finish finish;
 };
 
@@ -25,6 +26,7 @@ struct terse_answers {
 struct asked {
     struct terse_question q;
     struct sampler_config sampler;
+    struct budget budget; /* tokens 0: none */
     struct prompt p;
     uint32_t answers, max_new;
     struct terse_answers *a;
@@ -85,6 +87,9 @@ static int asked_init(struct asked *k, const struct terse_session *s, const stru
     int r = q ? terse_take(&k->q, sizeof k->q, q, "terse_question", e) : err_set(e, ERR_USAGE, "no question");
     if (!r && k->q.reserved) r = err_set(e, ERR_VERSION, "terse_question: reserved is set, expected 0");
     if (!r) r = terse_sampler_config(&k->sampler, s->m, k->q.sampling, e);
+    if (!r && k->q.budget)
+        r = budget_init(&k->budget, s->m->l.tokenizer, k->q.budget, k->q.answer_tokens,
+                        k->q.closing ? k->q.closing : BUDGET_CLOSING, e);
     if (!r) r = prompt_of(k, s, e);
     if (r) return r;
     uint32_t most = session_max_tokens(s->s);
@@ -110,6 +115,8 @@ static void requests_fill(struct asked *k)
             .max_new = k->max_new,
             .sampler = k->sampler,
             .stream = i,
+            .budget = k->budget.tokens ? &k->budget : NULL,
+            .thinking = k->p.thinking,
             .answer = k->a->answer[i].ids,
             .logprob = k->a->answer[i].logprob,
         };
@@ -201,7 +208,7 @@ static int texts_make(struct asked *k, struct err *e)
     int r = 0;
     for (uint32_t i = 0; !r && i < k->answers; i++) {
         struct answer *a = &k->a->answer[i];
-        a->n = k->request[i].n_answer;
+        a->n = k->request[i].n_answer, a->closed = k->request[i].closed;
         bool wanted = k->request[i].max_new && k->request[i].finish != FINISH_NONE;
         a->finish = wanted ? k->request[i].finish : FINISH_CANCEL;
         for (uint32_t t = k->p.n - k->p.forced; !r && t < k->p.n; t++)
@@ -237,6 +244,7 @@ int terse_ask_many(struct terse_session *s, const struct terse_question *q, size
     g.q = calloc(n, sizeof *g.q);
     int r = g.q ? ask(&g, q, &e) : err_set(&e, ERR_NOMEM, "no memory for %zu questions", n);
     for (size_t i = 0; g.q && i < n; i++) {
+        budget_clear(&g.q[i].budget);
         prompt_clear(&g.q[i].p);
         if (out && !r)
             out[i] = g.q[i].a;
@@ -288,6 +296,11 @@ const float *terse_answers_logprobs(const struct terse_answers *a, uint32_t i)
 enum terse_finish terse_answers_finish(const struct terse_answers *a, uint32_t i)
 {
     return (enum terse_finish)finish_of(a->answer[i].finish);
+}
+
+int terse_answers_closed(const struct terse_answers *a, uint32_t i)
+{
+    return a->answer[i].closed;
 }
 
 void terse_answers_free(struct terse_answers *a)
