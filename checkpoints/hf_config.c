@@ -227,6 +227,13 @@ int hf_config_load_file(struct model_config *c, const char *path, struct err *e)
     return rc;
 }
 
+int hf_config_shape(struct model_config *c, const char *shape, struct err *e)
+{
+    size_t n = strlen(shape);
+    bool file = n > 5 && !strcmp(shape + n - 5, ".json");
+    return file ? hf_config_load_file(c, shape, e) : model_config_named(c, shape, e);
+}
+
 int hf_config_load(struct model_config *c, const char *dir, struct err *e)
 {
     char path[FILE_PATH];

@@ -15,6 +15,8 @@
 int hf_config_load(struct model_config *c, const char *dir, struct err *e);
 /* The same for one config.json wherever it is; generation settings are the defaults. */
 int hf_config_load_file(struct model_config *c, const char *path, struct err *e);
+/* Of a shape: a file's where it ends in .json, else that of a name (model_config_named). */
+int hf_config_shape(struct model_config *c, const char *shape, struct err *e);
 
 /* ERR_CFG_VOCAB unless the embedding has a row for each of the tokenizer's `tokens` ids. */
 int hf_config_check_vocab(const struct model_config *c, int64_t tokens, struct err *e);

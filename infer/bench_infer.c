@@ -1,5 +1,6 @@
 #include "infer/bench_infer.h"
 #include "infer/bench_cost.h"
+#include "infer/bench_model.h"
 #include "infer/rng.h"
 #include "infer/sampler.h"
 
@@ -213,15 +214,6 @@ static void row_name(char *name, size_t size, const struct rig *g, const struct 
         snprintf(name, size, "%s%u%s", t->kind == FIRST ? "ttft" : "pp", g->c->prompt, lora);
 }
 
-static const char *type_name(const struct model *m)
-{
-    static const char *const names[WT_COUNT] = {"f32", "bf16", "q8_0", "q4_0", "w4", "i8"};
-    static const char *const names8[WT_COUNT] = {
-        [WT_Q8_0] = "q8_0a8", [WT_Q4_0] = "q4_0a8", [WT_W4] = "w4a8"};
-    enum weight_type t = model_mat(m, P_GATE, 0)->type;
-    return m->act8 && names8[t] ? names8[t] : names[t];
-}
-
 static void row_report(struct rig *g, const struct test *t, const struct series *a, const struct series *base)
 {
     const struct bench_infer_config *c = g->c;
@@ -230,7 +222,7 @@ static void row_report(struct rig *g, const struct test *t, const struct series 
     double n = a->n, mean = a->sum / n, seconds = a->seconds / n;
     char name[64];
     row_name(name, sizeof name, g, t, adapted);
-    struct bench_row row = {.test = name, .dtype = type_name(c->m), .isa = c->m->kern.name};
+    struct bench_row row = {.test = name, .dtype = bench_type_name(c->m), .isa = c->m->kern.name};
     row.streams = t->streams, row.lora = adapted ? c->lora->rank : 0, row.threads = pool_threads(c->m->pool);
     row.tok_s = mean, row.sd = n > 1 ? sqrt(fmax(0, (a->squares - a->sum * mean) / (n - 1))) : 0;
     row.ns = 1e9 * seconds / (t->kind == DECODE ? c->tokens : 1);

@@ -13,6 +13,7 @@
 #include "infer/cmd_perplexity.h"
 #include "infer/cmd_run.h"
 #include "infer/cmd_selftest.h"
+#include "rl/cmd_bench_ppo.h"
 #include "rl/cmd_eval.h"
 #include "rl/cmd_ppo.h"
 #include "train/cmd_bench_train.h"
@@ -32,7 +33,7 @@ static int bench_infer(int argc, char **argv)
 }
 
 static const struct command benches[] = {
-    BENCHES_INFER, BENCH_INFER(bench_infer), BENCHES_DATA, BENCHES_TRAIN, {0}};
+    BENCHES_INFER, BENCH_INFER(bench_infer), BENCHES_DATA, BENCHES_TRAIN, BENCHES_RL, {0}};
 
 static int bench(int argc, char **argv)
 {

@@ -24,6 +24,7 @@ struct ppo_step {
     double grad_norm, rate, kl_coef;
     double dead_groups; /* share of groups whose rewards are all the same */
     double rollout_seconds, look_seconds, learn_seconds;
+    double grade_seconds, reference_seconds; /* of the rollout; of the look */
     uint64_t prompt_tokens, answer_tokens;
     double seconds; /* trained so far */
 };

@@ -10,8 +10,7 @@ enum { STREAM_LEARN = 0x6c6561726e };
 
 /* ---- rows of samples ----------------------------------------------------------------------------------- */
 
-/* Puts samples order[i], order[i+1] ... as far as they fit into a row; returns how many. */
-static uint32_t row_fill(struct ppo *p, const uint32_t *order, size_t n)
+uint32_t ppo_row_fill(struct ppo *p, const uint32_t *order, size_t n)
 {
     uint32_t docs = 0, tokens = 0;
     while (docs < n) {
@@ -45,7 +44,7 @@ static int samples_look(struct ppo *p, const struct policy_config *c, struct val
     struct micro_result r;
     order_plain(p);
     for (size_t i = 0, docs; i < p->n; i += docs) {
-        docs = row_fill(p, p->order + i, p->n - i);
+        docs = ppo_row_fill(p, p->order + i, p->n - i);
         int code = micro_objective(p->micro, p->docs, (uint32_t)docs, &o, 0, NULL, &r, NULL, e);
         if (code) return code;
         ppo_tick(p, "looking", i + docs, p->n);
@@ -94,10 +93,12 @@ int ppo_look(struct ppo *p, struct ppo_step *t, struct err *e)
     }
     t->entropy = tokens > 0 ? entropy / tokens : 0;
     if (!p->reference) return 0;
+    double start = progress_clock();
     micro_use(p->micro, p->l.adapter, p->reference);
     r = samples_look(p, &c, NULL, e);
     micro_use(p->micro, p->l.adapter, p->l.lora);
     EACH_TOKEN(p, s, k) k->logp_ref = k->logp;
+    t->reference_seconds = progress_clock() - start;
     return r;
 }
 
@@ -280,7 +281,7 @@ static int batch_learn(struct ppo *p, const uint32_t *order, size_t n, struct pp
     if (!counted) return 0;
     for (size_t i = 0, docs; i < n; i += docs) {
         struct grads g = trainee_grads(&p->trainee, optim_leaf(&p->optim), p->slots);
-        docs = row_fill(p, order + i, n - i);
+        docs = ppo_row_fill(p, order + i, n - i);
         int r = micro_objective(p->micro, p->docs, (uint32_t)docs, &o, 0, &g, &result, NULL, e);
         if (r) return r;
         optim_fold(&p->optim);
@@ -327,7 +328,7 @@ int ppo_pretrain(struct ppo *p, struct err *e)
             struct micro_result result;
             uint64_t counted;
             if (!at) order_shuffle(p, (uint64_t)(-1 - i));
-            docs = row_fill(p, p->order + at, p->n - at);
+            docs = ppo_row_fill(p, p->order + at, p->n - at);
             weights_set(p, p->order + at, docs, &counted);
             int r = micro_objective(p->micro, p->docs, (uint32_t)docs, &o, 0, NULL, &result, NULL, e);
             if (!r) r = value_step(&p->head, p->c->critic_learning_rate, e);

@@ -44,7 +44,19 @@ struct ppo {
     double numbers[4];                                 /* these four, as they are saved */
 };
 
+/* ppo.c: the session, the rollout's memory and the learner, for a model, an adapter and problems that are
+ * there. longest: tokens of the longest prompt. */
+int ppo_engine_open(struct ppo *p, uint32_t longest, struct err *e);
+
+/* ppo_tell.c */
+int ppo_logs_open(struct ppo *p, struct err *e);
+int ppo_log(struct ppo *p, const struct ppo_step *t, struct err *e);
+/* The first group's answers, for people who want to see what is rewarded. */
+int ppo_samples_tell(struct ppo *p, struct err *e);
+
 /* ppo_learn.c */
+/* Puts samples order[0], order[1] ... of [n], as far as they fit into a row, into docs; returns how many. */
+uint32_t ppo_row_fill(struct ppo *p, const uint32_t *order, size_t n);
 /* Looks at the samples: values, the trainer's log-probabilities, the reference's. */
 int ppo_look(struct ppo *p, struct ppo_step *t, struct err *e);
 /* Rewards -> advantages, returns and weights of every token. */

@@ -98,13 +98,18 @@ int rollout_create(struct rollout *r, const struct rollout_config *c, const stru
     size_t n = samples_of(r);
     r->longest = longest + c->max_new;
     r->sample = calloc(n, sizeof *r->sample);
-    r->request = calloc(n, sizeof *r->request);
+    r->open = calloc(n, sizeof *r->open);
+    r->opened = calloc(n, sizeof *r->opened);
+    r->answered = calloc(n, sizeof *r->answered);
+    r->finish = calloc(n, sizeof *r->finish);
     r->prompt = calloc(c->prompts, sizeof *r->prompt);
     r->order = calloc(p->n, sizeof *r->order);
     r->ids = calloc(n, r->longest * sizeof *r->ids);
     r->logp = calloc(n, c->max_new * sizeof *r->logp);
     r->token = calloc(n, c->max_new * sizeof *r->token);
-    if (r->sample && r->request && r->prompt && r->order && r->ids && r->logp && r->token) return 0;
+    if (r->sample && r->open && r->opened && r->answered && r->finish && r->prompt && r->order && r->ids &&
+        r->logp && r->token)
+        return 0;
     rollout_clear(r);
     return err_set(e, ERR_NOMEM, "no memory for %zu answers of %u tokens", n, c->max_new);
 }
@@ -119,7 +124,10 @@ void rollout_clear(struct rollout *r)
 {
     samples_clear(r);
     free(r->sample);
-    free(r->request);
+    free(r->open);
+    free(r->opened);
+    free(r->answered);
+    free(r->finish);
     free(r->prompt);
     free(r->order);
     free(r->ids);
@@ -130,41 +138,100 @@ void rollout_clear(struct rollout *r)
 
 /* ---- a rollout ----------------------------------------------------------------------------------------- */
 
-static void sample_start(struct rollout *r, size_t i, const struct prompt *p, uint64_t stream)
+void rollout_ask(struct rollout *r, uint32_t group, struct prompt *prompt, const struct problem *problem,
+                 uint32_t budget, uint64_t draw)
 {
-    struct sample *s = &r->sample[i];
-    s->ids = r->ids + i * r->longest, s->logp = r->logp + i * r->c.max_new,
-    s->token = r->token + i * r->c.max_new;
-    s->n_prompt = p->n, s->adapt_from = p->adapt_from, s->forced = p->forced;
-    memcpy(s->ids, p->ids, p->n * sizeof *s->ids);
-    struct request *q = &r->request[i];
-    *q = (struct request){
-        .prompt = p->ids, .n_prompt = p->n, .adapt_from = p->adapt_from, .max_new = r->c.max_new};
-    q->answer = s->ids + p->n, q->logprob = s->logp, q->stream = stream;
-    sampler_config_init(&q->sampler);
-    q->sampler.temperature = r->c.temperature, q->sampler.seed = r->c.seed;
+    r->prompt[group] = *prompt;
+    for (uint32_t g = 0; g < r->c.group; g++) {
+        size_t i = (size_t)group * r->c.group + g;
+        struct sample *s = &r->sample[i];
+        s->ids = r->ids + i * r->longest, s->logp = r->logp + i * r->c.max_new,
+        s->token = r->token + i * r->c.max_new;
+        s->n_prompt = prompt->n, s->adapt_from = prompt->adapt_from, s->forced = prompt->forced;
+        s->problem = problem, s->budget = budget, s->draw = draw * r->c.group + g;
+        memcpy(s->ids, prompt->ids, prompt->n * sizeof *s->ids);
+    }
 }
 
-static int prompts_start(struct rollout *r, uint64_t step, double scale, struct err *e)
+void rollout_forget(struct rollout *r)
+{
+    memset(r->answered, 0, samples_of(r) * sizeof *r->answered);
+    memset(r->finish, 0, samples_of(r) * sizeof *r->finish);
+}
+
+int rollout_begin(struct rollout *r, uint64_t step, double scale, struct err *e)
 {
     samples_clear(r);
     for (uint32_t i = 0; i < r->c.prompts; i++) {
         uint64_t k = step * r->c.prompts + i;
         const struct problem *problem = problem_at(r, k);
         uint32_t budget = budget_at(r, k, scale);
-        int code = prompt_make(&r->prompt[i], &r->c, r->l, problem, budget, e);
+        struct prompt q;
+        int code = prompt_make(&q, &r->c, r->l, problem, budget, e);
         if (code) return code;
-        if (r->prompt[i].n + r->c.max_new > r->longest)
-            return err_set(e, ERR_CTX_FULL, "a prompt of %u tokens, planned for %u", r->prompt[i].n,
+        if (q.n + r->c.max_new > r->longest) {
+            code = err_set(e, ERR_CTX_FULL, "a prompt of %u tokens, planned for %u", q.n,
                            r->longest - r->c.max_new);
-        for (uint32_t g = 0; g < r->c.group; g++) {
-            size_t at = (size_t)i * r->c.group + g;
-            r->sample[at].problem = problem, r->sample[at].budget = budget;
-            sample_start(r, at, &r->prompt[i], k * r->c.group + g);
+            prompt_clear(&q);
+            return code;
         }
+        rollout_ask(r, i, &q, problem, budget, k);
     }
     return 0;
 }
+
+/* ---- answers ------------------------------------------------------------------------------------------- */
+
+/* An answer goes on after what there is of it, as if that were its prompt: to the same tokens, since what is
+ * drawn depends on the place in the sequence. */
+static void open_add(struct rollout *r, size_t n, size_t i)
+{
+    struct sample *s = &r->sample[i];
+    uint32_t have = r->answered[i];
+    struct request *q = &r->open[n];
+    *q = (struct request){.prompt = s->ids, .n_prompt = s->n_prompt + have, .adapt_from = s->adapt_from};
+    q->max_new = r->c.max_new - have, q->answer = s->ids + s->n_prompt + have, q->logprob = s->logp + have;
+    sampler_config_init(&q->sampler);
+    q->sampler.temperature = r->c.temperature, q->sampler.seed = r->c.seed, q->stream = s->draw;
+    r->opened[n] = (struct rollout_open){i, have};
+}
+
+struct hearing {
+    struct rollout *r;
+    rollout_token *on_token;
+    void *ctx;
+};
+
+static int hear(void *ctx, struct request *q, int32_t token)
+{
+    struct hearing *h = ctx;
+    const struct rollout_open *o = &h->r->opened[q - h->r->open];
+    (void)token;
+    h->r->answered[o->sample] = o->had + q->n_answer, h->r->finish[o->sample] = (uint8_t)q->finish;
+    return h->on_token ? h->on_token(h->ctx, q->finish != FINISH_NONE) : 0;
+}
+
+bool rollout_whole(const struct rollout *r)
+{
+    for (size_t i = 0; i < samples_of(r); i++)
+        if (r->finish[i] == FINISH_NONE) return false;
+    return true;
+}
+
+int rollout_answer(struct rollout *r, rollout_token *on_token, void *ctx, struct err *e)
+{
+    int32_t stop[PROMPT_MAX_STOPS];
+    struct hearing h = {r, on_token, ctx};
+    struct generate_config c = {.streams = r->streams, .stop = stop, .on_token = hear, .ctx = &h};
+    size_t n = 0;
+    c.vocab = r->l->tokenizer ? (uint32_t)tokenizer_vocab(r->l->tokenizer) : r->l->m->c.vocab;
+    c.n_stop = r->l->tokenizer ? prompt_stops(r->l->tokenizer, stop) : 0;
+    for (size_t i = 0; i < samples_of(r); i++)
+        if (r->finish[i] == FINISH_NONE) open_add(r, n++, i);
+    return generate_run(r->session, &c, r->open, n, &r->stats, e);
+}
+
+/* ---- grades -------------------------------------------------------------------------------------------- */
 
 static uint32_t count(const char *text, const char *what)
 {
@@ -190,24 +257,16 @@ static int answer_text(const struct sample *s, struct detok *d, uint32_t *close,
     return code ? code : detok_end(d, e);
 }
 
-static int sample_grade(struct rollout *r, size_t i, struct err *e)
+void rollout_judge(struct rollout *r, size_t i, char *text, size_t n, uint32_t close)
 {
     struct sample *s = &r->sample[i];
-    struct detok d = {.t = r->l->tokenizer};
-    uint32_t close;
-    s->n_answer = r->request[i].n_answer;
-    int code = answer_text(s, &d, &close, e);
-    if (code) {
-        detok_clear(&d);
-        return code;
-    }
-    s->text = d.text;
-    s->grade = grade_text(s->problem->reference, strlen(s->problem->reference), d.text, d.n, NULL);
-    uint32_t opened = count(d.text, "<think>"), closed = count(d.text, "</think>");
+    s->n_answer = r->answered[i], s->text = text;
+    s->grade = grade_text(s->problem->reference, strlen(s->problem->reference), text, n, NULL);
+    uint32_t opened = count(text, "<think>"), closed = count(text, "</think>");
     s->outcome = (struct outcome){
         .correct = s->grade.verdict == GRADE_EQUAL,
         .found = s->grade.verdict != GRADE_NO_ANSWER,
-        .truncated = r->request[i].finish != FINISH_STOP,
+        .truncated = r->finish[i] != FINISH_STOP,
         .formed = opened == closed && opened <= 1,
         .tokens = s->n_answer,
         .thinking = close    ? close
@@ -216,18 +275,20 @@ static int sample_grade(struct rollout *r, size_t i, struct err *e)
         .budget = s->budget,
         .longest = r->c.max_new,
     };
-    return 0;
 }
 
-int rollout_run(struct rollout *r, uint64_t step, double scale, generate_token *on_token, void *ctx,
-                struct err *e)
+int rollout_grade(struct rollout *r, struct err *e)
 {
-    int32_t stop[PROMPT_MAX_STOPS];
-    struct generate_config c = {.streams = r->streams, .stop = stop, .on_token = on_token, .ctx = ctx};
-    c.n_stop = prompt_stops(r->l->tokenizer, stop);
-    c.vocab = (uint32_t)tokenizer_vocab(r->l->tokenizer);
-    int code = prompts_start(r, step, scale, e);
-    if (!code) code = generate_run(r->session, &c, r->request, samples_of(r), &r->stats, e);
-    for (size_t i = 0; !code && i < samples_of(r); i++) code = sample_grade(r, i, e);
-    return code;
+    for (size_t i = 0; i < samples_of(r); i++) {
+        struct detok d = {.t = r->l->tokenizer};
+        uint32_t close;
+        r->sample[i].n_answer = r->answered[i];
+        int code = answer_text(&r->sample[i], &d, &close, e);
+        if (code) {
+            detok_clear(&d);
+            return code;
+        }
+        rollout_judge(r, i, d.text, d.n, close);
+    }
+    return 0;
 }

@@ -5,8 +5,6 @@
 #include "infer/cli.h"
 #include "train/bench_train.h"
 
-#include <string.h>
-
 struct flags {
     char *shape;
     int64_t rank, tokens, steps, threads;
@@ -75,13 +73,6 @@ static const struct option table[] = {
     {0},
 };
 
-static int shape_read(struct model_config *c, const char *shape, struct err *e)
-{
-    size_t n = strlen(shape);
-    if (n > 5 && !strcmp(shape + n - 5, ".json")) return hf_config_load_file(c, shape, e);
-    return model_config_named(c, shape, e);
-}
-
 /* The limit of the instructions that the products use, on the same threads, after the measurement. */
 static int limits_read(struct machine_limits *l, unsigned threads, struct err *e)
 {
@@ -105,7 +96,7 @@ static int run(const struct flags *f, struct err *e)
     struct bench_train_result t = {0};
     struct machine_limits l = {0};
     struct kernels k;
-    int r = shape_read(&c.model, f->shape, e);
+    int r = hf_config_shape(&c.model, f->shape, e);
     if (!r) r = bench_train_run(&c, &t, e);
     if (!r) r = limits_read(&l, c.threads, e);
     if (r) return r;
