@@ -15,6 +15,7 @@ static const char *const names[BENCH_PPO_ROWS] = {"prefill",   "decode", "reward
                                                   "reference", "policy", "sft",    "infer"};
 
 enum { HEADER = 3, TOKEN_BYTES = 4, LIMIT_BYTES = 192 << 20 };
+#define LIMIT_SECONDS 0.2
 
 struct rig {
     const struct bench_ppo_config *c;
@@ -193,12 +194,14 @@ static int iteration(struct rig *g, double *s, struct err *e)
     return r;
 }
 
+/* Means, as the rows are. */
 static void probe(struct rig *g)
 {
     const struct model *m = g->p->l.m;
-    g->limits.fma += machine_fma(m->pool, cpu_detect()), g->limits.dot += machine_dot(m->pool, cpu_detect());
-    g->limits.read +=
-        machine_read(m->pool, m->arena.base, LIMIT_BYTES < m->arena.size ? LIMIT_BYTES : m->arena.size);
+    size_t bytes = m->arena.size < LIMIT_BYTES ? m->arena.size : LIMIT_BYTES;
+    g->limits.fma += machine_fma(m->pool, cpu_detect(), LIMIT_SECONDS).mean;
+    g->limits.dot += machine_dot(m->pool, cpu_detect(), LIMIT_SECONDS).mean;
+    g->limits.read += machine_read(m->pool, m->arena.base, bytes, LIMIT_SECONDS).mean;
     g->probes++;
 }
 
