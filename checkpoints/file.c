@@ -213,6 +213,19 @@ int file_exists(const char *path)
     return lstat(path, &st) == 0;
 }
 
+void file_nearest(char out[FILE_PATH], const char *path)
+{
+    snprintf(out, FILE_PATH, "%s", path);
+    while (access(out, F_OK) && errno == ENOENT) {
+        char *slash = strrchr(out, '/');
+        if (!slash) {
+            strcpy(out, ".");
+            return;
+        }
+        slash[slash == out] = 0;
+    }
+}
+
 int file_need_space(const char *path, uint64_t bytes, struct err *e)
 {
     struct statvfs fs;

@@ -57,6 +57,9 @@ int file_replace_dir(const char *temp, const char *path, struct err *e);
 /* 1 when something (a dangling link too) has that name. */
 int file_exists(const char *path);
 
+/* The path itself, or the nearest folder above it that exists. */
+void file_nearest(char out[FILE_PATH], const char *path);
+
 /* ERR_PREFLIGHT_DISK, naming both sizes, unless the file system of the existing `path` has `bytes` free. */
 int file_need_space(const char *path, uint64_t bytes, struct err *e);
 

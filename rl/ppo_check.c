@@ -28,6 +28,7 @@ static int reward_read(struct ppo_config *c, struct err *e)
                                        .sharpness = c->reward_sharpness,
                                        .buffer = (uint32_t)c->reward_buffer,
                                        .truncated = (enum truncated_reward)c->truncated};
+    if (!c->reward_terms.n) return err_set(e, ERR_FIELD_MISSING, "reward: expected at least one term");
     for (size_t i = 0; i < c->reward_terms.n; i++) {
         int r = reward_parse(&c->reward, c->reward_terms.items[i], e);
         if (r) return r;
@@ -66,6 +67,9 @@ int ppo_config_check(struct ppo_config *c, struct options *o, struct err *e)
     struct ppo_config then_config;
     struct options then;
     int r = settle(c, o, e);
+    if (!r) r = run_input_check(o, "model_name_or_path", c->model_name_or_path, c->output_dir, e);
+    if (!r) r = run_input_check(o, "adapter_name_or_path", c->adapter_name_or_path, c->output_dir, e);
+    if (!r) r = run_output_check(o, c->output_dir, e);
     if (!r) r = ppo_options_init(&then, &then_config, e);
     if (r) return r;
     r = run_record_check(c->output_dir, &kind, o, &then, &then_config, e);

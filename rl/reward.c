@@ -93,6 +93,7 @@ int reward_parse(struct reward_config *c, const char *text, struct err *e)
     unsigned t = 0;
     while (t < REWARD_TERMS && (strlen(terms[t].name) != n || memcmp(terms[t].name, text, n))) t++;
     if (t == REWARD_TERMS) return no_such(text, e);
+    if (c->weight[t] != 0) return err_set(e, ERR_CFG_CONFLICT, "reward: %s is given twice", terms[t].name);
     c->weight[t] = 1;
     if (!text[n]) return 0;
     char *end;
@@ -131,7 +132,7 @@ int reward_group(const struct reward_config *c, const struct outcome *o, uint32_
         for (unsigned t = 0; t < REWARD_TERMS; t++) {
             bool used = c->weight[t] != 0 && !(own.truncated && c->truncated == TRUNCATED_ZERO);
             double x = used ? terms[t].value(&s) : 0;
-            if (!isfinite(x))
+            if (!isfinite((float)x))
                 return err_set(e, ERR_NONFINITE,
                                "the reward's term %s is %g for an answer of %u tokens, budget %u",
                                terms[t].name, x, own.tokens, own.budget);
@@ -139,6 +140,9 @@ int reward_group(const struct reward_config *c, const struct outcome *o, uint32_
             sum += c->weight[t] * x;
         }
         total[i] = (float)sum;
+        if (!isfinite(total[i]))
+            return err_set(e, ERR_NONFINITE, "the reward of an answer of %u tokens, budget %u, is %g",
+                           own.tokens, own.budget, sum);
     }
     return 0;
 }

@@ -49,7 +49,7 @@ struct reward_config {
 
 const char *reward_name(unsigned term);
 /* Reads "correct" or "additive:0.5" (with a weight) into c. Errors: FIELD_RANGE (no such term, naming the
- * ones there are), FIELD_TYPE (the weight). */
+ * ones there are), FIELD_TYPE (the weight), CFG_CONFLICT (the term is there already). */
 int reward_parse(struct reward_config *c, const char *text, struct err *e);
 
 /* The terms of a group's n answers to one prompt, unweighted, 0 where not used: term [n][REWARD_TERMS]; and

@@ -1,8 +1,56 @@
 #include "train/run_record.h"
 #include "checkpoints/yaml.h"
+#include "infer/gguf_model.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool same_place(const char *a, const char *b)
+{
+    struct stat x, y;
+    return !stat(a, &x) && !stat(b, &y) && x.st_ino == y.st_ino && x.st_dev == y.st_dev;
+}
+
+int run_input_check(const struct options *o, const char *key, const char *path, const char *dir,
+                    struct err *e)
+{
+    static const char *const written[] = {"", "/adapter", "/model"};
+    char place[FILE_PATH];
+    struct stat st;
+    if (stat(path, &st))
+        return err_errno(e, errno, "%s: %.200s (%s); expected a folder or a GGUF file", key, path,
+                         options_where(o, key));
+    if (!S_ISDIR(st.st_mode) && !gguf_is_file(path))
+        return err_set(e, ERR_PATH, "%s: %.200s is not a folder (%s)", key, path, options_where(o, key));
+    for (size_t i = 0; i < sizeof written / sizeof *written; i++) {
+        int r = file_path(place, e, "%s%s", dir, written[i]);
+        if (r) return r;
+        if (same_place(path, place))
+            return err_set(e, ERR_CFG_CONFLICT,
+                           "%s (%s) and %.200s, which the run writes to, are the same folder; choose another "
+                           "output_dir (%s)",
+                           key, options_where(o, key), place, options_where(o, "output_dir"));
+    }
+    return 0;
+}
+
+int run_output_check(const struct options *o, const char *dir, struct err *e)
+{
+    char existing[FILE_PATH];
+    struct stat st;
+    file_nearest(existing, dir);
+    if (!stat(existing, &st) && !S_ISDIR(st.st_mode))
+        return err_set(e, ERR_PATH, "output_dir: %.200s is not a folder (%s)", existing,
+                       options_where(o, "output_dir"));
+    if (faccessat(AT_FDCWD, existing, W_OK | X_OK, AT_EACCESS))
+        return err_errno(e, errno, "output_dir: cannot write to %.200s (%s)", existing,
+                         options_where(o, "output_dir"));
+    return 0;
+}
 
 int run_folder_open(struct file_lock *lock, const char *dir, int *stale, struct err *e)
 {

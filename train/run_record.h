@@ -13,6 +13,14 @@ struct run_kind {
     int (*settle)(void *config, struct options *o, struct err *e);
 };
 
+/* What can be told before anything is read or written. An input has to be there, a Hugging Face or PEFT
+ * folder or a GGUF file, and not where a run in `dir` writes (DIR, DIR/adapter, DIR/model); dir has to be a
+ * folder that can be made or written to. Errors name the keys and where they were given: FILE_MISSING, PATH,
+ * EACCES, CFG_CONFLICT. */
+int run_input_check(const struct options *o, const char *key, const char *path, const char *dir,
+                    struct err *e);
+int run_output_check(const struct options *o, const char *dir, struct err *e);
+
 /* Makes the folder and takes its lock. *stale: the process that died with it, or 0. Errors: LOCKED, PATH ...
  */
 int run_folder_open(struct file_lock *lock, const char *dir, int *stale, struct err *e);

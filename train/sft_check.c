@@ -3,16 +3,13 @@
 #include "checkpoints/load.h"
 #include "data/url.h"
 #include "infer/adapter.h"
+#include "train/run_record.h"
 #include "train/sft_options.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* ---- keys that rule each other out ----------------------------------------------------------------------
  */
@@ -150,62 +147,14 @@ static int check_urls(const struct options *o, const char *key, const struct str
 /* ---- the disk --------------------------------------------------------------------------------------------
  */
 
-/* A Hugging Face or PEFT folder, or a GGUF file. */
-static int check_folder(const struct options *o, const char *key, const char *path, struct err *e)
-{
-    struct stat st;
-    if (stat(path, &st))
-        return err_errno(e, errno, "%s: %.200s (%s); expected a folder or a GGUF file", key, path,
-                         options_where(o, key));
-    if (!S_ISDIR(st.st_mode) && !gguf_is_file(path))
-        return err_set(e, ERR_PATH, "%s: %.200s is not a folder (%s)", key, path, options_where(o, key));
-    return 0;
-}
-
-/* The path itself, or the nearest folder above it that exists. */
-static void nearest_existing(char out[FILE_PATH], const char *path)
-{
-    snprintf(out, FILE_PATH, "%s", path);
-    while (access(out, F_OK) && errno == ENOENT) {
-        char *slash = strrchr(out, '/');
-        if (!slash) {
-            strcpy(out, ".");
-            return;
-        }
-        slash[slash == out] = 0;
-    }
-}
-
-static int check_output(const struct sft_config *c, const struct options *o, struct err *e)
-{
-    char existing[FILE_PATH];
-    struct stat model, out;
-    nearest_existing(existing, c->output_dir);
-    if (!stat(existing, &out) && !S_ISDIR(out.st_mode))
-        return err_set(e, ERR_PATH, "output_dir: %.200s is not a folder (%s)", existing,
-                       options_where(o, "output_dir"));
-    if (faccessat(AT_FDCWD, existing, W_OK | X_OK, AT_EACCESS))
-        return err_errno(e, errno, "output_dir: cannot write to %.200s (%s)", existing,
-                         options_where(o, "output_dir"));
-    bool same = !stat(c->output_dir, &out) && !stat(c->model_name_or_path, &model) &&
-                out.st_ino == model.st_ino && out.st_dev == model.st_dev;
-    if (same)
-        return err_set(
-            e, ERR_CFG_CONFLICT,
-            "output_dir and model_name_or_path are the same folder, %.200s (%s); the run would write "
-            "into the base model",
-            c->output_dir, options_where(o, "output_dir"));
-    return 0;
-}
-
 static int check_inputs(const struct sft_config *c, const struct options *o, struct err *e)
 {
     const char *resume = c->resume_from_checkpoint;
-    int rc = check_folder(o, "model_name_or_path", c->model_name_or_path, e);
+    int rc = run_input_check(o, "model_name_or_path", c->model_name_or_path, c->output_dir, e);
     if (!rc && c->adapter_name_or_path)
-        rc = check_folder(o, "adapter_name_or_path", c->adapter_name_or_path, e);
+        rc = run_input_check(o, "adapter_name_or_path", c->adapter_name_or_path, c->output_dir, e);
     if (!rc && resume && strcmp(resume, "auto") && strcmp(resume, "none"))
-        rc = check_folder(o, "resume_from_checkpoint", resume, e);
+        rc = run_input_check(o, "resume_from_checkpoint", resume, c->output_dir, e);
     return rc;
 }
 
@@ -239,7 +188,7 @@ int sft_config_check(struct sft_config *c, struct options *o, struct err *e)
     if (!rc) rc = check_urls(o, "dataset", &c->dataset, e);
     if (!rc) rc = check_urls(o, "eval_dataset", &c->eval_dataset, e);
     if (!rc) rc = check_inputs(c, o, e);
-    if (!rc) rc = check_output(c, o, e);
+    if (!rc) rc = run_output_check(o, c->output_dir, e);
     return rc ? rc : sft_config_check_run(c, o, e);
 }
 
@@ -284,7 +233,7 @@ int sft_config_check_resources(const struct sft_config *c, uint64_t disk_bytes, 
                                struct err *e)
 {
     char existing[FILE_PATH];
-    nearest_existing(existing, c->output_dir);
+    file_nearest(existing, c->output_dir);
     int rc = file_need_space(existing, disk_bytes, e);
     if (rc) return rc;
     uint64_t limit = c->memory_limit ? c->memory_limit : available_memory();

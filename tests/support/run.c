@@ -66,7 +66,7 @@ int run_kill(const char *log, const char *command, int kills, double most, unsig
     int alive = 0;
     for (int i = 0; i < kills; i++) {
         pid_t pid = run_start(log, "%s", command);
-        pause_for(most * (rand_r(&seed) % 1000) / 1000.0);
+        pause_for(most * (i + 1) / kills * (rand_r(&seed) % 1000) / 1000.0);
         kill(pid, SIGKILL);
         alive += run_wait(pid) == 128 + SIGKILL;
     }

@@ -21,8 +21,9 @@ void run_expect(int want, const char *log, const char *fmt, ...) __attribute__((
 void run_folder(char *path, size_t size, const char *name);
 void run_folder_remove(const char *path);
 
-/* Runs `command` `kills` times and kills it each time (SIGKILL), at a random moment within `most` seconds.
- * Returns how many of the kills found it alive. */
+/* Runs `command` `kills` times and kills it each time (SIGKILL), at a random moment, later ones on average
+ * and the last within `most` seconds: a guess that is far too long still finds the first ones alive. Returns
+ * how many it found alive. */
 int run_kill(const char *log, const char *command, int kills, double most, unsigned seed);
 
 /* The digest of the adapter that a training run left in the folder `dir`. */

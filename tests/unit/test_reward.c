@@ -93,6 +93,13 @@ static void what_is_no_term(void **state)
     c.weight[1] = 1, c.lambda = 1; /* a budget of 0 */
     assert_int_equal(reward_group(&c, &o, 1, term, &total, &e), ERR_NONFINITE);
     assert_non_null(strstr(e.msg, "additive"));
+    /* finite terms whose sum is none, and a term that is too large for a float */
+    c = (struct reward_config){0};
+    assert_int_equal(reward_parse(&c, "correct:1e39", &e), 0);
+    assert_int_equal(reward_parse(&c, "correct", &e), ERR_CFG_CONFLICT);
+    assert_int_equal(reward_group(&c, &o, 1, term, &total, &e), ERR_NONFINITE);
+    c.weight[0] = 0, c.weight[1] = 1e-39, c.lambda = 1e39, o.budget = 5;
+    assert_int_equal(reward_group(&c, &o, 1, term, &total, &e), ERR_NONFINITE);
 }
 
 /* gamma 0.9, lambda 0.5: deltas 0 + 0.9 * 2 - 1 = 0.8; 0 + 0.9 * 3 - 2 = 0.7; 4 - 3 = 1. */
