@@ -8,7 +8,8 @@
 #include "infer/tokenizer.h"
 
 /* What is put in. The first closes the thinking as traces do, and leaves the reply to the model: for chats.
- * The second also begins a mathematical answer in the form that is graded: for evaluations under a cap. */
+ * The second also begins a mathematical answer in the form that is graded: for evaluations under a cap.
+ * (For nano the two are the same: docs/performance.md.) */
 #define BUDGET_CLOSING "\n</think>\n\n"
 #define BUDGET_ASKING  BUDGET_CLOSING "The answer is \\boxed{"
 

@@ -10,15 +10,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { CAPS_MAX = 16 };
 
 struct eval_flags {
     struct model_flags model;
     struct sampling_flags sampling;
+    struct budget_flags forcing;
+    struct string_list caps;
     char *dataset, *output, *samples, *system;
     int64_t max_samples, streams, max_new, show;
     bool think;
+    uint32_t cap[CAPS_MAX]; /* [caps.n], read */
 };
 
 #define AT(field) .at = offsetof(struct eval_flags, field)
@@ -57,6 +63,13 @@ static const struct option rows[] = {
      .unit = "tokens",
      .short_flag = 'n',
      .help = "longest answer"},
+    BUDGET_ROWS(eval_flags, "64", NULL, "\\n</think>\\n\\nThe answer is \\boxed{"),
+    {.key = "caps",
+     .type = OPT_STRINGS,
+     AT(caps),
+     .unset = "none",
+     .unit = "tokens",
+     .help = "32,64,128: accuracy without a budget, and beside it under each of these"},
     SAMPLING_ROWS(eval_flags, "0"),
     {.key = "output",
      .type = OPT_PATH,
@@ -87,6 +100,7 @@ struct screen {
     struct progress bar;
     const char *path; /* of the samples, or NULL */
     int fd;
+    uint32_t cap; /* that answers now have */
     size_t done, correct, show;
     double started;
 };
@@ -124,6 +138,8 @@ static int sample_save(const struct screen *sc, const struct eval_sample *s, str
     js_put_string(&w, "rule", s->grade.rule);
     js_put_string(&w, "found", answer_kind_name(s->grade.answer.kind));
     js_put_bool(&w, "truncated", s->truncated);
+    js_put_bool(&w, "closed", s->closed);
+    if (s->cap) js_put_uint(&w, "cap", s->cap);
     js_put_uint(&w, "tokens", s->tokens);
     js_put_text(&w, "text", s->text, s->len);
     js_close(&w);
@@ -139,8 +155,9 @@ static int sample_save(const struct screen *sc, const struct eval_sample *s, str
 static int on_sample(void *ctx, const struct eval_sample *s, struct err *e)
 {
     struct screen *sc = ctx;
+    if (s->cap != sc->cap) sc->cap = s->cap, sc->done = sc->correct = 0;
     sc->done++, sc->correct += s->correct;
-    if (sc->done <= sc->show) sample_print(sc, s);
+    if (!s->cap && sc->done <= sc->show) sample_print(sc, s);
     return sc->path ? sample_save(sc, s, e) : 0;
 }
 
@@ -150,39 +167,72 @@ static int on_tick(void *ctx, size_t done, uint64_t tokens)
     char note[96] = "";
     double seconds = progress_clock() - sc->started;
     int n = snprintf(note, sizeof note, "%.0f tok/s", seconds > 0 ? (double)tokens / seconds : 0);
-    if (done)
-        snprintf(note + n, sizeof note - (size_t)n, "  %.1f %% right",
-                 100.0 * (double)sc->correct / (double)done);
+    if (sc->done)
+        n += snprintf(note + n, sizeof note - (size_t)n, "  %.1f %% right",
+                      100.0 * (double)sc->correct / (double)sc->done);
+    if (sc->cap) snprintf(note + n, sizeof note - (size_t)n, " at %u tokens", sc->cap);
     progress_update(&sc->bar, done, note);
     return cli_interrupted();
 }
 
 /* ---- what is left of it ------------------------------------------------------------------------------ */
 
-static int result_save(const struct eval_result *r, const char *path, struct err *e)
+static void result_put(struct js_out *w, const struct eval_result *r)
+{
+    if (r->cap) js_put_uint(w, "cap", r->cap);
+    js_put_real(w, "accuracy", r->accuracy);
+    js_put_real(w, "stderr", r->stderr_);
+    js_put_uint(w, "n", r->n);
+    js_put_real(w, "tokens_mean", r->tokens_mean);
+    js_put_real(w, "tokens_median", r->tokens_median);
+    js_put_real(w, "closed", r->closed);
+    js_put_real(w, "truncated", r->truncated);
+    js_put_real(w, "no_answer", r->no_answer);
+    js_put_real(w, "undecided", r->undecided);
+}
+
+/* r [1 + caps]. */
+static int result_save(const struct eval_result *r, const struct eval_config *c, const char *path,
+                       struct err *e)
 {
     struct js_out w;
     js_out_init(&w, 2);
     js_object(&w, NULL);
-    js_put_real(&w, "accuracy", r->accuracy);
-    js_put_real(&w, "stderr", r->stderr_);
-    js_put_uint(&w, "n", r->n);
-    js_put_real(&w, "tokens_mean", r->tokens_mean);
-    js_put_real(&w, "tokens_median", r->tokens_median);
-    js_put_real(&w, "truncated", r->truncated);
-    js_put_real(&w, "no_answer", r->no_answer);
-    js_put_real(&w, "undecided", r->undecided);
+    result_put(&w, &r[0]);
     js_put_real(&w, "tokens_per_second", r->tokens_per_second);
+    if (c->forcing && c->forcing->tokens) js_put_uint(&w, "budget", c->forcing->tokens);
+    if (c->n_caps) js_array(&w, "caps");
+    for (uint32_t i = 1; i <= c->n_caps; i++) {
+        js_object(&w, NULL);
+        result_put(&w, &r[i]);
+        js_close(&w);
+    }
+    if (c->n_caps) js_close(&w);
     js_close(&w);
     return js_out_save(&w, path, e);
 }
 
-static void result_print(const struct eval_result *r)
+static void cap_print(const struct eval_result *r)
+{
+    char cap[16] = "none";
+    if (r->cap) snprintf(cap, sizeof cap, "%u", r->cap);
+    printf("%8s  %7.1f +- %-4.1f  %8.1f  %8.1f  %10.1f\n", cap, 100 * r->accuracy, 100 * r->stderr_,
+           r->tokens_mean, 100 * r->closed, 100 * r->truncated);
+}
+
+/* r [1 + caps]. */
+static void result_print(const struct eval_result *r, const struct eval_config *c)
 {
     printf("accuracy %.1f %% +- %.1f of %zu problems; tokens %.0f mean, %.0f median, %.1f %% truncated, "
-           "%.1f %% without an answer; %.0f tok/s\n",
+           "%.1f %% without an answer",
            100 * r->accuracy, 100 * r->stderr_, r->n, r->tokens_mean, r->tokens_median, 100 * r->truncated,
-           100 * r->no_answer, r->tokens_per_second);
+           100 * r->no_answer);
+    if (c->forcing && c->forcing->tokens) printf(", %.1f %% closed by the budget", 100 * r->closed);
+    printf("; %.0f tok/s\n", r->tokens_per_second);
+    if (!c->n_caps) return;
+    printf("\n%8s  %15s  %8s  %8s  %10s\n", "cap", "accuracy %", "tokens", "closed %", "no end %");
+    for (uint32_t i = 1; i <= c->n_caps; i++) cap_print(&r[i]);
+    cap_print(&r[0]);
 }
 
 static int samples_open(struct screen *sc, const char *path, struct err *e)
@@ -193,33 +243,51 @@ static int samples_open(struct screen *sc, const char *path, struct err *e)
     return sc->fd < 0 ? err_errno(e, errno, "cannot write %s", path) : 0;
 }
 
-static int evaluate(const struct eval_flags *f, const struct options *o, const struct loaded *l,
-                    const struct problems *p, struct err *e)
+/* Runs it under a live line; r [1 + caps] is filled. */
+static int evaluate(struct eval_result *r, const struct eval_flags *f, const struct loaded *l,
+                    const struct problems *p, const struct eval_config *c, struct err *e)
 {
     struct screen sc;
-    struct eval_result result;
     struct eval_events ev = {on_sample, on_tick, &sc};
+    size_t all = p->n * (1 + c->n_caps);
+    memset(&sc, 0, sizeof sc);
+    sc.show = (size_t)f->show;
+    int code = samples_open(&sc, f->samples, e);
+    if (code) return code;
+    progress_start(&sc.bar, stderr, "eval", c->n_caps ? "answer" : "problem", 0, all);
+    sc.started = progress_clock();
+    code = eval_run(r, l, p, c, &ev, e);
+    if (code)
+        progress_clear(&sc.bar);
+    else
+        progress_finish(&sc.bar, all, NULL);
+    if (sc.fd >= 0 && close(sc.fd) && !code) code = err_errno(e, errno, "cannot write %s", f->samples);
+    if (!code) result_print(r, c);
+    return !code && f->output ? result_save(r, c, f->output, e) : code;
+}
+
+static int configure(const struct eval_flags *f, const struct options *o, const struct loaded *l,
+                     const struct problems *p, struct err *e)
+{
+    struct budget forcing;
+    struct eval_result result[1 + CAPS_MAX];
     struct eval_config c = {
         .session = run_options_session(&f->model, (uint32_t)f->streams, 0),
         .max_new = (uint32_t)f->max_new,
         .system = f->system,
         .think = f->think,
+        .forcing = &forcing,
+        .caps = f->cap,
+        .n_caps = (uint32_t)f->caps.n,
     };
-    memset(&sc, 0, sizeof sc);
     run_options_sampler(&c.sampler, o, &f->sampling, &l->m->c);
-    sc.show = (size_t)f->show;
-    int r = samples_open(&sc, f->samples, e);
+    int r =
+        budget_init(&forcing, l->tokenizer, (uint32_t)f->forcing.budget, (uint32_t)f->forcing.answer_tokens,
+                    f->forcing.closing ? f->forcing.closing : BUDGET_ASKING, e);
     if (r) return r;
-    progress_start(&sc.bar, stderr, "eval", "problem", 0, p->n);
-    sc.started = progress_clock();
-    r = eval_run(&result, l, p, &c, &ev, e);
-    if (r)
-        progress_clear(&sc.bar);
-    else
-        progress_finish(&sc.bar, p->n, NULL);
-    if (sc.fd >= 0 && close(sc.fd) && !r) r = err_errno(e, errno, "cannot write %s", f->samples);
-    if (!r) result_print(&result);
-    return !r && f->output ? result_save(&result, f->output, e) : r;
+    r = evaluate(result, f, l, p, &c, e);
+    budget_clear(&forcing);
+    return r;
 }
 
 static int run(const struct eval_flags *f, const struct options *o, struct err *e)
@@ -233,11 +301,33 @@ static int run(const struct eval_flags *f, const struct options *o, struct err *
                 (unsigned long long)p.without);
     cli_catch_signals();
     if (!(r = run_options_load(&l, &source_any, &f->model, e))) {
-        r = evaluate(f, o, &l, &p, e);
+        r = configure(f, o, &l, &p, e);
         load_clear(&l);
     }
     problems_clear(&p);
     return r;
+}
+
+static int check(struct eval_flags *f, const struct options *o, struct err *e)
+{
+    bool forced = f->forcing.budget || f->caps.n;
+    long long most = f->max_new - f->forcing.answer_tokens;
+    if (f->forcing.budget && f->caps.n)
+        return err_set(e, ERR_USAGE, "--budget and --caps: one of them, caps are budgets too");
+    if (!forced && (options_given(o, "answer_tokens") || options_given(o, "closing")))
+        return err_set(e, ERR_USAGE,
+                       "--answer-tokens and --closing say what follows a budget; give --budget or --caps");
+    if (f->caps.n > CAPS_MAX) return err_set(e, ERR_USAGE, "%zu caps, at most %d", f->caps.n, CAPS_MAX);
+    for (size_t i = 0; i < f->caps.n; i++) {
+        char *end;
+        const char *text = f->caps.items[i];
+        long cap = strtol(text, &end, 10);
+        if (*end || end == text || cap < 1 || cap > most)
+            return err_set(e, ERR_USAGE, "caps: \"%.40s\", expected 1 to %lld: -n less --answer-tokens", text,
+                           most);
+        f->cap[i] = (uint32_t)cap;
+    }
+    return options_check_required(o, e);
 }
 
 int cmd_eval(int argc, char **argv)
@@ -253,7 +343,7 @@ int cmd_eval(int argc, char **argv)
               "else what it says the answer is, else its last formula or number, is compared with the "
               "reference by what it means (docs/grading.md).";
     int status = cli_parse(&o, argc, argv);
-    if (status < 0 && options_check_required(&o, &e)) status = cli_usage(&e);
+    if (status < 0 && check(&f, &o, &e)) status = cli_usage(&e);
     if (status < 0) status = run(&f, &o, &e) ? cli_fail(&e) : CLI_OK;
     options_free(&o);
     return status;

@@ -1,10 +1,16 @@
-/* How many problems a model solves: answers generated many at a time, graded as they finish. */
+/* How many problems a model solves: answers generated many at a time, graded as they finish.
+ *
+ * Under a cap, thinking that is still open after so many tokens is closed and a final answer asked for
+ * (Qualcomm 2026, table 8). That is what a budget of so many tokens gives (infer/budget.h), to the bit, but
+ * costs the final answers only: since an answer depends on nothing but its past, they go on from the answers
+ * that were left alone. */
 #ifndef TERSE_RL_EVAL_H
 #define TERSE_RL_EVAL_H
 
 #include "checkpoints/load.h"
 #include "data/grade.h"
 #include "data/problems.h"
+#include "infer/budget.h"
 #include "infer/sampler.h"
 #include "infer/session.h"
 
@@ -14,6 +20,11 @@ struct eval_config {
     struct sampler_config sampler;
     const char *system; /* NULL: the tokenizer's own */
     bool think;         /* begin every answer with <think> */
+    /* How thinking is closed, or NULL. With tokens > 0 every answer has this budget, and max_new is of no
+     * account; else it is what caps do. `answer` is at least 1 */
+    const struct budget *forcing;
+    const uint32_t *caps; /* [n_caps] tokens, each; max_new is at least a cap and forcing->answer after it */
+    uint32_t n_caps;
 };
 
 /* A graded answer; its pointers are valid during the call that brings it. */
@@ -24,6 +35,8 @@ struct eval_sample {
     size_t len;
     struct grade grade; /* the answer found in the text, the verdict and its rule */
     uint32_t tokens;    /* the end of the turn included */
+    uint32_t cap;       /* 0: none */
+    bool closed;        /* its thinking, by the cap or the budget */
     bool correct, truncated;
 };
 
@@ -31,24 +44,27 @@ struct eval_events {
     /* Both may be NULL. A negative code from `sample` ends the evaluation with it, *e filled. */
     int (*sample)(void *ctx, const struct eval_sample *s, struct err *e);
     /* After every token; nonzero ends with INTERRUPTED. */
-    int (*tick)(void *ctx, size_t done, uint64_t tokens);
+    int (*tick)(void *ctx, size_t done, uint64_t tokens); /* answers, of all caps; tokens generated */
     void *ctx;
 };
 
 struct eval_result {
     size_t n;
+    uint32_t cap;    /* 0: none */
     double accuracy; /* fraction */
     double stderr_;  /* standard error of it: sqrt(p (1 - p) / (n - 1)) */
     double tokens_mean, tokens_median;
+    double closed;    /* fraction whose thinking was closed */
     double truncated; /* fraction that did not end by itself */
     double no_answer; /* fraction in which no answer was found */
     double undecided; /* fraction whose answer could not be read as mathematics; counted as wrong */
     double tokens_per_second;
 };
 
-/* Answers and grades every problem. The answers do not depend on the number of streams. Errors: CTX_FULL
- * (naming a problem that leaves no room for an answer), those of prompt_chat and session_create, INTERRUPTED;
- * *out is then not filled. */
+/* Answers and grades every problem: out [1 + n_caps], first as they are (or under the budget), then under
+ * each cap. The answers do not depend on the number of streams. Errors: CTX_FULL (naming a problem that
+ * leaves no room for an answer), those of prompt_chat and session_create, INTERRUPTED; out is then not
+ * filled. */
 int eval_run(struct eval_result *out, const struct loaded *l, const struct problems *p,
              const struct eval_config *c, const struct eval_events *ev, struct err *e);
 
