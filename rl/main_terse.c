@@ -14,6 +14,7 @@
 #include "infer/cmd_run.h"
 #include "infer/cmd_selftest.h"
 #include "rl/cmd_bench_ppo.h"
+#include "rl/cmd_compare.h"
 #include "rl/cmd_eval.h"
 #include "rl/cmd_ppo.h"
 #include "train/cmd_bench_train.h"
@@ -66,6 +67,7 @@ static const struct command commands[] = {
     {.name = "sft", .summary = "fine-tune a model on conversations", .run = cmd_sft, .group = "Training"},
     {.name = "ppo", .summary = "make answers short and right by reinforcement", .run = cmd_ppo},
     {.name = "eval", .summary = "count the problems a model solves", .run = cmd_eval},
+    {.name = "compare", .summary = "two evaluations side by side", .run = cmd_compare},
     {.name = "grade", .summary = "tell whether answers are right", .run = cmd_grade},
     {.name = "perplexity", .summary = "how well a model foresees a text", .run = perplexity},
     {.name = "plot", .summary = "draw a curve of a run's metrics", .run = cmd_plot},
