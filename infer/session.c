@@ -342,7 +342,8 @@ static void parts_take(struct session *s, const struct session_part *part, uint3
         memcpy(t->ids + t->n, part[k].ids, part[k].n * sizeof *t->ids);
         t->n += part[k].n;
         gate.from = t->adapt_from;
-        for (; (t->offered + 1) * KV_PAGE <= t->n; t->offered++)
+        uint32_t most = s->c.cache_base && t->adapt_from < t->n ? t->adapt_from : t->n;
+        for (; (t->offered + 1) * KV_PAGE <= most; t->offered++)
             kv_stream_offer(t->kv, t->offered, t->ids + t->offered * KV_PAGE, gate);
     }
 }

@@ -18,8 +18,9 @@ struct session_config {
     int64_t prefill;      /* rows of a pass; 0: SESSION_PREFILL */
     enum kv_type kv;      /* how keys and values are kept */
     uint64_t cache_bytes; /* of keys and values that no stream holds any more, for prompts that begin alike */
-    uint32_t pages;       /* of 64 tokens, for all streams together; 0: so many that they are never short */
-    uint32_t rank;        /* highest rank of adapters to come, beside the first one's */
+    bool cache_base; /* only of what stands before the gates: for adapters that do not stay as they are */
+    uint32_t pages;  /* of 64 tokens, for all streams together; 0: so many that they are never short */
+    uint32_t rank;   /* highest rank of adapters to come, beside the first one's */
 };
 
 enum { SESSION_PREFILL = 256 };

@@ -72,5 +72,6 @@ static void states(void *ctx, int64_t first, int64_t n, const float *xn, float *
 
 struct objective policy_objective(struct policy_loss *l)
 {
-    return (struct objective){label, l->head ? states : NULL, true, l};
+    bool entropy = l->entropy || l->c->entropy_coef != 0;
+    return (struct objective){label, l->head ? states : NULL, entropy, l};
 }

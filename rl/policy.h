@@ -38,6 +38,7 @@ struct policy_loss {
     struct value_head *head;         /* NULL: none */
     const struct micro_place *place; /* micro_places */
     const struct policy_doc *doc;    /* [docs] of the row that is run */
+    bool entropy;                    /* wanted, though it has no coefficient */
     double value_loss;               /* out: sum of weight times loss */
 };
 

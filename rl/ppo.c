@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { DOC_TOKENS = 16 }; /* a row of shorter ones is not filled */
+
 void ppo_note(const struct ppo *p, const char *fmt, ...)
 {
     char text[1024];
@@ -75,11 +77,17 @@ static int model_open(struct ppo *p, uint32_t *longest, struct err *e)
     return r ? r : trainee_init_adapter(&p->trainee, p->l.m, p->l.adapter, p->l.lora, e);
 }
 
+static uint64_t cache_bytes(const struct ppo *p)
+{
+    return (uint64_t)p->c->prompt_cache << 20;
+}
+
 static int sampler_open(struct ppo *p, uint32_t longest, struct err *e)
 {
     struct rollout_config rc;
     rollout_config_fill(p, &rc);
     struct session_config sc = {.streams = (uint32_t)p->c->streams, .max_tokens = longest + rc.max_new};
+    sc.cache_bytes = cache_bytes(p), sc.cache_base = true;
     if (sc.streams > rc.prompts * rc.group) sc.streams = rc.prompts * rc.group;
     int r = session_create(&p->session, p->l.m, p->l.lora, &sc, e);
     return r ? r : rollout_create(&p->rollout, &rc, &p->l, &p->problems, p->session, sc.streams, longest, e);
@@ -102,6 +110,14 @@ static void optim_config_fill(const struct ppo *p, struct optim_config *o)
     };
 }
 
+/* Pages of the prompts of an iteration, as far as prompt_cache allows. */
+static uint32_t pages_kept(const struct ppo *p, uint32_t longest)
+{
+    uint64_t most = cache_bytes(p) / kv_page_bytes(p->l.m, KV_MODEL);
+    uint64_t all = (uint64_t)p->c->prompts_per_step * ((longest + KV_PAGE - 1) / KV_PAGE);
+    return (uint32_t)(all < most ? all : most);
+}
+
 static int learner_open(struct ppo *p, uint32_t longest, struct err *e)
 {
     const struct ppo_config *c = p->c;
@@ -111,11 +127,13 @@ static int learner_open(struct ppo *p, uint32_t longest, struct err *e)
     size_t new = (size_t)c->response_length;
     p->n = (size_t)(c->prompts_per_step * c->num_generations);
     if (m.max_tokens < c->row_tokens) m.max_tokens = (uint32_t)c->row_tokens;
-    m.max_docs = (uint32_t)p->n;
+    p->row_docs = m.max_tokens / DOC_TOKENS + 1;
+    if (p->row_docs > p->n) p->row_docs = (uint32_t)p->n;
+    m.max_docs = p->row_docs, m.keep = pages_kept(p, longest);
     optim_config_fill(p, &o);
-    p->docs = calloc(p->n, sizeof *p->docs);
-    p->spans = calloc(p->n, sizeof *p->spans);
-    p->answers = calloc(p->n, sizeof *p->answers);
+    p->docs = calloc(p->row_docs, sizeof *p->docs);
+    p->spans = calloc(p->row_docs, sizeof *p->spans);
+    p->answers = calloc(p->row_docs, sizeof *p->answers);
     p->order = calloc(p->n, sizeof *p->order);
     p->scratch = calloc((p->n + 3) * new + 2 * p->n, sizeof *p->scratch);
     p->slots = calloc(params_slots(&p->l.m->c), sizeof *p->slots);

@@ -13,7 +13,7 @@ enum { STREAM_LEARN = 0x6c6561726e };
 uint32_t ppo_row_fill(struct ppo *p, const uint32_t *order, size_t n)
 {
     uint32_t docs = 0, tokens = 0;
-    while (docs < n) {
+    while (docs < n && docs < p->row_docs) {
         const struct sample *s = &p->rollout.sample[order[docs]];
         uint32_t all = s->n_prompt + s->n_answer,
                  from = s->adapt_from < s->n_prompt ? s->adapt_from : s->n_prompt;
@@ -37,9 +37,11 @@ static void order_plain(struct ppo *p)
 }
 
 /* All samples through the trainer's forward pass; what it finds is in the tokens. */
-static int samples_look(struct ppo *p, const struct policy_config *c, struct value_head *head, struct err *e)
+static int samples_look(struct ppo *p, struct value_head *head, bool entropy, struct err *e)
 {
-    struct policy_loss loss = {.c = c, .head = head, .place = micro_places(p->micro), .doc = p->answers};
+    static const struct policy_config nothing = {0};
+    struct policy_loss loss = {.c = &nothing, .head = head, .entropy = entropy};
+    loss.place = micro_places(p->micro), loss.doc = p->answers;
     struct objective o = policy_objective(&loss);
     struct micro_result r;
     order_plain(p);
@@ -81,8 +83,7 @@ static int first_ratio(struct ppo *p, struct ppo_step *t, struct err *e)
 
 int ppo_look(struct ppo *p, struct ppo_step *t, struct err *e)
 {
-    struct policy_config c = {0};
-    int r = samples_look(p, &c, p->c->estimator == EST_PPO ? &p->head : NULL, e);
+    int r = samples_look(p, p->c->estimator == EST_PPO ? &p->head : NULL, true, e);
     if (!r) r = first_ratio(p, t, e);
     if (r) return r;
     double entropy = 0, tokens = 0;
@@ -95,7 +96,7 @@ int ppo_look(struct ppo *p, struct ppo_step *t, struct err *e)
     if (!p->reference) return 0;
     double start = progress_clock();
     micro_use(p->micro, p->l.adapter, p->reference);
-    r = samples_look(p, &c, NULL, e);
+    r = samples_look(p, NULL, false, e);
     micro_use(p->micro, p->l.adapter, p->l.lora);
     EACH_TOKEN(p, s, k) k->logp_ref = k->logp;
     t->reference_seconds = progress_clock() - start;
@@ -272,7 +273,8 @@ static int batch_learn(struct ppo *p, const uint32_t *order, size_t n, struct pp
                        struct err *e)
 {
     int critic = p->policy.critic;
-    struct policy_loss loss = {&p->policy, critic ? &p->head : NULL, micro_places(p->micro), p->answers, 0};
+    struct policy_loss loss = {.c = &p->policy, .head = critic ? &p->head : NULL, .doc = p->answers};
+    loss.place = micro_places(p->micro);
     struct objective o = policy_objective(&loss);
     struct micro_result result;
     uint64_t counted;
@@ -323,7 +325,8 @@ int ppo_pretrain(struct ppo *p, struct err *e)
     struct policy_config c = {.critic = true};
     for (int64_t i = 0; i < p->c->value_pretrain_epochs; i++)
         for (size_t at = 0, docs; at < p->n; at += docs) {
-            struct policy_loss loss = {&c, &p->head, micro_places(p->micro), p->answers, 0};
+            struct policy_loss loss = {.c = &c, .head = &p->head, .doc = p->answers};
+            loss.place = micro_places(p->micro);
             struct objective o = policy_objective(&loss);
             struct micro_result result;
             uint64_t counted;

@@ -420,6 +420,16 @@ static const struct option table[] = {
      .max = 1 << 20,
      .unit = "tokens",
      .help = "answers learned from at a time, at least one"},
+    {.key = "prompt_cache",
+     .type = OPT_INT,
+     .at = offsetof(struct ppo_config, prompt_cache),
+     .preset = "256",
+     .min = 0,
+     .max = 1 << 24,
+     .unit = "MiB",
+     .help =
+         "of prompts' keys and values, which the base alone decides, kept for their next epoch: at most so "
+         "much for sampling and so much for learning; 0: none"},
     {.key = "seed",
      .type = OPT_UINT64,
      .at = offsetof(struct ppo_config, seed),

@@ -48,7 +48,7 @@ struct ppo_config {
     double kl_limit, length_limit;
 
     int compute_dtype, base_dtype;
-    int64_t threads, row_tokens;
+    int64_t threads, row_tokens, prompt_cache;
     uint64_t seed;
     char *output_dir;
     bool overwrite_output_dir;

@@ -28,9 +28,10 @@ struct ppo {
     struct policy_config policy;
 
     size_t n;                   /* samples of an iteration */
-    struct shard_doc *docs;     /* [n] of the row that is run */
-    struct label_span *spans;   /* [n] */
-    struct policy_doc *answers; /* [n] of the row */
+    uint32_t row_docs;          /* of them, at most so many in a row */
+    struct shard_doc *docs;     /* [row_docs] of the row that is run */
+    struct label_span *spans;   /* [row_docs] */
+    struct policy_doc *answers; /* [row_docs] of the row */
     uint32_t *order;            /* [n] of an epoch */
     float *scratch;             /* [3][max_new] of one answer; [n] of groups */
     float **slots;

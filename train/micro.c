@@ -1,8 +1,16 @@
 #include "train/micro.h"
+#include "train/prompt_store.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Tokens of one sequence that are to be run. */
+struct stretch {
+    const struct kv_stream *kv;
+    const uint32_t *ids; /* of the sequence */
+    uint32_t from, to;
+};
 
 struct micro {
     const struct model *m;
@@ -11,6 +19,11 @@ struct micro {
     struct micro_config c;
     struct kv_pool *kv;
     struct kv_stream **stream; /* [max_docs] */
+    struct prompt_store store;
+    struct stored_prompt **prompt; /* [max_docs] of the documents; NULL: nothing stands before the adapter */
+    struct stretch *stretch;       /* [max_docs] */
+    const uint32_t **begin;        /* [max_docs] scratch of asking the store */
+    uint32_t *begins;              /* [max_docs] */
     struct workspace w;
     struct tape tape;
     struct back back;
@@ -45,13 +58,19 @@ static int64_t max_passes(const struct micro_config *c)
 
 static uint32_t kv_pages(const struct micro_config *c)
 {
-    return c->max_tokens / KV_PAGE + c->max_docs + 1;
+    return c->max_tokens / KV_PAGE + 2 * c->max_docs + 1 + c->keep;
 }
 
 static void carve(struct arena *a, struct micro *u)
 {
     size_t tokens = u->c.max_tokens, docs = u->c.max_docs, passes = (size_t)max_passes(&u->c);
+    struct prompt_store_config sc = {u->c.max_docs, u->c.max_tokens, u->c.keep};
     u->stream = arena_take(a, docs, sizeof *u->stream);
+    u->prompt = arena_take(a, docs, sizeof *u->prompt);
+    u->stretch = arena_take(a, docs, sizeof *u->stretch);
+    u->begin = arena_take(a, docs, sizeof *u->begin);
+    u->begins = arena_take(a, docs, sizeof *u->begins);
+    prompt_store_carve(a, &u->store, &sc, u->m->c.width);
     u->ids = arena_take(a, tokens, sizeof *u->ids);
     u->keys = arena_take(a, tokens, sizeof *u->keys);
     u->labels = arena_take(a, tokens, sizeof *u->labels);
@@ -90,7 +109,7 @@ static int parts_create(struct micro *u, struct err *e)
     if ((r = loss_create(&u->loss, u->m, e))) return r;
     for (uint32_t i = 0; i < c->max_docs; i++)
         if ((r = kv_stream_create(&u->stream[i], u->kv, c->max_tokens, e))) return r;
-    return 0;
+    return prompt_store_open(&u->store, u->kv, c->max_tokens, e);
 }
 
 int micro_create(struct micro **out, const struct model *m, const struct adapter *adapter,
@@ -113,6 +132,7 @@ void micro_free(struct micro *u)
 {
     if (!u) return;
     for (uint32_t i = 0; u->stream && i < u->c.max_docs; i++) kv_stream_free(u->stream[i]);
+    prompt_store_free(&u->store);
     loss_free(&u->loss);
     back_free(&u->back);
     tape_free(&u->tape);
@@ -129,32 +149,24 @@ static uint32_t tape_from(const struct micro *u, const struct shard_doc *d)
     return u->c.gate == GATE_ASSISTANT ? d->header_at : d->response_at;
 }
 
-static int streams_start(struct micro *u, const struct shard_doc *docs, uint32_t n_docs, struct err *e)
+static int row_check(const struct micro *u, const struct shard_doc *docs, uint32_t n_docs, struct err *e)
 {
     uint64_t tokens = 0;
     for (uint32_t i = 0; i < n_docs; i++) tokens += docs[i].n;
-    if (n_docs > u->c.max_docs || tokens > u->c.max_tokens)
-        return err_set(e, ERR_FIELD_RANGE, "a row of %u documents and %llu tokens, planned for %u and %u",
-                       n_docs, (unsigned long long)tokens, u->c.max_docs, u->c.max_tokens);
-    for (uint32_t i = 0; i < u->c.max_docs; i++) kv_stream_cut(u->stream[i], 0);
-    for (uint32_t i = 0; i < n_docs; i++) {
-        int r = kv_stream_extend(u->stream[i], docs[i].n, e);
-        if (r) return r;
-    }
-    return 0;
+    if (n_docs <= u->c.max_docs && tokens <= u->c.max_tokens) return 0;
+    return err_set(e, ERR_FIELD_RANGE, "a row of %u documents and %llu tokens, planned for %u and %u", n_docs,
+                   (unsigned long long)tokens, u->c.max_docs, u->c.max_tokens);
 }
 
-/* Cuts one part of the documents into passes of at most w.max_rows rows: what the base alone runs, or what is
- * taped. Returns the rows planned. */
-static int64_t passes_plan(struct micro *u, const struct shard_doc *docs, uint32_t n_docs, int taped)
+/* Cuts the stretches into passes of at most w.max_rows rows. Returns the rows planned. */
+static int64_t passes_plan(struct micro *u, uint32_t stretches, int taped)
 {
     struct segment *seg = u->seg;
     struct pass *p = NULL;
     int64_t row = 0;
     u->passes = 0;
-    for (uint32_t i = 0; i < n_docs; i++) {
-        uint32_t from = tape_from(u, &docs[i]), end = taped ? docs[i].n : from;
-        for (uint32_t t = taped ? from : 0; t < end;) {
+    for (const struct stretch *s = u->stretch; s < u->stretch + stretches; s++)
+        for (uint32_t t = s->from; t < s->to;) {
             if (!p || p->rows == u->w.max_rows) {
                 p = &u->pass[u->passes++];
                 *p =
@@ -162,47 +174,77 @@ static int64_t passes_plan(struct micro *u, const struct shard_doc *docs, uint32
                 p->tape = taped ? u->tape.layer : NULL, p->tape_row = row;
                 p->dropout = (struct dropout){u->c.dropout, u->keys + row};
             }
-            int64_t n = min64(u->w.max_rows - p->rows, end - t);
-            *seg++ = (struct segment){u->stream[i], t, p->rows, n};
-            memcpy(u->ids + row, docs[i].ids + t, (size_t)n * sizeof *u->ids);
+            int64_t n = min64(u->w.max_rows - p->rows, s->to - t);
+            *seg++ = (struct segment){s->kv, t, p->rows, n};
+            memcpy(u->ids + row, s->ids + t, (size_t)n * sizeof *u->ids);
             p->segs++, p->rows += n, row += n, t += (uint32_t)n;
         }
-    }
     return row;
 }
 
 /* ---- the base-only part
  * ------------------------------------------------------------------------------------ */
 
-/* Keeps the residual of a document's last base-only row when the token after it is learned: its loss counts,
- * though no gradient flows. */
-static void edge_keep(struct micro *u, const struct shard_doc *docs, uint32_t doc, uint32_t from,
-                      const float *x)
+/* Keeps the residual of each prompt's last token. */
+static void ends_keep(struct micro *u, const struct pass *p)
 {
-    const struct shard_doc *d = &docs[doc];
-    for (uint32_t s = 0; s < d->n_spans; s++) {
-        if (d->spans[s].from > from || from >= d->spans[s].to) continue;
-        memcpy(u->edge + u->edges * u->m->c.width, x, u->m->c.width * sizeof *x);
-        u->edge_label[u->edges] = (struct label){u->edges, (int32_t)d->ids[from]};
-        u->place[u->edges] = (struct micro_place){doc, from};
-        u->edges++;
-    }
+    size_t d = u->m->c.width;
+    for (const struct segment *s = p->seg; s < p->seg + p->segs; s++)
+        for (uint32_t i = 0; i < u->store.count; i++) {
+            const struct stored_prompt *at = &u->store.at[i];
+            if (at->kv == s->kv && s->pos + s->rows == at->n)
+                memcpy(at->x, u->w.x + (size_t)(s->row + s->rows - 1) * d, d * sizeof *at->x);
+        }
 }
 
-static void prompts_run(struct micro *u, const struct shard_doc *docs, uint32_t n_docs)
+/* Documents whose first taped token is learned: its loss counts, though no gradient flows. */
+static void edges_plan(struct micro *u, const struct shard_doc *docs, uint32_t n_docs)
 {
-    uint32_t doc = 0;
+    size_t d = u->m->c.width;
     u->edges = 0;
-    passes_plan(u, docs, n_docs, 0);
+    for (uint32_t i = 0; i < n_docs; i++)
+        for (uint32_t s = 0; s < docs[i].n_spans && u->prompt[i]; s++) {
+            uint32_t from = u->prompt[i]->n;
+            if (docs[i].spans[s].from > from || from >= docs[i].spans[s].to) continue;
+            memcpy(u->edge + (size_t)u->edges * d, u->prompt[i]->x, d * sizeof *u->edge);
+            u->edge_label[u->edges] = (struct label){u->edges, (int32_t)docs[i].ids[from]};
+            u->place[u->edges] = (struct micro_place){i, from};
+            u->edges++;
+        }
+}
+
+/* Runs the prompts that are not stored yet. Returns their rows, or an error. */
+static int64_t prompts_run(struct micro *u, const struct shard_doc *docs, uint32_t n_docs, struct err *e)
+{
+    uint32_t fresh = 0;
+    for (uint32_t i = 0; i < n_docs; i++) u->begin[i] = docs[i].ids, u->begins[i] = tape_from(u, &docs[i]);
+    int r = prompt_store_ask(&u->store, u->begin, u->begins, n_docs, u->prompt, e);
+    if (r) return r;
+    for (uint32_t i = 0; i < u->store.count; i++) {
+        const struct stored_prompt *p = &u->store.at[i];
+        if (p->fresh) u->stretch[fresh++] = (struct stretch){p->kv, p->ids, 0, p->n};
+    }
+    int64_t rows = passes_plan(u, fresh, 0);
     for (int64_t i = 0; i < u->passes; i++) {
         forward(&u->pass[i], &u->w);
-        for (const struct segment *s = u->pass[i].seg; s < u->pass[i].seg + u->pass[i].segs; s++) {
-            while (u->stream[doc] != s->kv) doc++;
-            if (s->pos + s->rows == tape_from(u, &docs[doc]))
-                edge_keep(u, docs, doc, (uint32_t)(s->pos + s->rows),
-                          u->w.x + (s->row + s->rows - 1) * u->m->c.width);
-        }
+        ends_keep(u, &u->pass[i]);
     }
+    prompt_store_ran(&u->store);
+    edges_plan(u, docs, n_docs);
+    return rows;
+}
+
+/* Documents go on from their prompts. */
+static int streams_start(struct micro *u, const struct shard_doc *docs, uint32_t n_docs, struct err *e)
+{
+    int r = 0;
+    for (uint32_t i = 0; i < n_docs && !r; i++) {
+        uint32_t from = u->begins[i];
+        if (from) kv_stream_fork(u->stream[i], u->prompt[i]->kv, from);
+        r = kv_stream_extend(u->stream[i], docs[i].n - from, e);
+        u->stretch[i] = (struct stretch){u->stream[i], docs[i].ids, from, docs[i].n};
+    }
+    return r;
 }
 
 /* ---- the taped part
@@ -252,13 +294,16 @@ static int loss_check(double nats, int64_t labels, struct err *e)
 static int rows_run(struct micro *u, const struct shard_doc *docs, uint32_t n_docs, uint64_t key,
                     struct micro_result *out, struct err *e)
 {
-    int r = streams_start(u, docs, n_docs, e);
+    int r = row_check(u, docs, n_docs, e);
     if (r) return r;
-    prompts_run(u, docs, n_docs);
-    u->taped = passes_plan(u, docs, n_docs, 1);
+    for (uint32_t i = 0; i < u->c.max_docs; i++) kv_stream_cut(u->stream[i], 0);
+    int64_t based = prompts_run(u, docs, n_docs, e);
+    if (based < 0) return (int)based;
+    if ((r = streams_start(u, docs, n_docs, e))) return r;
+    u->taped = passes_plan(u, n_docs, 1);
     labels_plan(u, docs, n_docs, key);
     passes_run(u);
-    *out = (struct micro_result){.labels = u->n_labels + u->edges, .taped = u->taped};
+    *out = (struct micro_result){.labels = u->n_labels + u->edges, .taped = u->taped, .based = based};
     for (uint32_t i = 0; i < n_docs; i++) out->tokens += docs[i].n;
     return 0;
 }

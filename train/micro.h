@@ -1,8 +1,8 @@
 /* One packed row of training documents, forward and backward.
  *
  * Documents never see each other: each is a sequence with its own keys and values. What stands before a
- * document's first adapted token is run by the base alone, without a tape; the rest is taped and run
- * backwards. */
+ * document's first adapted token is run by the base alone, without a tape, once for all that begin with it
+ * (train/prompt_store.h); the rest is taped and run backwards. */
 #ifndef TERSE_TRAIN_MICRO_H
 #define TERSE_TRAIN_MICRO_H
 
@@ -16,6 +16,7 @@ struct micro_config {
     enum recompute recompute;
     enum lora_gate gate; /* ignored without an adapter */
     float dropout;
+    uint32_t keep; /* pages (KV_PAGE) of prompts kept for later rows; a row's own are always shared in it */
 };
 
 enum { MICRO_CHUNK = 1024 };
@@ -35,6 +36,7 @@ struct micro_result {
     int64_t labels; /* tokens learned from */
     int64_t tokens; /* tokens of the row */
     int64_t taped;  /* of which with a tape */
+    int64_t based;  /* that the base alone was run for */
 };
 
 /* Runs the row. When grads is not NULL, scale times the gradient of `nats` is added to it. key: of the

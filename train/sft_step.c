@@ -6,8 +6,8 @@
 
 static struct micro_result add(struct micro_result a, struct micro_result b)
 {
-    return (struct micro_result){a.nats + b.nats, a.labels + b.labels, a.tokens + b.tokens,
-                                 a.taped + b.taped};
+    return (struct micro_result){a.nats + b.nats, a.labels + b.labels, a.tokens + b.tokens, a.taped + b.taped,
+                                 a.based + b.based};
 }
 
 /* A row forward (and backward, with grads), a few documents at a time when it holds many. */

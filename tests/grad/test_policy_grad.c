@@ -116,7 +116,7 @@ static void objective_of(struct policy_config c)
         head.weight[i] = random_at(11, (uint64_t)i), value[i] = (double)head.weight[i];
     tokens_fill(&r, &l, fx, labels, token);
     struct policy_doc doc = {token, 1};
-    struct policy_loss loss = {&c, &head, place, &doc, 0};
+    struct policy_loss loss = {.c = &c, .head = &head, .place = place, .doc = &doc};
     struct objective o = policy_objective(&loss);
     float **dense = calloc(r.slots, sizeof *dense);
     dense[params_slot(&config, P_HEAD, 0)] = dhead;

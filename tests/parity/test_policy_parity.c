@@ -97,7 +97,7 @@ static void scene_close(struct scene *s)
 static double run(struct scene *s, const struct policy_config *c, double *critic, float *dx)
 {
     struct policy_doc doc = {s->token, 0};
-    struct policy_loss l = {c, &s->head, s->place, &doc, 0};
+    struct policy_loss l = {.c = c, .head = &s->head, .place = s->place, .doc = &doc, .entropy = true};
     struct objective o = policy_objective(&l);
     struct grads g = {0};
     double loss = 0;
