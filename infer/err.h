@@ -27,6 +27,7 @@
     X(HASH, "content differs from its digest")                                                               \
     X(VERSION, "unknown version")                                                                            \
     X(INTERRUPTED, "interrupted")                                                                            \
+    X(TOOL, "another program is not installed")                                                              \
     X(NEED, "buffer too small")                                                                              \
     X(INTERNAL, "a bug in terse")                                                                            \
     X(SELFTEST, "self test failed")                                                                          \

@@ -158,3 +158,17 @@ int textplot_draw(const struct textplot *p, FILE *f, struct err *e)
     free(c.column);
     return rc;
 }
+
+void textplot_bars(const size_t *bins, size_t n, double step, int columns, bool unicode, FILE *f)
+{
+    size_t first = 0, most = 0;
+    int room = columns > 48 ? columns - 26 : 22;
+    while (first < n && !bins[first]) first++;
+    for (size_t i = first; i < n; i++) most = bins[i] > most ? bins[i] : most;
+    for (size_t i = first; i < n; i++) {
+        int dots = (int)((double)bins[i] / (double)most * room + 0.5);
+        fprintf(f, "%6.2f .. %-6.2f ", (double)i * step, (double)(i + 1) * step);
+        for (int k = 0; k < dots; k++) fputs(unicode ? "\xe2\x96\x88" : "#", f);
+        fprintf(f, "%s%zu\n", dots ? " " : "", bins[i]);
+    }
+}

@@ -21,4 +21,8 @@ struct textplot {
  * small, or nothing finite to show), NOMEM; nothing is then printed. */
 int textplot_draw(const struct textplot *p, FILE *f, struct err *e);
 
+/* A histogram, a line for each of bins [n], those before the first that is not empty left out: where it ends
+ * in multiples of `step`, a bar, its count. columns: of a line. */
+void textplot_bars(const size_t *bins, size_t n, double step, int columns, bool unicode, FILE *f);
+
 #endif

@@ -3,6 +3,7 @@
 #include "checkpoints/json.h"
 #include "infer/cli.h"
 #include "infer/reply.h"
+#include "infer/textplot.h"
 #include "rl/compare.h"
 
 #include <string.h>
@@ -105,20 +106,10 @@ static void figures_print(const struct comparison *c)
 
 static void histogram_print(const struct comparison *c)
 {
-    size_t first = 0, most = 0;
-    int room = cli_width(stdout) - 26;
-    const char *bar = cli_utf8(stdout) ? "\xe2\x96\x88" : "#";
-    while (first < c->n_bins && !c->bins[first]) first++;
-    for (size_t i = first; i < c->n_bins; i++) most = c->bins[i] > most ? c->bins[i] : most;
     printf("tokens before / tokens after, problem by problem: mean %.2f, median %.2f, %.2f to %.2f; "
            "%.1f %% of the answers became longer\n",
            c->ratio_mean, c->ratio_median, c->ratio_min, c->ratio_max, 100 * c->longer);
-    for (size_t i = first; i < c->n_bins; i++) {
-        int n = (int)((double)c->bins[i] / (double)most * room + 0.5);
-        printf("%6.2f .. %-6.2f ", (double)i * c->width, (double)(i + 1) * c->width);
-        for (int k = 0; k < n; k++) fputs(bar, stdout);
-        printf("%s%zu\n", n ? " " : "", c->bins[i]);
-    }
+    textplot_bars(c->bins, c->n_bins, c->width, cli_width(stdout), cli_utf8(stdout), stdout);
 }
 
 /* A model's text [n]: a terminal gets no control characters of its choosing. */

@@ -70,7 +70,7 @@ static const struct command commands[] = {
     {.name = "compare", .summary = "two evaluations side by side", .run = cmd_compare},
     {.name = "grade", .summary = "tell whether answers are right", .run = cmd_grade},
     {.name = "perplexity", .summary = "how well a model foresees a text", .run = perplexity},
-    {.name = "plot", .summary = "draw a curve of a run's metrics", .run = cmd_plot},
+    {.name = "plot", .summary = "draw curves of runs, tables and histograms of evaluations", .run = cmd_plot},
     {.name = "generate", .summary = "answer a prompt", .run = generate, .group = "Use"},
     {.name = "chat", .summary = "talk with a model", .run = chat},
     {.name = "export", .summary = "write an adapter for others, and check it", .run = cmd_export},
