@@ -132,7 +132,8 @@ void progress_finish(struct progress *p, uint64_t done, const char *note)
 
 void progress_clear(struct progress *p)
 {
-    if (p->drawn) fputs("\r\033[K", p->f);
+    if (!p->drawn) return;
+    fputs("\r\033[K", p->f);
     fflush(p->f);
     p->drawn = false;
     p->drawn_at = 0;

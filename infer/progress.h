@@ -3,7 +3,7 @@
  *     struct progress p;
  *     progress_start(&p, stderr, "train", "step", first, total);
  *     for (...) progress_update(&p, step, "loss 1.234");     cheap: draws ten times a second at most
- *     progress_finish(&p, "loss 0.456");
+ *     progress_finish(&p, step, "loss 0.456");
  */
 #ifndef TERSE_INFER_PROGRESS_H
 #define TERSE_INFER_PROGRESS_H
@@ -32,7 +32,8 @@ void progress_update(struct progress *p, uint64_t done, const char *note);
 /* The last line, which stays. */
 void progress_finish(struct progress *p, uint64_t done, const char *note);
 
-/* Wipes the live line, so that something else can be printed; the next update draws it again. */
+/* Wipes the live line, so that something else can be printed; the next update draws it again. Where lines are
+ * plain there is nothing to wipe. */
 void progress_clear(struct progress *p);
 
 /* The line for `done` after `seconds`, at most `width` columns, without a line break. buf[cap] is filled and

@@ -78,6 +78,9 @@ static void a_file_gets_plain_lines(void **state)
     assert_false(p.live);
     for (uint64_t i = 0; i < 4; i++) progress_update(&p, i, NULL); /* all within the interval: silent */
     fflush(f);
+    progress_clear(&p);
+    progress_update(&p, 1, NULL); /* and still is, where nothing was wiped */
+    fflush(f);
     assert_int_equal(n, 0);
     p.every = 0;
     progress_update(&p, 2, "skipped 1");
