@@ -1,7 +1,7 @@
 /* Asks a model a question four times at once: pieces of text as they come, then each answer by itself.
  *
  *     cc ask.c $(pkg-config --cflags --libs terse) -o ask
- *     ./ask model.gguf adapter.gguf "Tom has 5 apples and buys 7 more. How many apples does Tom have?"
+ *     ./ask model.gguf adapter.gguf "Tom has 5 boxes with 7 apples each. How many apples does Tom have?"
  *
  * "-" for the adapter asks the base alone. */
 #include <stdio.h>

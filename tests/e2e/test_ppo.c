@@ -121,6 +121,24 @@ static void another_run_is_refused_or_overwritten(void **state)
     assert_string_equal(got, want);
 }
 
+/* config.yaml, written by a run, makes it again: also that no word of the budget is said. */
+static void its_record_makes_the_run_again(void **state)
+{
+    (void)state;
+    char line[2048], want[SHA256_HEX], got[SHA256_HEX];
+    command(line, sizeof line, "silent", "--total-steps 2 --budget-prompt ''");
+    run_expect(0, log_path, "%s", line);
+    digest("silent", want);
+    run_expect(0, log_path, "%s ppo --config %s/silent/config.yaml -o %s/silent2", run_terse(), folder,
+               folder);
+    digest("silent2", got);
+    assert_string_equal(got, want);
+    command(line, sizeof line, "told", "--total-steps 2");
+    run_expect(0, log_path, "%s", line);
+    digest("told", got);
+    assert_string_not_equal(got, want);
+}
+
 /* Clause 2 is asserted in every iteration: a run that ends well has kept it. */
 static void every_kind_of_run(void **state)
 {
@@ -175,6 +193,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_killed_run_ends_with_the_same_bits),
         cmocka_unit_test(another_run_is_refused_or_overwritten),
+        cmocka_unit_test(its_record_makes_the_run_again),
         cmocka_unit_test(every_kind_of_run),
         cmocka_unit_test(mistakes),
     };

@@ -71,8 +71,8 @@ static void a_killed_run_ends_with_the_same_bits(void **state)
     assert_true(alive >= KILLS / 4);
     assert_string_equal(got, want);
 
-    command(line, sizeof line, "threads", "--threads 3");
-    run_expect(0, log_path, "%s", line);
+    run_expect(0, log_path, "%s sft --config %s/whole/config.yaml --output-dir %s/threads --threads 3",
+               run_terse(), folder, folder);
     digest("threads", got);
     assert_string_equal(got, want);
 }
