@@ -137,7 +137,10 @@ static int learner_open(struct ppo *p, uint32_t longest, struct err *e)
     p->order = calloc(p->n, sizeof *p->order);
     p->scratch = calloc((p->n + 3) * new + 2 * p->n, sizeof *p->scratch);
     p->slots = calloc(params_slots(&p->l.m->c), sizeof *p->slots);
-    if (!p->docs || !p->spans || !p->answers || !p->order || !p->scratch || !p->slots)
+    p->reference_logp = calloc(p->n, new * sizeof *p->reference_logp);
+    p->value = calloc(p->n, new * sizeof *p->value);
+    if (!p->reference_logp || !p->value || !p->docs || !p->spans || !p->answers || !p->order || !p->scratch ||
+        !p->slots)
         return err_set(e, ERR_NOMEM, "no memory for %zu answers", p->n);
     int r = optim_create(&p->optim, &o, &p->trainee, (uint32_t)p->n, e);
     if (!r) r = micro_create(&p->micro, p->l.m, p->l.adapter, p->l.lora, &m, e);
@@ -208,6 +211,8 @@ void ppo_close(struct ppo *p)
     free(p->order);
     free(p->scratch);
     free(p->slots);
+    free(p->reference_logp);
+    free(p->value);
     trainee_clear(&p->trainee);
     lora_free(p->reference);
     load_clear(&p->l);

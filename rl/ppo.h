@@ -3,8 +3,8 @@
  * An iteration: answers are sampled and graded (rl/rollout.h), rewarded (rl/reward.h), looked at once by the
  * trainer - which must find the very log-probabilities that were sampled, so that the first ratio is exactly
  * 1 -, turned into advantages (rl/advantage.h), and learned from in mini-batches (rl/policy.h). A state is
- * saved between iterations; all of an iteration is a function of the state, so a run that was killed anywhere
- * ends with the same bits as one that was not. */
+ * saved between iterations and, if that takes long or is interrupted, within one, so a run that was killed
+ * anywhere ends with the same bits as one that was not. */
 #ifndef TERSE_RL_PPO_H
 #define TERSE_RL_PPO_H
 
@@ -26,7 +26,8 @@ struct ppo_step {
     double rollout_seconds, look_seconds, learn_seconds;
     double grade_seconds, reference_seconds; /* of the rollout; of the look */
     uint64_t prompt_tokens, answer_tokens;
-    double seconds; /* trained so far */
+    uint64_t sampled_tokens; /* of the answers, by this process */
+    double seconds;          /* trained so far */
 };
 
 struct ppo_events {

@@ -156,7 +156,7 @@ static void answer_gae(struct ppo *p, struct sample *s)
     float *reward = p->scratch, *value = reward + p->rollout.c.max_new, *adv = value + p->rollout.c.max_new;
     for (uint32_t i = 0; i < n; i++) {
         const struct policy_token *k = &s->token[i];
-        double kl = p->c->kl == KLP_REWARD ? p->kl_coef * ((double)k->logp_old - (double)k->logp_ref) : 0;
+        double kl = p->c->kl == KLP_REWARD ? p->kl_judged * ((double)k->logp_old - (double)k->logp_ref) : 0;
         reward[i] = (float)(i + 1 == n ? (double)s->reward - kl : -kl), value[i] = k->value_old;
     }
     gae(n, reward, value, p->c->gamma, p->c->lam, adv);
@@ -171,7 +171,7 @@ static void group_judge(struct ppo *p, struct sample *s, uint32_t n)
         [EST_GRPO] = GROUP_GRPO, [EST_DR_GRPO] = GROUP_DR_GRPO, [EST_RLOO] = GROUP_RLOO};
     float *reward = p->scratch, *adv = reward + n;
     for (uint32_t g = 0; g < n; g++)
-        reward[g] = s[g].reward - (float)(p->c->kl == KLP_REWARD ? p->kl_coef * kl_of_answer(&s[g]) : 0);
+        reward[g] = s[g].reward - (float)(p->c->kl == KLP_REWARD ? p->kl_judged * kl_of_answer(&s[g]) : 0);
     group_advantage(baseline[p->c->estimator], n, reward, adv);
     for (uint32_t g = 0; g < n; g++)
         for (uint32_t i = 0; i < s[g].n_answer; i++)
@@ -201,19 +201,24 @@ static double explained(const struct ppo *p)
     return var > 0 ? 1 - left / var : 0;
 }
 
+static void advantages_give(struct ppo *p, struct ppo_step *t)
+{
+    if (p->c->estimator != EST_PPO) {
+        for (size_t i = 0; i < p->n; i += p->rollout.c.group)
+            group_judge(p, p->rollout.sample + i, p->rollout.c.group);
+        return;
+    }
+    for (size_t i = 0; i < p->n; i++) answer_gae(p, &p->rollout.sample[i]);
+    t->explained = explained(p);
+    if (p->c->whiten_advantages) whiten_all(p);
+}
+
 int ppo_judge(struct ppo *p, struct ppo_step *t, struct err *e)
 {
     int r = rewards_give(p, t, e);
     if (r) return r;
     outcomes_sum(p, t);
-    if (p->c->estimator != EST_PPO) {
-        for (size_t i = 0; i < p->n; i += p->rollout.c.group)
-            group_judge(p, p->rollout.sample + i, p->rollout.c.group);
-        return 0;
-    }
-    for (size_t i = 0; i < p->n; i++) answer_gae(p, &p->rollout.sample[i]);
-    t->explained = explained(p);
-    if (p->c->whiten_advantages) whiten_all(p);
+    advantages_give(p, t);
     return 0;
 }
 
@@ -252,10 +257,6 @@ static void weights_set(struct ppo *p, const uint32_t *order, size_t n, uint64_t
     }
     *counted = (uint64_t)tokens;
 }
-
-struct tally {
-    double value_loss, kl, clipped, ratio, tokens, norm, steps;
-};
 
 static void tally_row(const struct ppo *p, uint32_t docs, struct tally *y)
 {
@@ -297,45 +298,67 @@ static int batch_learn(struct ppo *p, const uint32_t *order, size_t n, struct pp
     return r;
 }
 
+/* A mini-batch has been learned from: where the run is, and whether it goes on. */
+static int batch_end(struct ppo *p, int64_t all, struct err *e)
+{
+    ppo_tick(p, "learn", (size_t)++p->place[1], (size_t)all);
+    if (p->place[1] == all) return 0;
+    if (p->ev->interrupted && p->ev->interrupted(p->ev->ctx))
+        return err_set(
+            e, ERR_INTERRUPTED,
+            "stopped in iteration %lld, after %lld of %lld mini-batches, which is saved: run the same "
+            "command to go on",
+            (long long)p->step + 1, (long long)p->place[1], (long long)all);
+    return ppo_state_save_late(p, e);
+}
+
 int ppo_learn(struct ppo *p, struct ppo_step *t, struct err *e)
 {
     int64_t batches = p->c->num_mini_batches, epochs = p->c->num_ppo_epochs;
-    struct tally y = {0};
-    p->policy.kl_coef = p->kl_coef;
-    for (int64_t epoch = 0; epoch < epochs; epoch++) {
+    struct tally *y = &p->tally;
+    p->policy.kl_coef = p->kl_coef, p->place[0] = PHASE_LEARN;
+    while (p->place[1] < epochs * batches) {
+        int64_t epoch = p->place[1] / batches, b = p->place[1] % batches;
+        size_t from = p->n * (size_t)b / (size_t)batches, to = p->n * (size_t)(b + 1) / (size_t)batches;
         order_shuffle(p, (uint64_t)(p->step * epochs + epoch));
-        y = (struct tally){0};
-        for (int64_t b = 0; b < batches; b++) {
-            size_t from = p->n * (size_t)b / (size_t)batches, to = p->n * (size_t)(b + 1) / (size_t)batches;
-            int r = batch_learn(p, p->order + from, to - from, t, &y, e);
-            if (r) return r;
-            if (p->ev->tick)
-                p->ev->tick(p->ev->ctx, "learn", (size_t)(epoch * batches + b + 1),
-                            (size_t)(epochs * batches));
-        }
+        if (!b) *y = (struct tally){0};
+        int r = batch_learn(p, p->order + from, to - from, t, y, e);
+        if (!r) r = batch_end(p, epochs * batches, e);
+        if (r) return r;
     }
-    if (y.tokens > 0)
-        t->policy_kl = y.kl / y.tokens, t->clipped = y.clipped / y.tokens, t->ratio = y.ratio / y.tokens;
-    if (y.steps > 0) t->value_loss = y.value_loss / y.steps, t->grad_norm = y.norm / y.steps;
+    if (y->tokens > 0)
+        t->policy_kl = y->kl / y->tokens, t->clipped = y->clipped / y->tokens,
+        t->ratio = y->ratio / y->tokens;
+    if (y->steps > 0) t->value_loss = y->value_loss / y->steps, t->grad_norm = y->norm / y->steps;
     return 0;
 }
 
-int ppo_pretrain(struct ppo *p, struct err *e)
+/* A row of answers whose returns the value head learns. */
+static int row_pretrain(struct ppo *p, const uint32_t *order, size_t n, size_t *docs, struct err *e)
 {
-    struct policy_config c = {.critic = true};
-    for (int64_t i = 0; i < p->c->value_pretrain_epochs; i++)
-        for (size_t at = 0, docs; at < p->n; at += docs) {
-            struct policy_loss loss = {.c = &c, .head = &p->head, .doc = p->answers};
-            loss.place = micro_places(p->micro);
-            struct objective o = policy_objective(&loss);
-            struct micro_result result;
-            uint64_t counted;
-            if (!at) order_shuffle(p, (uint64_t)(-1 - i));
-            docs = ppo_row_fill(p, p->order + at, p->n - at);
-            weights_set(p, p->order + at, docs, &counted);
-            int r = micro_objective(p->micro, p->docs, (uint32_t)docs, &o, 0, NULL, &result, NULL, e);
-            if (!r) r = value_step(&p->head, p->c->critic_learning_rate, e);
-            if (r) return r;
-        }
+    static const struct policy_config c = {.critic = true};
+    struct policy_loss loss = {.c = &c, .head = &p->head, .place = micro_places(p->micro), .doc = p->answers};
+    struct objective o = policy_objective(&loss);
+    struct micro_result result;
+    uint64_t counted;
+    *docs = ppo_row_fill(p, order, n);
+    weights_set(p, order, *docs, &counted);
+    int r = micro_objective(p->micro, p->docs, (uint32_t)*docs, &o, 0, NULL, &result, NULL, e);
+    return r ? r : value_step(&p->head, p->c->critic_learning_rate, e);
+}
+
+int ppo_pretrain(struct ppo *p, struct ppo_step *t, struct err *e)
+{
+    int r = 0;
+    if (!p->c->value_pretrain_epochs) return 0;
+    for (int64_t i = 0; i < p->c->value_pretrain_epochs; i++) {
+        order_shuffle(p, (uint64_t)(-1 - i));
+        for (size_t at = 0, docs; at < p->n && !r; at += docs)
+            r = row_pretrain(p, p->order + at, p->n - at, &docs, e);
+    }
+    if (!r) r = samples_look(p, &p->head, false, e);
+    if (r) return r;
+    EACH_TOKEN(p, s, k) k->value_old = k->value;
+    advantages_give(p, t);
     return 0;
 }

@@ -9,7 +9,8 @@ static int on_token(void *ctx, bool done)
 {
     struct ppo *p = ctx;
     if (done) ppo_tick(p, "answering", ++p->answered, p->n);
-    return p->ev->interrupted ? p->ev->interrupted(p->ev->ctx) : 0;
+    p->saving = ppo_state_save_late(p, &p->save_err);
+    return p->saving || (p->ev->interrupted && p->ev->interrupted(p->ev->ctx));
 }
 
 /* Budgets begin larger and shrink to their size. */
@@ -20,23 +21,34 @@ static double budget_scale(const struct ppo *p)
     return c->budget_start + (1 - c->budget_start) * (double)p->step / (double)c->budget_steps;
 }
 
-static int answers_sample(struct ppo *p, struct ppo_step *t, struct err *e)
+/* Samples what is not there yet. */
+static int answers_sample(struct ppo *p, struct err *e)
+{
+    p->saving = 0;
+    int r = rollout_answer(&p->rollout, on_token, p, e);
+    if (!r && p->saving) *e = p->save_err;
+    if (r || p->saving) return r ? r : p->saving;
+    if (!rollout_whole(&p->rollout))
+        return err_set(e, ERR_INTERRUPTED,
+                       "stopped in iteration %lld; its answers so far are saved: run the same "
+                       "command to go on",
+                       (long long)p->step + 1);
+    return ppo_state_save_late(p, e);
+}
+
+static int answers_get(struct ppo *p, struct ppo_step *t, struct err *e)
 {
     double start = progress_clock();
     p->answered = 0;
-    rollout_forget(&p->rollout);
+    if (!p->going_on) rollout_forget(&p->rollout);
+    for (size_t i = 0; i < p->n; i++) p->answered += p->rollout.finish[i] != FINISH_NONE;
     int r = session_set_lora(p->session, p->l.lora, e);
     if (!r) r = rollout_begin(&p->rollout, (uint64_t)p->step, budget_scale(p), e);
-    if (!r) r = rollout_answer(&p->rollout, on_token, p, e);
-    if (!r && !rollout_whole(&p->rollout))
-        r = err_set(e, ERR_INTERRUPTED,
-                    "stopped in iteration %lld, which the same command will begin again; saved are those "
-                    "before it",
-                    (long long)p->step + 1);
+    if (!r) r = answers_sample(p, e);
     double answered = progress_clock();
     if (!r) r = rollout_grade(&p->rollout, e);
-    t->grade_seconds = progress_clock() - answered;
-    t->rollout_seconds = progress_clock() - start, t->prompt_tokens = p->rollout.stats.prompt_tokens;
+    t->grade_seconds = progress_clock() - answered, t->rollout_seconds = progress_clock() - start;
+    t->prompt_tokens = p->rollout.stats.prompt_tokens, t->sampled_tokens = p->rollout.stats.decoded_tokens;
     return r;
 }
 
@@ -73,29 +85,39 @@ static int alarm_heed(struct ppo *p, const struct ppo_step *t, struct err *e)
     return 0;
 }
 
+/* Looks and judges; in the first iteration the value head has learned something in between. */
+static int answers_look(struct ppo *p, struct ppo_step *t, struct err *e)
+{
+    int r = ppo_look(p, t, e);
+    if (!r) r = ppo_judge(p, t, e);
+    if (!r && p->step == 0 && p->policy.critic) r = ppo_pretrain(p, t, e);
+    if (!r && p->step == 0) p->first_tokens = t->tokens;
+    p->entropy = t->entropy;
+    return r ? r : alarm_heed(p, t, e);
+}
+
 static int iteration(struct ppo *p, struct ppo_step *t, struct err *e)
 {
     double start = progress_clock(), at;
-    *t = (struct ppo_step){.total = (uint64_t)p->c->total_steps, .kl_coef = p->kl_coef};
-    int r = answers_sample(p, t, e);
-    at = progress_clock();
-    if (!r) r = ppo_look(p, t, e);
-    if (!r) r = ppo_judge(p, t, e);
-    if (!r && p->step == 0) p->first_tokens = t->tokens;
-    if (!r && p->step == 0 && p->c->estimator == EST_PPO && p->c->value_pretrain_epochs) {
-        struct ppo_step again = {0};
-        r = ppo_pretrain(p, e);
-        if (!r) r = ppo_look(p, &again, e);
-        if (!r) r = ppo_judge(p, &again, e);
-        t->explained = again.explained;
-    }
+    bool looked = p->going_on && p->place[0] == PHASE_LEARN;
+    if (!p->going_on) p->place[0] = PHASE_ANSWERS, p->place[1] = 0, p->kl_judged = p->kl_coef;
+    *t = (struct ppo_step){.total = (uint64_t)p->c->total_steps, .kl_coef = p->kl_judged};
+    int r = answers_get(p, t, e);
+    p->going_on = false, at = progress_clock();
+    if (r) return r;
+    if (looked) {
+        ppo_state_recall(p, t);
+        r = ppo_judge(p, t, e);
+    } else
+        r = answers_look(p, t, e);
     t->look_seconds = progress_clock() - at, at = progress_clock();
-    if (!r) r = alarm_heed(p, t, e);
     if (!r) r = ppo_learn(p, t, e);
     if (r) return r;
     kl_adapt(p, t);
+    rollout_forget(&p->rollout);
     t->learn_seconds = progress_clock() - at;
     p->step++, p->seconds += progress_clock() - start;
+    p->place[0] = PHASE_ANSWERS, p->place[1] = 0;
     t->step = (uint64_t)p->step, t->seconds = p->seconds;
     return 0;
 }
@@ -107,13 +129,14 @@ static int save_if_due(struct ppo *p, int stopping, struct err *e)
     return r ? r : ppo_state_save(p, e);
 }
 
-/* An iteration ended with `code` before it had changed anything that a state holds but the value head of the
- * first one: saves what the one before left. */
+/* An iteration ended with `code` where it can go on: saves what there is of it. (In the first one an alarm
+ * has come too late for that: the value head has learned.) */
 static int last_save(struct ppo *p, int code, struct err *e)
 {
     struct err why = {0};
-    int r = p->step ? metrics_sync(&p->metrics, &why) : 0;
-    if (!r && p->step) r = ppo_state_save(p, &why);
+    if (code == ERR_ALARM && !p->step) return code;
+    int r = metrics_sync(&p->metrics, &why);
+    if (!r) r = ppo_state_save(p, &why);
     if (r) *e = why;
     return r ? r : code;
 }
@@ -122,6 +145,7 @@ int ppo_train(struct ppo *p, struct err *e)
 {
     struct ppo_step t;
     int r = ppo_logs_open(p, e);
+    p->saved_at = progress_clock();
     while (!r && p->step < p->c->total_steps) {
         int stopping = 0;
         r = iteration(p, &t, e);

@@ -54,6 +54,7 @@ struct ppo_config {
     bool overwrite_output_dir;
     bool anew; /* another run stands there, to be overwritten; filled by ppo_config_check */
     int64_t save_steps, save_total_limit, sample_steps;
+    double save_seconds;
 };
 
 int ppo_options_init(struct options *o, struct ppo_config *c, struct err *e);

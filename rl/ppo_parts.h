@@ -9,6 +9,20 @@
 #include "train/metrics.h"
 #include "train/optim.h"
 
+enum { PPO_NUMBERS = 13 };
+
+/* Where in an iteration a run is. */
+enum phase {
+    PHASE_ANSWERS, /* some answers are there; between iterations, none */
+    PHASE_LEARN,   /* all are, looked at, and some mini-batches are learned from */
+    PHASES
+};
+
+/* Sums over the mini-batches of an epoch. */
+struct tally {
+    double value_loss, kl, clipped, ratio, tokens, norm, steps;
+};
+
 struct ppo {
     struct ppo_config *c;
     struct options *o;
@@ -39,10 +53,19 @@ struct ppo {
     struct metrics metrics;
     char digest_config[SHA256_HEX], digest_data[SHA256_HEX];
     size_t answered; /* of this iteration */
-    /* what a state holds beside weights and moments */
+    double saved_at; /* clock, of the last state */
+    int saving;      /* error of a state saved while answers were sampled, told in save_err */
+    struct err save_err;
+    bool going_on; /* in an iteration that another process began */
+    /* what a state holds beside weights, moments and answers */
     int64_t step;
+    int64_t place[2];                                  /* enum phase, mini-batches learned from */
     double seconds, kl_coef, rate_scale, first_tokens; /* first_tokens: mean length of the first iteration */
-    double numbers[4];                                 /* these four, as they are saved */
+    double kl_judged, entropy; /* of this iteration: kl_coef as it began; of its answers */
+    struct tally tally;
+    double numbers[PPO_NUMBERS]; /* all of these, as they are saved */
+    float *reference_logp;       /* [n][max_new] the same of every token, as they are saved */
+    float *value;                /* [n][max_new] */
 };
 
 /* ppo.c: the session, the rollout's memory and the learner, for a model, an adapter and problems that are
@@ -62,14 +85,19 @@ uint32_t ppo_row_fill(struct ppo *p, const uint32_t *order, size_t n);
 int ppo_look(struct ppo *p, struct ppo_step *t, struct err *e);
 /* Rewards -> advantages, returns and weights of every token. */
 int ppo_judge(struct ppo *p, struct ppo_step *t, struct err *e);
-/* Epochs of mini-batches. */
+/* Epochs of mini-batches, from place on. Errors: INTERRUPTED between two of them, too. */
 int ppo_learn(struct ppo *p, struct ppo_step *t, struct err *e);
-/* The value head alone learns what the first answers were worth. */
-int ppo_pretrain(struct ppo *p, struct err *e);
+/* After judging: the value head alone learns what the first answers were worth, and advantages are made anew.
+ */
+int ppo_pretrain(struct ppo *p, struct ppo_step *t, struct err *e);
 
 /* ppo_state.c */
 int ppo_state_prepare(struct ppo *p, struct err *e);
 int ppo_state_save(struct ppo *p, struct err *e);
+/* The same if save_seconds have passed since the last one. */
+int ppo_state_save_late(struct ppo *p, struct err *e);
+/* What was noted of the answers' tokens, out of a state that was loaded. */
+void ppo_state_recall(struct ppo *p, struct ppo_step *t);
 
 void ppo_tick(const struct ppo *p, const char *phase, size_t done, size_t all);
 void ppo_note(const struct ppo *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

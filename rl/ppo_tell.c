@@ -20,6 +20,7 @@ int ppo_log(struct ppo *p, const struct ppo_step *t, struct err *e)
         {"objective/accuracy", t->accuracy},
         {"completions/mean_length", t->tokens},
         {"completions/mean_thinking", t->thinking},
+        {"completions/sampled_tokens", (double)t->sampled_tokens},
         {"completions/truncated", t->truncated},
         {"completions/unanswered", t->unanswered},
         {"completions/malformed", t->malformed},

@@ -10,10 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
-enum { KILLS = 20 };
+enum { KILLS = 20, PROMPTS = 4, GROUP_OF = 2, ANSWERS = PROMPTS * GROUP_OF };
 
 static char folder[256], log_path[300];
 
@@ -84,6 +85,90 @@ static void a_killed_run_ends_with_the_same_bits(void **state)
     command(line, sizeof line, "threads", "--threads 3 --streams 3");
     run_expect(0, log_path, "%s", line);
     digest("threads", got);
+    assert_string_equal(got, want);
+}
+
+/* Where a run went on, by what it said. */
+enum { ANSWERING, LOOKING, LEARNING, PLACES };
+
+struct went_on {
+    int place;             /* -1: at the beginning of an iteration */
+    int iteration, tokens; /* that the state held */
+};
+
+static struct went_on went_on(void)
+{
+    struct went_on w = {.place = -1};
+    char *text = run_read(log_path), *with = strstr(text, " goes on with "),
+         *after = strstr(text, " goes on after ");
+    char *said = with ? with : after;
+    int whole = 0;
+    if (said) {
+        while (said > text && said[-1] != ' ') said--;
+        w.iteration = atoi(said);
+    }
+    if (with) {
+        whole = atoi(with + strlen(" goes on with "));
+        w.tokens = atoi(strstr(with, "whole, ") + strlen("whole, "));
+        w.place = whole < ANSWERS ? ANSWERING : LOOKING;
+    } else if (after)
+        w.place = LEARNING;
+    free(text);
+    return w;
+}
+
+/* A metric of an iteration, or -1. */
+static double metric_of(const char *run, int iteration, const char *key)
+{
+    char path[400], step[40];
+    double x = -1;
+    snprintf(path, sizeof path, "%s/%s/metrics.jsonl", folder, run);
+    snprintf(step, sizeof step, "\"step\": %d,", iteration);
+    char *text = run_read(path), *line = strstr(text, step), *at = line ? strstr(line, key) : NULL;
+    if (at) x = atof(at + strlen(key) + strlen("\": "));
+    free(text);
+    return x;
+}
+
+/* What was sampled before is not sampled again. */
+static void nothing_twice(const char *run, const struct went_on *w)
+{
+    double length = metric_of(run, w->iteration, "completions/mean_length");
+    if (w->place < 0 || length < 0) return; /* it was killed again before the iteration was told */
+    double sampled = metric_of(run, w->iteration, "completions/sampled_tokens"), all = length * ANSWERS;
+    double want = w->place == LEARNING ? 0 : all - w->tokens;
+    if (sampled != want)
+        fail_msg("iteration %d: %g tokens sampled of %g, %d from the state", w->iteration, sampled, all,
+                 w->tokens);
+}
+
+/* With states within iterations: killed while it answers, looks and learns, it goes on just there. */
+static void a_run_goes_on_within_an_iteration(void **state)
+{
+    (void)state;
+    char line[2048], want[SHA256_HEX], got[SHA256_HEX];
+    int found[PLACES] = {0}, alive = 0, kills = 0;
+    command(line, sizeof line, "within", "--save-seconds 0.005 --num-ppo-epochs 2");
+    for (unsigned seed = 1; kills < 6 * KILLS; kills++) {
+        if (kills >= KILLS && found[ANSWERING] && found[LOOKING] && found[LEARNING]) break;
+        alive += run_kill(log_path, line, 1, 0.7, seed++);
+        struct went_on w = went_on();
+        if (w.place >= 0) found[w.place]++;
+        nothing_twice("within", &w);
+        char path[400];
+        snprintf(path, sizeof path, "%s/within/adapter", folder);
+        if (access(path, F_OK)) continue; /* else it has come to its end: once more, from the beginning */
+        snprintf(path, sizeof path, "%s/within", folder);
+        run_folder_remove(path);
+    }
+    run_expect(0, log_path, "%s", line);
+    digest("within", got);
+    command(line, sizeof line, "without", "--save-seconds 0 --num-ppo-epochs 2");
+    run_expect(0, log_path, "%s", line);
+    digest("without", want);
+    printf("%d of %d kills found it alive; it went on %d times in answers, %d in looking, %d in learning\n",
+           alive, kills, found[ANSWERING], found[LOOKING], found[LEARNING]);
+    assert_true(alive >= KILLS / 4 && found[ANSWERING] && found[LOOKING] && found[LEARNING]);
     assert_string_equal(got, want);
 }
 
@@ -192,6 +277,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_killed_run_ends_with_the_same_bits),
+        cmocka_unit_test(a_run_goes_on_within_an_iteration),
         cmocka_unit_test(another_run_is_refused_or_overwritten),
         cmocka_unit_test(its_record_makes_the_run_again),
         cmocka_unit_test(every_kind_of_run),

@@ -1,6 +1,7 @@
 /* Section CK of the hostile inputs. The state is one HDF5 file and a manifest, so the rows on sections that
- * lie past the end, overlap or leave holes (CK08-10) are manifests that disagree with the datasets; the rows
- * on PPO (CK17-20) come with PPO. CK34-36 are of the data loader, CK50-51 of the lock (test_file). */
+ * lie past the end, overlap or leave holes (CK08-10) are manifests that disagree with the datasets; those on
+ * PPO (CK17-20) are in tests/e2e/test_ppo_state.c. CK34-36 are of the data loader, CK50-51 of the lock
+ * (test_file). */
 #include "checkpoints/file.h"
 #include "checkpoints/sha256.h"
 #include "checkpoints/state.h"
