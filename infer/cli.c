@@ -1,4 +1,5 @@
 #include "infer/cli.h"
+#include "infer/utf8.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -43,6 +44,19 @@ const char *cli_style(FILE *f, enum cli_style style)
 {
     static const char *const codes[] = {"\033[0m", "\033[1m", "\033[2m", "\033[31m", "\033[32m", "\033[33m"};
     return cli_colour(f) ? codes[style] : "";
+}
+
+int cli_text(FILE *f, const char *text, size_t n)
+{
+    bool live = cli_live(f);
+    for (size_t i = 0, from = 0; i <= n; i++) {
+        size_t control =
+            i < n && live && text[i] != '\n' && text[i] != '\t' ? utf8_control(text + i, n - i) : 0;
+        if (i < n && !control) continue;
+        if (fwrite(text + from, 1, i - from, f) != i - from || (control && putc('?', f) == EOF)) return -1;
+        if (control) i += control - 1, from = i + 1;
+    }
+    return 0;
 }
 
 /* ---- messages ------------------------------------------------------------------------------------------ */

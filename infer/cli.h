@@ -64,6 +64,10 @@ enum cli_style { CLI_PLAIN, CLI_BOLD, CLI_DIM, CLI_RED, CLI_GREEN, CLI_YELLOW };
 /* The escape sequence that starts a style (CLI_PLAIN ends all), or "" where cli_colour(f) is false. */
 const char *cli_style(FILE *f, enum cli_style style);
 
+/* Prints text [n] of a model or a file: a terminal gets "?" for each control character but \n and \t. Returns
+ * 0, or -1 with errno. */
+int cli_text(FILE *f, const char *text, size_t n);
+
 /* Makes SIGINT and SIGTERM set a flag instead of killing; a second one kills. The flag is cleared. */
 void cli_catch_signals(void);
 /* Lets them kill again. */

@@ -132,6 +132,8 @@ static int config_read(struct bench_infer_config *c, const struct flags *f, stru
         .first = f->first,
     };
     if (c->cpu_flags == ~0u) return err_set(e, ERR_FIELD_RANGE, "isa '%s' is unknown", f->isa);
+    if (!c->prompt && (!c->tokens || !f->streams.n))
+        return err_set(e, ERR_USAGE, "neither prompts nor answers are to be measured");
     return streams_read(c, &f->streams, e);
 }
 

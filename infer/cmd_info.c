@@ -3,6 +3,7 @@
 #include "infer/cli.h"
 #include "infer/gguf_adapter.h"
 #include "infer/gguf_model.h"
+#include "infer/utf8.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -24,27 +25,42 @@ static const struct option table[] = {
 static void print_text(const char *s, size_t n)
 {
     size_t shown = n < 80 ? n : 80;
-    for (size_t i = 0; i < shown; i++) putchar((unsigned char)s[i] < 0x20 || s[i] == 0x7f ? ' ' : s[i]);
+    for (size_t i = 0; i < shown; i++) {
+        size_t control = utf8_control(s + i, n - i);
+        putchar(control ? ' ' : s[i]);
+        if (control) i += control - 1;
+    }
     if (n > shown) printf("... (%zu bytes)", n);
 }
 
-static void print_value(const struct gguf *g, const struct gguf_kv *kv)
+static void print_number(const struct gguf_kv *kv)
 {
-    char key[GGUF_MAX_KEY + 1];
-    int64_t v;
+    int64_t v = 0;
+    float f;
     double d;
-    memcpy(key, kv->key, kv->key_len);
-    key[kv->key_len] = 0;
+    if (kv->type == GGUF_F32) {
+        memcpy(&f, kv->data, sizeof f);
+        printf("%g", (double)f);
+    } else if (kv->type == GGUF_F64) {
+        memcpy(&d, kv->data, sizeof d);
+        printf("%g", d);
+    } else if (gguf_int_at(kv, 0, &v)) {
+        printf("%" PRId64, v);
+    } else {
+        printf("%" PRIu64, (uint64_t)v);
+    }
+}
+
+static void print_value(const struct gguf_kv *kv)
+{
     if (kv->type == GGUF_ARRAY)
         printf("%" PRIu64 " elements", kv->n);
     else if (kv->type == GGUF_STRING)
         print_text(kv->data + 8, (size_t)kv->bytes - 8);
     else if (kv->type == GGUF_BOOL)
         printf("%s", kv->data[0] ? "true" : "false");
-    else if (!gguf_get_float(g, key, true, &d, NULL))
-        printf("%g", d);
     else
-        printf(gguf_int_at(kv, 0, &v) ? "%" PRId64 : "%" PRIu64, v);
+        print_number(kv);
 }
 
 static void print_keys(const struct gguf *g)
@@ -53,7 +69,7 @@ static void print_keys(const struct gguf *g)
         const struct gguf_kv *kv = gguf_key_at(g, i);
         print_text(kv->key, kv->key_len);
         printf("  %s  ", gguf_type_name(kv));
-        print_value(g, kv);
+        print_value(kv);
         putchar('\n');
     }
 }

@@ -154,7 +154,7 @@ static int answers_print(const struct generate_flags *f, const struct answered *
             r = json_print(&a[i], i, p, e);
         } else if (f->answers > 1) {
             printf("--- answer %u of %u\n", i + 1, (uint32_t)f->answers);
-            fwrite(d->text, 1, d->n, stdout);
+            cli_text(stdout, d->text, d->n);
             putchar('\n');
         }
     }

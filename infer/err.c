@@ -1,4 +1,5 @@
 #include "infer/err.h"
+#include "infer/utf8.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -32,8 +33,8 @@ const char *err_text(int code)
 
 static void make_printable(char *s)
 {
-    for (; *s; s++)
-        if ((unsigned char)*s < 0x20 || *s == 0x7f) *s = '?';
+    for (size_t left = strlen(s); left; s++, left--)
+        for (size_t n = utf8_control(s, left); n; n--) s[n - 1] = '?';
 }
 
 int err_set(struct err *e, int code, const char *fmt, ...)

@@ -77,8 +77,9 @@ int gguf_get_uint(const struct gguf *g, const char *key, bool need, uint64_t lo,
         *out = (uint64_t)v;
         return 0;
     }
-    return err_set(e, ERR_FIELD_RANGE, "%s: key \"%s\" is %" PRId64 ", expected %" PRIu64 " to %" PRIu64,
-                   g->label, key, v, lo, hi);
+    return err_set(e, ERR_FIELD_RANGE, "%s: key \"%s\" is %s%" PRIu64 ", expected %" PRIu64 " to %" PRIu64,
+                   g->label, key, fits && v < 0 ? "-" : "", fits && v < 0 ? 0 - (uint64_t)v : (uint64_t)v, lo,
+                   hi);
 }
 
 int gguf_get_float(const struct gguf *g, const char *key, bool need, double *out, struct err *e)

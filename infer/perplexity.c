@@ -2,6 +2,7 @@
 #include "infer/file_open.h"
 #include "kernels/math.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum { ROWS = 256, LOGIT_ROWS = 32, TEXT_MAX = 64 << 20 /* bytes */ };
@@ -94,11 +95,13 @@ static int prepare(struct run *r, enum kv_type kv, struct err *e)
     return r->logits ? 0 : err_set(e, ERR_NOMEM, "no memory for logits");
 }
 
-static void finish(struct perplexity *out, const struct run *r)
+static int finish(struct perplexity *out, const struct run *r, struct err *e)
 {
     double n = (double)r->tokens, mean = r->sum / n, variance = r->sum2 / n - mean * mean;
     *out = (struct perplexity){.loss = mean, .value = exp(mean), .tokens = r->tokens, .context = r->context};
     if (r->tokens > 1 && variance > 0) out->deviation = out->value * sqrt(variance / (n - 1));
+    if (isfinite(out->value) && isfinite(out->deviation)) return 0;
+    return err_set(e, ERR_NONFINITE, "the model's loss on the text is %g", mean);
 }
 
 int perplexity_run(struct perplexity *out, const struct model *m, enum kv_type kv, const int32_t *ids,
@@ -114,7 +117,7 @@ int perplexity_run(struct perplexity *out, const struct model *m, enum kv_type k
         rc = window(&r, ids + i * r.context, e);
         if (!rc && tick && tick(ctx, i + 1, total)) rc = err_set(e, ERR_INTERRUPTED, "interrupted");
     }
-    if (!rc) finish(out, &r);
+    if (!rc) rc = finish(out, &r, e);
     free(r.logits);
     workspace_free(&r.w);
     kv_stream_free(r.kv);

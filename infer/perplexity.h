@@ -25,7 +25,7 @@ int perplexity_text(int32_t **ids, size_t *n, const char *path, const struct tok
 /* kv: how keys and values are kept. ids [n], each in [0, V). context: 0 for 512, or less where the model or
  * the text is shorter. tick may be NULL. Runs the one forward pass; *out is filled on success. Errors:
  * DATA_EMPTY (fewer tokens than a window, or a context below 4), CTX_FULL (context above the model's),
- * TOKEN_RANGE, NOMEM, INTERRUPTED. */
+ * TOKEN_RANGE, NONFINITE, NOMEM, INTERRUPTED. */
 int perplexity_run(struct perplexity *out, const struct model *m, enum kv_type kv, const int32_t *ids,
                    size_t n, uint32_t context, perplexity_tick *tick, void *ctx, struct err *e);
 

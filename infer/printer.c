@@ -12,16 +12,9 @@ static int put(struct printer *p, const char *s, size_t n, struct err *e)
     return err_errno(e, errno, "cannot write the answer");
 }
 
-/* Text of a model. A terminal gets no control characters of its choosing. */
 static int put_text(struct printer *p, const char *s, size_t n, struct err *e)
 {
-    if (!cli_live(p->f)) return put(p, s, n, e);
-    int r = 0;
-    for (size_t i = 0; !r && i < n; i++) {
-        bool control = ((unsigned char)s[i] < ' ' && s[i] != '\n' && s[i] != '\t') || s[i] == 0x7f;
-        r = put(p, control ? "?" : s + i, 1, e);
-    }
-    return r;
+    return cli_text(p->f, s, n) ? err_errno(e, errno, "cannot write the answer") : 0;
 }
 
 /* Bytes at the end of s that could be the beginning of `tag`. */

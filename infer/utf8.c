@@ -126,3 +126,11 @@ size_t utf8_stream_flush(struct utf8_stream *u, char *out)
     u->n = 0;
     return n;
 }
+
+size_t utf8_control(const char *s, size_t len)
+{
+    if (!len) return 0;
+    unsigned char a = (unsigned char)s[0], b = len > 1 ? (unsigned char)s[1] : 0;
+    if (a < 0x20 || a == 0x7f) return 1;
+    return a == 0xc2 && b >= 0x80 && b < 0xa0 ? 2 : 0;
+}

@@ -25,6 +25,10 @@ size_t utf8_count(const char *s, size_t len);
 /* True when s[0..len), 1..3 bytes, begins a well-formed character whose rest is missing. */
 bool utf8_partial(const char *s, size_t len);
 
+/* Bytes of the control character that s[0..len) begins with: C0 and DEL 1, C1 (U+0080 to U+009F, which
+ * terminals obey too) 2; 0 if there is none. */
+size_t utf8_control(const char *s, size_t len);
+
 /* Writes code point `c` (not a surrogate, at most 0x10ffff) to out[0..4); returns its bytes, 1..4. */
 size_t utf8_encode(uint32_t c, char *out);
 

@@ -112,15 +112,10 @@ static void histogram_print(const struct comparison *c)
     textplot_bars(c->bins, c->n_bins, c->width, cli_width(stdout), cli_utf8(stdout), stdout);
 }
 
-/* A model's text [n]: a terminal gets no control characters of its choosing. */
 static void text_print(enum cli_style style, const char *text, size_t n)
 {
-    bool live = cli_live(stdout);
     fputs(cli_style(stdout, style), stdout);
-    for (size_t i = 0; i < n; i++) {
-        bool control = ((unsigned char)text[i] < ' ' && text[i] != '\n') || text[i] == 0x7f;
-        putchar(live && control ? '?' : text[i]);
-    }
+    cli_text(stdout, text, n);
     fputs(cli_style(stdout, CLI_PLAIN), stdout);
 }
 

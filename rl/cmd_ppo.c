@@ -50,8 +50,11 @@ static void on_samples(void *ctx, uint64_t step, const struct sample *s, size_t 
     struct screen *sc = ctx;
     const struct chat_turn *asked = &s->problem->turns[s->problem->n_turns - 1];
     progress_clear(&sc->bar);
-    fprintf(stderr, "%siteration %llu: %.*s%s  (%s)\n", cli_style(stderr, CLI_BOLD), (unsigned long long)step,
-            (int)asked->len, asked->content, cli_style(stderr, CLI_PLAIN), s->problem->reference);
+    fprintf(stderr, "%siteration %llu: ", cli_style(stderr, CLI_BOLD), (unsigned long long)step);
+    cli_text(stderr, asked->content, asked->len);
+    fprintf(stderr, "%s  (", cli_style(stderr, CLI_PLAIN));
+    cli_text(stderr, s->problem->reference, strlen(s->problem->reference));
+    fputs(")\n", stderr);
     for (size_t i = 0; i < n && i < 2; i++) {
         fprintf(stderr,
                 "  %s%.3f%s  %u of %u tokens:", cli_style(stderr, s[i].outcome.correct ? CLI_GREEN : CLI_RED),
@@ -59,8 +62,9 @@ static void on_samples(void *ctx, uint64_t step, const struct sample *s, size_t 
         for (unsigned t = 0; t < REWARD_TERMS; t++)
             if (sc->c->reward.weight[t] != 0)
                 fprintf(stderr, " %s %.3f", reward_name(t), (double)s[i].term[t]);
-        fprintf(stderr, "\n    %s%s%s\n", cli_style(stderr, CLI_DIM), s[i].text,
-                cli_style(stderr, CLI_PLAIN));
+        fprintf(stderr, "\n    %s", cli_style(stderr, CLI_DIM));
+        cli_text(stderr, s[i].text, strlen(s[i].text));
+        fprintf(stderr, "%s\n", cli_style(stderr, CLI_PLAIN));
     }
 }
 

@@ -81,6 +81,7 @@ static void wrong_command_lines(void **state)
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         run_expect(1, log_path, "%s bench infer -n 1 -r 1 %s", run_terse(), wrong[i]);
     run_expect(2, log_path, "%s bench infer --lora nowhere", run_terse());
+    run_expect(2, log_path, "%s bench infer -p 0 -n 0 -o json", run_terse());
 }
 
 static double number(const char *text, const char *key)

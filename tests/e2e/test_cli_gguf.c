@@ -107,7 +107,13 @@ static void every_type(void **state)
         if (i > 0) assert_true(change != last);
         last = change;
         free(out);
-        free(out_of(0, "info %s/%s.gguf --keys --tensors", dir, types[i]));
+        char *info = out_of(0, "info %s/%s.gguf --keys --tensors", dir, types[i]);
+        assert_non_null(strstr(info, "qwen2.block_count  u32  2\n"));
+        assert_non_null(strstr(info, "qwen2.context_length  u32  512\n"));
+        assert_non_null(strstr(info, "qwen2.rope.freq_base  f32  10000\n"));
+        assert_non_null(strstr(info, "add_bos_token  bool  false\n"));
+        assert_non_null(strstr(info, "general.architecture  string  qwen2\n"));
+        free(info);
     }
     fails("is there already", "quantize -m %s/base -t q4_0 -o %s/q4_0.gguf", dir, dir);
     free(out_of(0, "quantize -m %s/q8_0.gguf -t q4_0 --head q8_0 -o %s/q4_0.gguf --force", dir, dir));

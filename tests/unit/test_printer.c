@@ -87,6 +87,9 @@ static void a_terminal_takes_no_orders(void **state)
 {
     (void)state;
     on_terminal("a\033[31mb\tc\r\n\177", true, "a?[31mb\tc?\n?\n");
+    on_terminal("\xc2\x9b"
+                "31m\xc2\xa0\xc3\x9b\xc2\x80",
+                true, "?31m\xc2\xa0\xc3\x9b?\n"); /* C1 */
 }
 
 static void elsewhere_it_is_plain(void **state)

@@ -219,7 +219,11 @@ static void perplexity_is_what_it_says(void **state)
     session_free(s);
     assert_int_equal(perplexity_run(&p, l.m, KV_MODEL, ids, CONTEXT - 1, CONTEXT, NULL, NULL, &e),
                      ERR_DATA_EMPTY);
-    struct err f = {0}, g = {0};
+    struct err f = {0}, g = {0}, h = {0};
+    float *norm = l.m->vec[params_slot(&l.m->c, P_NORM, 0)], was = norm[3];
+    norm[3] = NAN;
+    assert_int_equal(perplexity_run(&p, l.m, KV_MODEL, ids, N, CONTEXT, NULL, NULL, &h), ERR_NONFINITE);
+    norm[3] = was;
     assert_int_equal(perplexity_run(&p, l.m, KV_MODEL, ids, N, 129, NULL, NULL, &f), ERR_CTX_FULL);
     ids[5] = 1100;
     assert_int_equal(perplexity_run(&p, l.m, KV_MODEL, ids, N, CONTEXT, NULL, NULL, &g), ERR_TOKEN_RANGE);
