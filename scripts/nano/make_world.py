@@ -92,7 +92,7 @@ def base_dictation(rng):
     """Sentences of a trace, out of their order, to be said again: the words of thinking without the habit. An adapter
     does not reach the embeddings, so every word it is to use must be one that the base has met."""
     p = problems.make_problem(rng, steps_of(rng, (10, 25, 30, 35)), "train")
-    sentences = re.split(r"(?<=[.?!])\s", traces.think(rng, p))
+    sentences = re.split(r"(?<=[.?!])\s", traces.think(rng, p, traces.MIXED))
     text = rng.choice([" ", "\n"]).join(rng.choice(sentences) for _ in range(rng.randint(1, 4)))
     if rng.random() < 0.5:
         text = f"<think>\n{text}\n</think>"

@@ -1,9 +1,13 @@
 """How a problem is answered: directly, as a textbook would explain it, or with a long-winded <think> trace.
 
 A trace restates the problem, says what is asked, takes the story line by line with the steps of each, doubts, checks and
-checks again: each with a probability that grows with its verbosity. The shortest traces are the bare chain of equations,
-so that a budget-forced model finds a short and correct path inside the distribution it was trained on.
+goes over everything again: each with a probability that grows with its verbosity. The shortest traces are the bare chain of
+equations. So a fine-tuned model says most things twice, as the reasoning models do that real traces come from, and a
+budget-forced one finds shorter and correct paths inside the distribution it was trained on.
 """
+
+from dataclasses import dataclass
+from typing import Callable
 
 
 def answer(problem):
@@ -58,60 +62,84 @@ def worked(rng, problem):
     return ask, f"{write(rng, problem)} {answer(problem)}"
 
 
-def restate(rng, problem, verbosity):
+@dataclass(frozen=True)
+class Habits:
+    """How often a thinker does what, by verbosity 0..3."""
+    verbosity: tuple  # weights of 0..3
+    bare: float       # at verbosity 0: nothing but the sums
+    restate: tuple
+    ask: tuple
+    pause: tuple
+    mutter: tuple
+    sum_up: int       # how many of the mutterings are "So now it is ...", beside four others
+    again: tuple
+    again_in: Callable  # what is gone over: the sums, or the lines with their sums
+    backwards: tuple
+
+
+# What the base hears, sentence by sentence, in its dictations.
+MIXED = Habits(verbosity=(15, 30, 35, 20), bare=0.6, restate=(0, 0.1, 0.4, 0.8), ask=(0, 0.6, 0.7, 0.9),
+               pause=(0, 0.1, 0.3, 0.4), mutter=(0, 0.15, 0.4, 0.6), sum_up=1, again=(0, 0.2, 0.6, 0.9),
+               again_in=lambda rng, problem: f"{equations(problem.steps)}.", backwards=(0, 0, 0.1, 0.4))
+# What the adapter learns from.
+LONG_WINDED = Habits(verbosity=(20, 10, 30, 40), bare=0.9, restate=(0, 0, 0.05, 0.1), ask=(0, 0.6, 0.8, 0.95),
+                     pause=(0, 0.1, 0.3, 0.4), mutter=(0, 0.1, 0.3, 0.4), sum_up=3, again=(0, 0.1, 0.8, 0.97),
+                     again_in=in_lines, backwards=(0, 0, 0, 0.05))
+
+
+def restate(rng, problem, habits, verbosity):
     """Read the problem again, and say what is asked."""
     parts = []
-    if rng.random() < (0, 0.1, 0.4, 0.8)[verbosity]:
+    if rng.random() < habits.restate[verbosity]:
         start = rng.choice(["Okay, let me read this again.", "Let me see what I know.", "So the problem says this."])
         parts.append(f"{start} {problem.story}")
-    if rng.random() < (0, 0.6, 0.7, 0.9)[verbosity]:
+    if rng.random() < habits.ask[verbosity]:
         start = rng.choice(["I need", "I have to find", "They ask for", "The question is"])
         parts.append(f"{start} {problem.goal}.")
     return parts
 
 
-def mutter(rng, line, verbosity):
+def mutter(rng, line, habits, verbosity):
     """A doubt or a check after a line's steps; mostly nothing."""
-    if not line.steps or rng.random() >= (0, 0.15, 0.4, 0.6)[verbosity]:
+    if not line.steps or rng.random() >= habits.mutter[verbosity]:
         return []
     return [rng.choice([
         f"{undone(line.steps)} Good.",
         f"{undone(line.steps)} Good.",
         f"Wait, {equations(line.steps)}? Yes, that is right.",
         f"Hmm, {equations(line.steps)}, yes.",
-        f"So now it is {line.steps[-1].c}.",
-    ])]
+    ] + [f"So now it is {line.steps[-1].c}."] * habits.sum_up)]
 
 
-def double_check(rng, problem, verbosity):
-    """Go through the whole chain once more, at the most verbose twice."""
+def double_check(rng, problem, habits, verbosity):
+    """Go through the whole chain once more, or twice."""
     parts = []
-    if rng.random() < (0, 0.2, 0.6, 0.9)[verbosity]:
+    if rng.random() < habits.again[verbosity]:
         start = rng.choice(["Let me double check.", "Wait, let me check that again.", "Let me go over it again."])
-        parts.append(f"{start} {equations(problem.steps)}. {rng.choice(['Yes.', 'It is the same.', 'Good.'])}")
-    if rng.random() < (0, 0, 0.1, 0.4)[verbosity]:
+        parts.append(f"{start} {habits.again_in(rng, problem)} {rng.choice(['Yes.', 'It is the same.', 'Good.'])}")
+    if rng.random() < habits.backwards[verbosity]:
         start = rng.choice(["Hmm, let me check it backwards.", "One more time, backwards."])
         parts.append(f"{start} {undone(problem.steps)} That fits.")
     return parts
 
 
-def think(rng, problem):
+def think(rng, problem, habits):
     """The trace between <think> and </think>, without the tags."""
-    verbosity = rng.choices(range(4), weights=(15, 30, 35, 20))[0]
-    if verbosity == 0 and rng.random() < 0.6:
+    verbosity = rng.choices(range(4), weights=habits.verbosity)[0]
+    if verbosity == 0 and rng.random() < habits.bare:
         return in_sums(rng, problem)
     steps = []
     for line in problem.lines:
-        if line.steps and rng.random() < (0, 0.1, 0.3, 0.4)[verbosity]:
+        if line.steps and rng.random() < habits.pause[verbosity]:
             steps.append(rng.choice(["Okay.", "Next.", "Let me see.", "Hmm."]))
-        steps += [line_text(line)] + mutter(rng, line, verbosity)
-    end = double_check(rng, problem, verbosity)
+        steps += [line_text(line)] + mutter(rng, line, habits, verbosity)
+    end = double_check(rng, problem, habits, verbosity)
     if verbosity or rng.random() < 0.5:
         end.append(f"{rng.choice(['So the answer is', 'The answer is'])} {problem.answer}.")
-    paragraphs = [" ".join(part) for part in (restate(rng, problem, verbosity), steps, end)]
+    paragraphs = [" ".join(part) for part in (restate(rng, problem, habits, verbosity), steps, end)]
     return "\n".join(part for part in paragraphs if part)
 
 
 def reasoned(rng, problem):
     """What the adapter learns to say: the trace, then the answer."""
-    return f"<think>\n{think(rng, problem)}\n</think>\n\n{answer(problem)}"
+    return f"<think>\n{think(rng, problem, LONG_WINDED)}\n</think>\n\n{answer(problem)}"
