@@ -164,7 +164,7 @@ test: setup  ## install what is missing, build, run every test
 setup:
 	$(Q)scripts/setup
 
-demo: setup  ## the main job: a small model learns to reason, and answers
+demo: setup  ## the main job: a small model learns to reason, then to be brief, and answers
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
 	$(Q)scripts/demo $(B)/terse
 
