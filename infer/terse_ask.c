@@ -178,7 +178,7 @@ static int run(struct asking *g, struct err *e)
     struct generate_stats stats = {0};
     struct generate_config c = {.streams = s->streams, .on_token = on_token, .ctx = g};
     c.vocab = (uint32_t)tokenizer_vocab(s->m->l.tokenizer), c.stop = s->m->stop, c.n_stop = s->m->n_stop;
-    for (size_t i = 0; i < g->n; i++)
+    for (size_t i = 0; g->total && i < g->n; i++)
         if (begin(&g->q[i])) g->total = 0;
     int r = generate_run(s->s, &c, g->request, g->total, &stats, e);
     for (size_t i = 0; i < g->n; i++) t->prompt_tokens += g->q[i].p.n;

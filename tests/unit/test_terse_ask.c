@@ -132,6 +132,32 @@ static void questions_share_the_streams(void **state)
     terse_session_free(t);
 }
 
+static int stop_at_once(void *context, const struct terse_piece *p)
+{
+    ++*(int *)context;
+    assert_int_equal(p->token, -1);
+    return TERSE_STOP_ALL;
+}
+
+/* Nobody is told anything after that, of no question. */
+static void all_stop_before_the_first_token(void **state)
+{
+    (void)state;
+    struct terse_session *s = rig_session(2, NULL);
+    struct terse_question q[2] = {rig_question(2, 9), rig_question(1, 9)};
+    struct terse_answers *a[2];
+    int told = 0;
+    for (int i = 0; i < 2; i++) q[i].think = 1, q[i].on_piece = stop_at_once, q[i].context = &told;
+    OK(terse_ask_many(s, q, 2, a, &rig.e));
+    assert_int_equal(told, 1);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(terse_answers_finish(a[i], 0), TERSE_CANCELLED);
+        assert_string_equal(terse_answers_text(a[i], 0, NULL), "<think>\n");
+        terse_answers_free(a[i]);
+    }
+    terse_session_free(s);
+}
+
 static void what_cannot_be_asked(void **state)
 {
     (void)state;
@@ -169,6 +195,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_add_up),        cmocka_unit_test(cut_characters_are_told),
         cmocka_unit_test(who_stops_whom),       cmocka_unit_test(questions_share_the_streams),
+        cmocka_unit_test(all_stop_before_the_first_token),
         cmocka_unit_test(what_cannot_be_asked),
     };
     return cmocka_run_group_tests(tests, terse_rig_setup, terse_rig_teardown);
