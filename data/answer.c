@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+enum { LONGEST_LINE = 4 * ANSWER_MAX };
+
 /* ---- bytes ------------------------------------------------------------------------------------------- */
 
 static bool is_digit(char c)
@@ -67,8 +69,10 @@ struct answer answer_trim(const char *s, size_t n)
     return n ? (struct answer){ANSWER_SAID, false, s, n} : (struct answer){0};
 }
 
+/* Bytes up to the end of the line; of what is longer than a line with an answer can be, not all. */
 static size_t line(const char *s, size_t n)
 {
+    if (n > LONGEST_LINE) n = LONGEST_LINE;
     const char *end = memchr(s, '\n', n);
     return end ? (size_t)(end - s) : n;
 }
@@ -274,7 +278,9 @@ static struct answer last_number(const char *text, size_t len)
     size_t end = len, start, n;
     while (end && !is_digit(text[end - 1])) end--;
     if (!end) return (struct answer){0};
-    for (start = end - 1; start && (is_digit(text[start - 1]) || strchr(".,/", text[start - 1])); start--) {
+    size_t least = end > ANSWER_MAX ? end - ANSWER_MAX - 1 : 0; /* what begins before that is too long */
+    for (start = end - 1; start > least && (is_digit(text[start - 1]) || strchr(".,/", text[start - 1]));
+         start--) {
     }
     /* The longest number that ends at `end`: "1,2,3,4" is a list, of which the last counts. */
     for (; (n = number_span(text + start, end - start)) != end - start; start++) {
@@ -335,9 +341,10 @@ static struct answer sentence(const char *s, size_t n)
 {
     size_t k, end = 0;
     while ((k = frill(s, n)) || (n && *s == ':')) s += k ? k : 1, n -= k ? k : 1;
+    if (n > LONGEST_LINE) n = LONGEST_LINE;
     size_t sign = n && *s == '-';
     k = number_span(s + sign, n - sign);
-    if (k && number_ends(s, n, k + sign)) return (struct answer){ANSWER_SAID, false, s, k + sign};
+    if (k && number_ends(s, n, k + sign)) return trimmed(ANSWER_SAID, s, k + sign);
     if (n > 2 * ANSWER_MAX) n = 2 * ANSWER_MAX; /* a longer sentence is no answer */
     while (end < n && s[end] != '\n' && !(s[end] == '.' && (end + 1 == n || is_space(s[end + 1])))) end++;
     return statement(s, end);

@@ -3,6 +3,7 @@
 #include "checkpoints/json.h"
 #include "data/answer.h"
 #include "data/problems.h"
+#include "tests/support/clock.h"
 #include "tests/support/scratch.h"
 
 #include <setjmp.h>
@@ -12,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -152,11 +152,27 @@ static void references(void **state)
     assert_int_equal(answer_reference("  $ ", 4).kind, ANSWER_NONE);
 }
 
+/* A megabyte of the piece, and a tail. */
+static struct answer long_answer(const char *piece, const char *tail)
+{
+    enum { N = 1 << 20 };
+    size_t k = strlen(piece), m = strlen(tail);
+    char *text = malloc(N);
+    for (size_t i = 0; i < N; i++) text[i] = piece[i % k];
+    memcpy(text + N - m, tail, m);
+    double start = cpu_seconds();
+    struct answer a = answer_find(text, N);
+    if (cpu_seconds() - start > slowness())
+        fail_msg("%s ... %.9s takes %.1f s", piece, tail, cpu_seconds() - start);
+    assert_true(a.n <= ANSWER_MAX);
+    free(text);
+    return a;
+}
+
 /* Whoever writes boxes that never close, or says "answer:" a million times, gains nothing. */
 static void hostile_text_takes_no_time(void **state)
 {
     (void)state;
-    enum { N = 1 << 20 };
     static const char *const pieces[] = {"\\boxed{",
                                          "answer:",
                                          "answer is ",
@@ -174,16 +190,32 @@ static void hostile_text_takes_no_time(void **state)
                                          "<",
                                          "\\(",
                                          "final answer is "};
-    char *text = malloc(N);
+    char letters[2049];
+    memset(letters, 'a', sizeof letters - 1);
+    letters[sizeof letters - 1] = 0;
     for (size_t p = 0; p < sizeof pieces / sizeof *pieces; p++) {
-        size_t k = strlen(pieces[p]);
-        for (size_t i = 0; i < N; i++) text[i] = pieces[p][i % k];
-        clock_t start = clock();
-        struct answer a = answer_find(text, N);
-        (void)a;
-        assert_true((double)(clock() - start) / CLOCKS_PER_SEC < 1);
+        long_answer(pieces[p], "");
+        long_answer(pieces[p], letters);
     }
-    free(text);
+    assert_int_equal(long_answer("1", ".1.1").n, 3); /* the last number, not the megabyte before it */
+    assert_int_equal(long_answer("1", "").kind, ANSWER_NONE);
+    long_answer("#", letters);
+    long_answer("answer is 5$", letters);
+}
+
+/* A number that is too long for an answer is none, wherever it is said. */
+static void what_is_too_long(void **state)
+{
+    (void)state;
+    char text[ANSWER_MAX + 40];
+    for (size_t digits = ANSWER_MAX; digits <= ANSWER_MAX + 1; digits++) {
+        static const char *const before[] = {"The answer is ", "#### ", ""};
+        for (size_t b = 0; b < 3; b++) {
+            size_t n = strlen(strcpy(text, before[b]));
+            memset(text + n, '7', digits);
+            assert_int_equal(answer_find(text, n + digits).n, digits > ANSWER_MAX ? 0 : digits);
+        }
+    }
 }
 
 /* ---- files of problems ------------------------------------------------------------------------------- */
@@ -267,6 +299,7 @@ int main(void)
         cmocka_unit_test(only_where_it_may_stand),
         cmocka_unit_test(references),
         cmocka_unit_test(hostile_text_takes_no_time),
+        cmocka_unit_test(what_is_too_long),
         cmocka_unit_test(problems_from_json_lines),
         cmocka_unit_test(problems_from_parquet),
         cmocka_unit_test(bad_problem_files_are_named),
