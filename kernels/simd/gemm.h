@@ -112,9 +112,9 @@ static void part_multiply(tile_fn *f, int64_t rows, int64_t pairs, const char *x
                           float *y, int64_t ldy, int64_t lanes, int accumulate)
 {
     float part[TILE_ROWS][PANEL] = {{0}};
-    for (int64_t r = 0; accumulate && r < rows; r++) memcpy(part[r], y + r * ldy, (size_t)lanes * sizeof *y);
+    if (accumulate) lanes_copy(rows, lanes, y, ldy, part[0], PANEL);
     f(pairs, x, ldx, w, w, part[0], PANEL, accumulate);
-    for (int64_t r = 0; r < rows; r++) memcpy(y + r * ldy, part[r], (size_t)lanes * sizeof *y);
+    lanes_copy(rows, lanes, part[0], PANEL, y, ldy);
 }
 
 /* Meanwhile each tile fetches a part of the panel that follows (`ahead`) into the second-level cache: memory

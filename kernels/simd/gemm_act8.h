@@ -144,10 +144,9 @@ static void act8_part(act8_fn *f, const struct act8_span *s, int64_t rows, const
     float part[ACT8_ROWS][PANEL] = {{0}};
     struct act8_span t = *s;
     t.ldy = PANEL;
-    for (int64_t r = 0; s->accumulate && r < rows; r++)
-        memcpy(part[r], y + r * s->ldy, (size_t)lanes * sizeof *y);
+    if (s->accumulate) lanes_copy(rows, lanes, y, s->ldy, part[0], PANEL);
     f(&t, x, w, part[0]);
-    for (int64_t r = 0; r < rows; r++) memcpy(y + r * s->ldy, part[r], (size_t)lanes * sizeof *y);
+    lanes_copy(rows, lanes, part[0], PANEL, y, s->ldy);
 }
 
 static void act8_panel(act8_fn *const *tiles, const struct act8_span *s, int64_t m, const char *x,

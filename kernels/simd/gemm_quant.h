@@ -211,10 +211,9 @@ static void span_part(span_fn *f, const struct span *s, int64_t rows, const char
     float part[QUANT_ROWS][PANEL] = {{0}};
     struct span t = *s;
     t.ldy = PANEL;
-    for (int64_t r = 0; s->accumulate && r < rows; r++)
-        memcpy(part[r], y + r * s->ldy, (size_t)lanes * sizeof *y);
+    if (s->accumulate) lanes_copy(rows, lanes, y, s->ldy, part[0], PANEL);
     f(&t, x, w, part[0]);
-    for (int64_t r = 0; r < rows; r++) memcpy(y + r * s->ldy, part[r], (size_t)lanes * sizeof *y);
+    lanes_copy(rows, lanes, part[0], PANEL, y, s->ldy);
 }
 
 /* All rows by one panel, or by two where `lanes` is 64. */

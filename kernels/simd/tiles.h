@@ -48,6 +48,14 @@ VEC int64_t share(int64_t left, int64_t most)
     return left / ((left + most - 1) / most);
 }
 
+/* The first `lanes` of some rows: a tile writes whole panels, so where fewer are wanted it writes elsewhere.
+ */
+static inline void lanes_copy(int64_t rows, int64_t lanes, const float *from, int64_t ld, float *to,
+                              int64_t ldto)
+{
+    for (int64_t r = 0; r < rows; r++) memcpy(to + r * ldto, from + r * ld, (size_t)lanes * sizeof *to);
+}
+
 /* W4's second half: the chains' sums by the rows' scales. */
 static inline void sums_scale(int64_t m, int64_t cols, const char *scale, int64_t panel, const float *sum,
                               int64_t ld, float *y, int64_t ldy, int accumulate)
