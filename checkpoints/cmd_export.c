@@ -5,6 +5,7 @@
 #include "checkpoints/export_gguf.h"
 #include "checkpoints/file.h"
 #include "infer/cli.h"
+#include "infer/option_rows.h"
 
 #include <string.h>
 
@@ -19,19 +20,10 @@ enum { OUT_AUTO, OUT_F32, OUT_BF16, OUT_Q8_0, OUT_Q4_0, OUT_W4 };
 
 #define AT(field) .at = offsetof(struct export_flags, field)
 static const struct option table[] = {
-    {.key = "model",
-     .alias = "model_name_or_path",
-     .type = OPT_PATH,
-     AT(model),
-     .preset = "checkpoints/nano",
-     .short_flag = 'm',
-     .help = "the base the adapter was trained on"},
-    {.key = "output",
-     .type = OPT_PATH,
-     AT(output),
-     .required = true,
-     .short_flag = 'o',
-     .help = "folder to make, or with --gguf FILE.gguf; it appears whole and checked, or not at all"},
+    MODEL_ROW(AT(model), .help = "the base the adapter was trained on"),
+    OUTPUT_ROW(AT(output),
+               .help =
+                   "folder to make, or with --gguf FILE.gguf; it appears whole and checked, or not at all"),
     {.key = "dtype",
      .type = OPT_ENUM,
      AT(dtype),
@@ -56,15 +48,8 @@ static const struct option table[] = {
      AT(check),
      .preset = "true",
      .help = "load what was written and compare logits and greedy text before it appears"},
-    {.key = "force", .type = OPT_BOOL, AT(force), .help = "replace what is there"},
-    {.key = "threads",
-     .type = OPT_INT,
-     AT(threads),
-     .preset = "0",
-     .min = 0,
-     .max = POOL_MAX_THREADS,
-     .short_flag = 't',
-     .help = "0 for one a processor"},
+    FORCE_ROW(AT(force)),
+    THREADS_ROW(AT(threads), .short_flag = 't', .help = "0 for one a processor"),
     {0},
 };
 

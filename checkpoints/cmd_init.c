@@ -4,6 +4,7 @@
 #include "checkpoints/hf_random.h"
 #include "checkpoints/hf_tokenizer.h"
 #include "infer/cli.h"
+#include "infer/option_rows.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -33,13 +34,7 @@ static const struct option table[] = {
      .preset = "bf16",
      .help = "of the weights"},
     {.key = "seed", .type = OPT_UINT64, AT(seed), .preset = "0", .help = "another seed, other weights"},
-    {.key = "output",
-     .type = OPT_PATH,
-     AT(output),
-     .required = true,
-     .short_flag = 'o',
-     .group = "Files",
-     .help = "the folder to make; one that holds a model is refused"},
+    OUTPUT_ROW(AT(output), .group = "Files", .help = "the folder to make; one that holds a model is refused"),
     {.key = "tokenizer",
      .type = OPT_PATH,
      AT(tokenizer),
@@ -52,13 +47,8 @@ static const struct option table[] = {
      .min = 1,
      .max = 1e15,
      .help = "most bytes of a weight file"},
-    {.key = "threads",
-     .type = OPT_INT,
-     AT(threads),
-     .preset = "0",
-     .min = 0,
-     .max = POOL_MAX_THREADS,
-     .help = "0 for one a processor; the weights do not depend on it"},
+    THREADS_ROW(AT(threads), .short_flag = 't',
+                .help = "0 for one a processor; the weights do not depend on it"),
     {0}};
 
 /* A name, the short form of one, a config.json, or a folder with one. */

@@ -4,6 +4,7 @@
 #include "checkpoints/gguf_save.h"
 #include "checkpoints/load.h"
 #include "infer/cli.h"
+#include "infer/option_rows.h"
 #include "infer/perplexity.h"
 #include "infer/progress.h"
 
@@ -24,14 +25,7 @@ static const enum dtype types[] = {DTYPE_Q8_0, DTYPE_Q4_0, DTYPE_W4, DTYPE_BF16,
 
 #define AT(field) .at = offsetof(struct quantize_flags, field)
 static const struct option table[] = {
-    {.key = "model",
-     .alias = "model_name_or_path",
-     .type = OPT_PATH,
-     AT(model),
-     .preset = "checkpoints/nano",
-     .short_flag = 'm',
-     .group = "Model",
-     .help = "Hugging Face folder or GGUF file"},
+    MODEL_ROW(AT(model), .group = "Model", .help = "Hugging Face folder or GGUF file"),
     {.key = "type",
      .type = OPT_ENUM,
      AT(type),
@@ -52,13 +46,7 @@ static const struct option table[] = {
      .preset = "l2",
      .help =
          "rtn is round to nearest, as llama.cpp does; l2 looks for the scale with the least squared error"},
-    {.key = "output",
-     .type = OPT_PATH,
-     AT(output),
-     .required = true,
-     .short_flag = 'o',
-     .group = "Result",
-     .help = "file to make; it appears whole or not at all"},
+    OUTPUT_ROW(AT(output), .group = "Result", .help = "file to make; it appears whole or not at all"),
     {.key = "text",
      .type = OPT_PATH,
      AT(text),
@@ -74,15 +62,9 @@ static const struct option table[] = {
      .unit = "tokens",
      .short_flag = 'c',
      .help = "windows the text is read in; 0 for 512, or less where the model or the text is shorter"},
-    {.key = "force", .type = OPT_BOOL, AT(force), .help = "replace what is there"},
-    {.key = "threads",
-     .type = OPT_INT,
-     AT(threads),
-     .preset = "0",
-     .min = 0,
-     .max = POOL_MAX_THREADS,
-     .group = "Machine",
-     .help = "0 for one a processor; the file does not depend on it"},
+    FORCE_ROW(AT(force)),
+    THREADS_ROW(AT(threads), .group = "Machine",
+                .help = "0 for one a processor; the file does not depend on it"),
     {0},
 };
 

@@ -3,6 +3,7 @@
 #include "data/grade.h"
 #include "infer/bench.h"
 #include "infer/cli.h"
+#include "infer/option_rows.h"
 #include "infer/progress.h"
 
 #include <stdio.h>
@@ -34,13 +35,7 @@ static const struct option table[] = {
      .min = 0.01,
      .max = 1000,
      .help = "for each row"},
-    {.key = "output",
-     .type = OPT_ENUM,
-     AT(output),
-     .choices = BENCH_FORMATS,
-     .preset = "text",
-     .short_flag = 'o',
-     .help = "a table, JSON with fixed keys, or a table in Markdown"},
+    FORMAT_ROW(AT(output)),
     {0},
 };
 

@@ -1,5 +1,6 @@
 #include "infer/cmd_bench.h"
 #include "infer/bench_kernels.h"
+#include "infer/option_rows.h"
 
 #include <string.h>
 
@@ -27,27 +28,18 @@ struct bench_config {
     char *isa;
 };
 
-#define AT(field) .at = offsetof(struct bench_config, field)
-#define ROW_THREADS                                                                                          \
-    {                                                                                                        \
-        .key = "threads", .type = OPT_INT, AT(threads), .min = 0, .max = POOL_MAX_THREADS, .preset = "0",    \
-        .short_flag = 't', .help = "how many; 0 for one a processor"                                         \
-    }
-#define ROW_OUTPUT                                                                                           \
-    {                                                                                                        \
-        .key = "output", .type = OPT_ENUM, AT(output), .choices = BENCH_FORMATS, .preset = "text",           \
-        .short_flag = 'o', .help = "a table, JSON with fixed keys, or a table in Markdown"                   \
-    }
+#define AT(field)   .at = offsetof(struct bench_config, field)
+#define ROW_THREADS THREADS_ROW(AT(threads), .short_flag = 't', .help = "how many; 0 for one a processor")
 #define ROW_ISA                                                                                              \
     {                                                                                                        \
         .key = "isa", .type = OPT_STRING, AT(isa), .unset = "the best there is",                             \
         .help = "instruction set: avx2, avx512, avx512bf16; neon, dotprod, armbf16, i8mm; all for every one" \
     }
 
-static const struct option machine_options[] = {ROW_THREADS, ROW_OUTPUT, {0}};
+static const struct option machine_options[] = {ROW_THREADS, FORMAT_ROW(AT(output)), {0}};
 
 static const struct option kernels_options[] = {ROW_THREADS,
-                                                ROW_OUTPUT,
+                                                FORMAT_ROW(AT(output)),
                                                 ROW_ISA,
                                                 {.key = "dtype",
                                                  .type = OPT_ENUM,

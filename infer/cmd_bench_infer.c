@@ -2,6 +2,7 @@
 #include "infer/bench_infer.h"
 #include "infer/bench_model.h"
 #include "infer/cmd_bench.h"
+#include "infer/option_rows.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -91,13 +92,7 @@ static const struct option table[] = {
      .group = "Machine",
      .unset = "the best there is",
      .help = "instruction set"},
-    {.key = "output",
-     .type = OPT_ENUM,
-     AT(output),
-     .choices = BENCH_FORMATS,
-     .preset = "text",
-     .short_flag = 'o',
-     .help = "a table, JSON with fixed keys, or a table in Markdown"},
+    FORMAT_ROW(AT(output)),
     {0},
 };
 

@@ -2,6 +2,7 @@
  * tokens only. */
 #include "infer/cmd_chat.h"
 #include "infer/cli.h"
+#include "infer/option_rows.h"
 #include "infer/talk.h"
 
 #include <errno.h>
@@ -29,16 +30,7 @@ static const struct option rows[] = {
      .group = "Conversation",
      .help = "system turn"},
     {.key = "think", .type = OPT_BOOL, AT(think), .help = "begin every answer with <think>"},
-    {.key = "n_predict",
-     .alias = "max_new_tokens",
-     .type = OPT_INT,
-     AT(tokens),
-     .preset = "0",
-     .min = 0,
-     .max = 1 << 24,
-     .unit = "tokens",
-     .short_flag = 'n',
-     .help = "longest answer; 0 for as much as the context holds"},
+    LENGTH_ROW(AT(tokens)),
     BUDGET_ROWS(chat_options, NULL, "as many as -n leaves", "\\n</think>\\n\\n"),
     SAMPLING_ROWS(chat_options, NULL),
     {0},

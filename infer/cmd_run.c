@@ -3,6 +3,7 @@
 #include "infer/cli.h"
 #include "infer/file_open.h"
 #include "infer/json_write.h"
+#include "infer/option_rows.h"
 #include "infer/talk.h"
 
 #include <errno.h>
@@ -43,17 +44,7 @@ static const struct option rows[] = {
      AT(raw),
      .help = "go on from the text as it is, without a chat around it"},
     {.key = "think", .type = OPT_BOOL, AT(think), .help = "begin the answer with <think>"},
-    {.key = "n_predict",
-     .alias = "max_new_tokens",
-     .type = OPT_INT,
-     AT(tokens),
-     .preset = "0",
-     .min = 0,
-     .max = 1 << 24,
-     .unit = "tokens",
-     .short_flag = 'n',
-     .group = "Answer",
-     .help = "longest answer; 0 for as much as the context holds"},
+    LENGTH_ROW(AT(tokens), .group = "Answer"),
     {.key = "answers",
      .type = OPT_INT,
      AT(answers),

@@ -3,6 +3,7 @@
 #include "checkpoints/hf_config.h"
 #include "infer/cli.h"
 #include "infer/option.h"
+#include "infer/option_rows.h"
 #include "rl/bench_ppo.h"
 
 #include <inttypes.h>
@@ -41,21 +42,8 @@ static const struct option table[] = {
     COUNT("num_ppo_epochs", epochs, "1", 1, 64, "passes over the answers"),
     COUNT("num_mini_batches", batches, "2", 1, 1024, "steps of an epoch"),
     COUNT("iterations", iterations, "1", 1, 1000, "to time, after one that does not count"),
-    {.key = "threads",
-     .type = OPT_INT,
-     AT(threads),
-     .min = 0,
-     .max = POOL_MAX_THREADS,
-     .preset = "0",
-     .short_flag = 't',
-     .help = "how many; 0 for one a processor"},
-    {.key = "output",
-     .type = OPT_ENUM,
-     AT(output),
-     .choices = BENCH_FORMATS,
-     .preset = "text",
-     .short_flag = 'o',
-     .help = "a table, JSON with fixed keys, or a table in Markdown"},
+    THREADS_ROW(AT(threads), .short_flag = 't', .help = "how many; 0 for one a processor"),
+    FORMAT_ROW(AT(output)),
     {0},
 };
 

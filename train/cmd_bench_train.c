@@ -3,6 +3,7 @@
 #include "checkpoints/hf_config.h"
 #include "infer/bench.h"
 #include "infer/cli.h"
+#include "infer/option_rows.h"
 #include "train/bench_train.h"
 
 struct flags {
@@ -55,21 +56,8 @@ static const struct option table[] = {
      .choices = "none|mlp|layer",
      .preset = "none",
      .help = "what of the forward pass is made again instead of kept"},
-    {.key = "threads",
-     .type = OPT_INT,
-     AT(threads),
-     .min = 0,
-     .max = POOL_MAX_THREADS,
-     .preset = "0",
-     .short_flag = 't',
-     .help = "how many; 0 for one a processor"},
-    {.key = "output",
-     .type = OPT_ENUM,
-     AT(output),
-     .choices = BENCH_FORMATS,
-     .preset = "text",
-     .short_flag = 'o',
-     .help = "a table, JSON with fixed keys, or a table in Markdown"},
+    THREADS_ROW(AT(threads), .short_flag = 't', .help = "how many; 0 for one a processor"),
+    FORMAT_ROW(AT(output)),
     {0},
 };
 
