@@ -125,18 +125,26 @@ static void folders_are_checked(void **state)
     options_free(&r.o);
 }
 
-static void our_recipe_is_sound(void **state)
+static void our_recipes_are_sound(void **state)
 {
+    static const char *const recipes[] = {"recipes/nano-ppo.yaml", "recipes/qwen2.5-0.5b-gsm8k-ppo.yaml",
+                                          "recipes/paper-7b-budget.yaml"};
     (void)state;
-    struct run r = {0};
-    assert_int_equal(ppo_options_init(&r.o, &r.c, &r.e), 0);
-    int code = yaml_load_options("recipes/nano-ppo.yaml", &r.o, &r.e);
-    if (!code) code = options_set_text(&r.o, "adapter_name_or_path", scratch("model/adapter"), &r.e);
-    if (!code) code = options_set_text(&r.o, "output_dir", scratch("out"), &r.e);
-    if (!code) code = ppo_config_check(&r.c, &r.o, &r.e);
-    if (code) fail_msg("%s", r.e.msg);
-    assert_true(file_exists(r.c.dataset));
-    options_free(&r.o);
+    for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++) {
+        struct run r = {0};
+        assert_int_equal(ppo_options_init(&r.o, &r.c, &r.e), 0);
+        int code = yaml_load_options(recipes[i], &r.o, &r.e);
+        if (!code) code = options_set_text(&r.o, "adapter_name_or_path", scratch("model/adapter"), &r.e);
+        if (!code) code = options_set_text(&r.o, "output_dir", scratch("out"), &r.e);
+        if (!code && i > 0) { /* whose users bring model and problems */
+            code = options_set_text(&r.o, "model_name_or_path", "checkpoints/nano", &r.e);
+            if (!code) code = options_set_text(&r.o, "dataset", "data/nano/rl.parquet", &r.e);
+        }
+        if (!code) code = ppo_config_check(&r.c, &r.o, &r.e);
+        if (code) fail_msg("%s: %s", recipes[i], r.e.msg);
+        assert_true(file_exists(r.c.dataset));
+        options_free(&r.o);
+    }
 }
 
 /* The record of a run is the run: what it says is read back as it was, text without characters too. */
@@ -183,7 +191,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(configs_are_checked),
         cmocka_unit_test(folders_are_checked),
-        cmocka_unit_test(our_recipe_is_sound),
+        cmocka_unit_test(our_recipes_are_sound),
         cmocka_unit_test(a_record_is_the_run),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);

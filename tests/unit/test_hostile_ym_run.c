@@ -242,9 +242,10 @@ static void resources_are_checked(void **state)
 static void our_recipes_are_sound(void **state)
 {
     (void)state;
-    static const char *const recipes[] = {"recipes/nano-base.yaml", "recipes/nano-base-2.yaml",
-                                          "recipes/nano-dense.yaml", "recipes/nano-sft.yaml"};
-    for (int i = 0; i < 4; i++) {
+    static const char *const recipes[] = {"recipes/nano-base.yaml",        "recipes/nano-base-2.yaml",
+                                          "recipes/nano-dense.yaml",       "recipes/nano-sft.yaml",
+                                          "recipes/qwen2.5-0.5b-sft.yaml", "recipes/paper-7b-sft.yaml"};
+    for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++) {
         struct sft_case r;
         sft_case_init(&r);
         int code = yaml_load_options(recipes[i], &r.o, &r.e);
