@@ -1,8 +1,7 @@
 /* Sessions: what sync keeps and runs again, gates, rewinding, streams in company; and clause 2 of the
  * numerics contract: the log-probability recorded while sampling is, bit for bit, the loss the trainer
  * computes. */
-#include "infer/session.h"
-#include "tests/support/random_model.h"
+#include "tests/support/session_rig.h"
 #include "train/micro.h"
 
 #include <setjmp.h>
@@ -14,66 +13,24 @@
 
 enum { MAX_TOKENS = 150, STREAMS = 5 };
 
-struct rig {
-    struct random_model r;
-    struct adapter *adapter;
-    struct lora *lora;
-    struct session *s, *fresh; /* fresh: one stream, what the answer is when everything is run from scratch */
-    int32_t ids[STREAMS][MAX_TOKENS];
-};
+static int32_t text[STREAMS][MAX_TOKENS];
 
-static void rig_init(struct rig *g, enum weight_type type)
+static void rig_init(struct session_rig *g, enum weight_type type)
 {
-    struct model_config c = tiny_config_for(type);
-    struct session_config many = {.streams = STREAMS, .max_tokens = MAX_TOKENS, .prefill = 48};
-    struct session_config one = {.streams = 1, .max_tokens = MAX_TOKENS};
-    struct err e = {0};
-    random_model_create(&g->r, &c, type, 2, NULL, 1);
-    g->adapter = random_adapter(&c, 8, LORA_ALL, 2);
-    assert_int_equal(lora_create(&g->lora, g->r.m, g->adapter, &e), 0);
-    assert_int_equal(session_create(&g->s, g->r.m, g->lora, &many, &e), 0);
-    assert_int_equal(session_create(&g->fresh, g->r.m, g->lora, &one, &e), 0);
-    for (int i = 0; i < STREAMS; i++)
-        for (uint64_t t = 0; t < MAX_TOKENS; t++)
-            g->ids[i][t] = (int32_t)((random_at(9 + (uint64_t)i, t) + 1) * 37);
-}
-
-static void rig_free(struct rig *g)
-{
-    session_free(g->s);
-    session_free(g->fresh);
-    lora_free(g->lora);
-    adapter_free(g->adapter);
-    random_model_free(&g->r);
-}
-
-static uint32_t sync(struct rig *g, uint32_t i, const int32_t *ids, uint32_t n, uint32_t adapt_from)
-{
-    uint32_t ran = 0;
-    struct err e = {0};
-    if (session_sync(g->s, i, ids, n, adapt_from, &ran, &e)) fail_msg("%s", e.msg);
-    return ran;
-}
-
-static void step(struct rig *g, uint32_t i, int32_t token)
-{
-    struct err e = {0};
-    if (session_step(g->s, &i, &token, 1, &e)) fail_msg("%s", e.msg);
+    struct model_config m = tiny_config_for(type);
+    struct session_config c = {.streams = STREAMS, .max_tokens = MAX_TOKENS, .prefill = 48};
+    session_rig_init(g, &m, type, 2, &c);
+    for (uint64_t i = 0; i < STREAMS; i++) random_text(text[i], MAX_TOKENS, 9 + i);
 }
 
 /* Stream i holds ids [n], and its logits are those of a session that ran them from scratch. */
-static void as_from_scratch(struct rig *g, const char *what, uint32_t i, const int32_t *ids, uint32_t n,
-                            uint32_t adapt_from)
+static void as_from_scratch(struct session_rig *g, const char *what, uint32_t i, const int32_t *ids,
+                            uint32_t n, uint32_t adapt_from)
 {
-    struct err e = {0};
-    uint32_t held, v = g->r.m->c.vocab;
-    session_rewind(g->fresh, 0, 0);
-    assert_int_equal(session_sync(g->fresh, 0, ids, n, adapt_from, NULL, &e), 0);
+    uint32_t held;
     assert_memory_equal(session_tokens(g->s, i, &held), ids, n * sizeof *ids);
     assert_int_equal(held, n);
-    if (memcmp(session_logits(g->s, i), session_logits(g->fresh, 0), v * sizeof(float)))
-        fail_msg("%s: %u tokens, adapted from %u: logits differ from a run from scratch", what, n,
-                 adapt_from);
+    rig_as_from_scratch(g, what, i, adapt_from);
 }
 
 /* ---- sync ---------------------------------------------------------------------------------------------- */
@@ -117,28 +74,28 @@ static void sync_keeps_the_common_prefix(void **state)
 {
     (void)state;
     for (int type = WT_F32; type <= WT_BF16; type++) {
-        struct rig g;
+        struct session_rig g;
         rig_init(&g, (enum weight_type)type);
         for (size_t k = 0; k < sizeof sync_cases / sizeof *sync_cases; k++) {
             const struct sync_case *c = &sync_cases[k];
             int32_t other[MAX_TOKENS];
-            memcpy(other, g.ids[0], sizeof other);
+            memcpy(other, text[0], sizeof other);
             if (c->change != NO) other[c->change] = (other[c->change] + 1) % 75;
             session_rewind(g.s, 3, 0);
-            assert_int_equal(sync(&g, 3, g.ids[0], c->n1, c->gate1), c->n1);
-            as_from_scratch(&g, c->what, 3, g.ids[0], c->n1, c->gate1);
-            uint32_t ran = sync(&g, 3, other, c->n2, c->gate2);
+            assert_int_equal(rig_sync(&g, 3, text[0], c->n1, c->gate1), c->n1);
+            as_from_scratch(&g, c->what, 3, text[0], c->n1, c->gate1);
+            uint32_t ran = rig_sync(&g, 3, other, c->n2, c->gate2);
             if (ran != c->ran) fail_msg("%s: %u tokens run, not %u", c->what, ran, c->ran);
             as_from_scratch(&g, c->what, 3, other, c->n2, c->gate2);
         }
-        rig_free(&g);
+        session_rig_free(&g);
     }
 }
 
 /* A walk of syncs, steps and rewinds in which each state equals a run from scratch. */
 static void a_long_walk_leaves_no_trace(void **state)
 {
-    struct rig g;
+    struct session_rig g;
     uint32_t n = 0, gate = NO;
     int32_t ids[MAX_TOKENS];
     (void)state;
@@ -150,35 +107,35 @@ static void a_long_walk_leaves_no_trace(void **state)
             if (at + more > MAX_TOKENS) continue;
             for (uint32_t t = at; t < at + more; t++) ids[t] = (int32_t)((random_at(i, t) + 1) * 37);
             n = at + more, gate = u % 3 ? gate : u % 140;
-            sync(&g, 1, ids, n, gate);
+            rig_sync(&g, 1, ids, n, gate);
         } else if (u % 4 == 1 && at) {
             session_rewind(g.s, 1, n = at);
-            step(&g, 1, ids[n++] = (int32_t)(u % 75));
+            rig_step(&g, 1, ids[n++] = (int32_t)(u % 75));
         } else if (n < MAX_TOKENS)
-            step(&g, 1, ids[n++] = (int32_t)(u % 75));
+            rig_step(&g, 1, ids[n++] = (int32_t)(u % 75));
         as_from_scratch(&g, "walk", 1, ids, n, gate);
     }
-    rig_free(&g);
+    session_rig_free(&g);
 }
 
 /* Rewinding to every length and going on gives what was there before; the gate holds for steps too. */
 static void rewind_then_go_on(void **state)
 {
-    struct rig g;
+    struct session_rig g;
     (void)state;
     rig_init(&g, WT_F32);
-    sync(&g, 0, g.ids[0], MAX_TOKENS, 50);
+    rig_sync(&g, 0, text[0], MAX_TOKENS, 50);
     for (uint32_t n = MAX_TOKENS; n-- > 1;) {
         if (n > 5 && n % 64 > 1 && n % 64 < 63 && n % 9) continue;
         session_rewind(g.s, 0, n);
-        step(&g, 0, g.ids[0][n]);
-        as_from_scratch(&g, "rewound", 0, g.ids[0], n + 1, 50);
+        rig_step(&g, 0, text[0][n]);
+        as_from_scratch(&g, "rewound", 0, text[0], n + 1, 50);
     }
     session_rewind(g.s, 0, 99); /* holds two: nothing to forget */
     uint32_t n;
     session_tokens(g.s, 0, &n);
     assert_int_equal(n, 2);
-    rig_free(&g);
+    session_rig_free(&g);
 }
 
 /* ---- streams in company -------------------------------------------------------------------------------- */
@@ -190,10 +147,10 @@ static void streams_do_not_know_each_other(void **state)
     static const uint32_t start[STREAMS] = {1, 63, 64, 100, 20}, gate[STREAMS] = {NO, 66, 0, 100, 24};
     (void)state;
     for (int type = WT_F32; type <= WT_W4; type++) {
-        struct rig g;
+        struct session_rig g;
         uint32_t n[STREAMS];
         rig_init(&g, (enum weight_type)type);
-        for (uint32_t i = 0; i < STREAMS; i++) sync(&g, i, g.ids[i], n[i] = start[i], gate[i]);
+        for (uint32_t i = 0; i < STREAMS; i++) rig_sync(&g, i, text[i], n[i] = start[i], gate[i]);
         for (uint32_t turn = 0; turn < 12; turn++) {
             uint32_t stream[STREAMS], count = 0;
             int32_t token[STREAMS];
@@ -201,14 +158,14 @@ static void streams_do_not_know_each_other(void **state)
             for (uint32_t k = 0; k < STREAMS; k++) {
                 uint32_t i = turn % 2 ? k : STREAMS - 1 - k;
                 if ((turn + i) % 4 == 0) continue;
-                stream[count] = i, token[count++] = g.ids[i][n[i]];
+                stream[count] = i, token[count++] = text[i][n[i]];
                 n[i]++;
             }
             assert_int_equal(session_step(g.s, stream, token, count, &e), 0);
             for (uint32_t i = 0; i < STREAMS; i++)
-                as_from_scratch(&g, "stepped together", i, g.ids[i], n[i], gate[i]);
+                as_from_scratch(&g, "stepped together", i, text[i], n[i], gate[i]);
         }
-        rig_free(&g);
+        session_rig_free(&g);
     }
 }
 
@@ -217,53 +174,53 @@ static void streams_do_not_know_each_other(void **state)
 static void bad_tokens_change_nothing(void **state)
 {
     static const int32_t bad[] = {-1, 75, INT32_MAX, INT32_MIN};
-    struct rig g;
+    struct session_rig g;
     (void)state;
     rig_init(&g, WT_F32);
-    sync(&g, 0, g.ids[0], 40, 10);
+    rig_sync(&g, 0, text[0], 40, 10);
     for (int i = 0; i < 4; i++) {
         int32_t ids[50], two[2] = {3, bad[i]};
         uint32_t streams[2] = {0, 1};
         struct err e = {0};
-        memcpy(ids, g.ids[0], sizeof ids);
+        memcpy(ids, text[0], sizeof ids);
         ids[47] = bad[i];
         assert_int_equal(session_sync(g.s, 0, ids, 50, 10, NULL, &e), ERR_TOKEN_RANGE);
         assert_non_null(strstr(e.msg, "at 47"));
         assert_int_equal(session_step(g.s, streams, two, 2, &e), ERR_TOKEN_RANGE);
-        as_from_scratch(&g, "after a refusal", 0, g.ids[0], 40, 10);
+        as_from_scratch(&g, "after a refusal", 0, text[0], 40, 10);
     }
-    rig_free(&g);
+    session_rig_free(&g);
 }
 
 /* A stream takes max_tokens and not one more, though its last page would have room. */
 static void full_streams_refuse(void **state)
 {
-    struct rig g;
+    struct session_rig g;
     uint32_t both[2] = {1, 0};
     int32_t token[2] = {7, 8};
     struct err e = {0};
     (void)state;
     rig_init(&g, WT_F32);
     int32_t *more = calloc(MAX_TOKENS + 1, sizeof *more);
-    sync(&g, 0, g.ids[0], MAX_TOKENS - 1, NO);
-    step(&g, 0, g.ids[0][MAX_TOKENS - 1]);
-    sync(&g, 1, g.ids[1], 10, NO);
+    rig_sync(&g, 0, text[0], MAX_TOKENS - 1, NO);
+    rig_step(&g, 0, text[0][MAX_TOKENS - 1]);
+    rig_sync(&g, 1, text[1], 10, NO);
     assert_int_equal(session_step(g.s, both, token, 2, &e), ERR_CTX_FULL);
     assert_non_null(strstr(e.msg, "150"));
-    as_from_scratch(&g, "full", 0, g.ids[0], MAX_TOKENS, NO);
-    as_from_scratch(&g, "beside a full one", 1, g.ids[1], 10, NO);
+    as_from_scratch(&g, "full", 0, text[0], MAX_TOKENS, NO);
+    as_from_scratch(&g, "beside a full one", 1, text[1], 10, NO);
     assert_int_equal(session_sync(g.s, 1, more, MAX_TOKENS + 1, NO, NULL, &e), ERR_CTX_FULL);
-    as_from_scratch(&g, "beside a full one", 1, g.ids[1], 10, NO);
+    as_from_scratch(&g, "beside a full one", 1, text[1], 10, NO);
     session_rewind(g.s, 0, MAX_TOKENS - 1);
-    step(&g, 0, g.ids[0][MAX_TOKENS - 1]);
-    as_from_scratch(&g, "room again", 0, g.ids[0], MAX_TOKENS, NO);
+    rig_step(&g, 0, text[0][MAX_TOKENS - 1]);
+    as_from_scratch(&g, "room again", 0, text[0], MAX_TOKENS, NO);
     free(more);
-    rig_free(&g);
+    session_rig_free(&g);
 }
 
 static void session_longer_than_the_context_is_refused(void **state)
 {
-    struct rig g;
+    struct session_rig g;
     struct session *s;
     struct err e = {0};
     struct session_config c = {.streams = 1, .max_tokens = 513};
@@ -272,36 +229,36 @@ static void session_longer_than_the_context_is_refused(void **state)
     assert_int_equal(session_create(&s, g.r.m, NULL, &c, &e), ERR_CTX_FULL);
     assert_null(s);
     assert_non_null(strstr(e.msg, "513"));
-    rig_free(&g);
+    session_rig_free(&g);
 }
 
 /* ---- clause 2 ------------------------------------------------------------------------------------------ */
 
 /* Log-probabilities of the answer as a session gives them: prompt at once, then token by token, beside
  * others. */
-static void sampled_logprobs(struct rig *g, uint32_t prompt, uint32_t n, uint32_t gate, float *out)
+static void sampled_logprobs(struct session_rig *g, uint32_t prompt, uint32_t n, uint32_t gate, float *out)
 {
     struct err e = {0};
-    sync(g, 2, g->ids[1], 30, NO);
-    sync(g, 4, g->ids[2], 50, 0);
-    sync(g, 0, g->ids[0], prompt, gate);
+    rig_sync(g, 2, text[1], 30, NO);
+    rig_sync(g, 4, text[2], 50, 0);
+    rig_sync(g, 0, text[0], prompt, gate);
     for (uint32_t t = prompt; t < n; t++) {
         uint32_t stream[3] = {4, 0, 2};
-        int32_t token[3] = {g->ids[2][t], g->ids[0][t], g->ids[1][t]};
+        int32_t token[3] = {text[2][t], text[0][t], text[1][t]};
         out[t - prompt] = session_logprob(g->s, 0, token[1]);
         assert_int_equal(session_step(g->s, stream + (t % 3 > 0), token + (t % 3 > 0), 3 - t % 3, &e), 0);
     }
 }
 
 /* The trainer's losses of the same tokens, packed behind another document, in passes of `chunk` rows. */
-static void trained_nats(struct rig *g, int dense, uint32_t prompt, uint32_t n, enum lora_gate gate,
+static void trained_nats(struct session_rig *g, int dense, uint32_t prompt, uint32_t n, enum lora_gate gate,
                          int64_t chunk, enum recompute recompute, float *out)
 {
     struct micro_config mc = {.max_tokens = 2 * MAX_TOKENS, .max_docs = 2, .chunk = chunk, .gate = gate};
     struct label_span span = {prompt, n}, other = {12, 20};
     struct shard_doc docs[2] = {
-        {.ids = (const uint32_t *)g->ids[3], .n = 40, .header_at = 9, .response_at = 12},
-        {.ids = (const uint32_t *)g->ids[0], .n = n, .header_at = prompt - 3}};
+        {.ids = (const uint32_t *)text[3], .n = 40, .header_at = 9, .response_at = 12},
+        {.ids = (const uint32_t *)text[0], .n = n, .header_at = prompt - 3}};
     struct micro_result r;
     struct micro *u;
     struct err e = {0};
@@ -324,7 +281,8 @@ static void trained_nats(struct rig *g, int dense, uint32_t prompt, uint32_t n, 
     micro_free(u);
 }
 
-static void compare(struct rig *g, int dense, enum lora_gate gate, uint32_t prompt, uint32_t n, int64_t chunk)
+static void compare(struct session_rig *g, int dense, enum lora_gate gate, uint32_t prompt, uint32_t n,
+                    int64_t chunk)
 {
     float sampled[MAX_TOKENS], nats[MAX_TOKENS];
     uint32_t from = dense ? NO : gate == GATE_ALL ? 0 : gate == GATE_ASSISTANT ? prompt - 3 : prompt;
@@ -342,13 +300,13 @@ static void rollout_equals_trainer(void **state)
 {
     (void)state;
     for (int type = WT_F32; type <= WT_W4; type++) {
-        struct rig g;
+        struct session_rig g;
         rig_init(&g, (enum weight_type)type);
         for (int gate = GATE_ASSISTANT; gate <= GATE_ALL; gate++)
             compare(&g, 0, (enum lora_gate)gate, 37, 149, 31 + gate);
         compare(&g, 0, GATE_RESPONSE, 64, 130, 1024);
         compare(&g, 1, GATE_ALL, 5, 70, 16);
-        rig_free(&g);
+        session_rig_free(&g);
     }
 }
 
