@@ -1,4 +1,5 @@
 #include "data/answer.h"
+#include "data/ascii.h"
 #include "data/number.h"
 
 #include <string.h>
@@ -8,24 +9,6 @@ enum { LONGEST_LINE = 4 * ANSWER_MAX };
 
 /* ---- bytes ------------------------------------------------------------------------------------------- */
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-static bool is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-static bool is_letter(char c)
-{
-    return (c | 32) >= 'a' && (c | 32) <= 'z';
-}
-
-static bool starts(const char *s, size_t n, const char *with)
-{
-    size_t k = strlen(with);
-    return n >= k && !memcmp(s, with, k);
-}
 static bool starts_word(const char *s, size_t n, const char *with)
 {
     size_t k = strlen(with);
@@ -69,10 +52,18 @@ struct answer answer_trim(const char *s, size_t n)
     return n ? (struct answer){ANSWER_SAID, false, s, n} : (struct answer){0};
 }
 
+/* At most `most` of n bytes, short of a character that would be cut. */
+static size_t clipped(const char *s, size_t n, size_t most)
+{
+    if (n <= most) return n;
+    while (most && ((unsigned char)s[most] & 0xc0) == 0x80) most--;
+    return most;
+}
+
 /* Bytes up to the end of the line; of what is longer than a line with an answer can be, not all. */
 static size_t line(const char *s, size_t n)
 {
-    if (n > LONGEST_LINE) n = LONGEST_LINE;
+    n = clipped(s, n, LONGEST_LINE);
     const char *end = memchr(s, '\n', n);
     return end ? (size_t)(end - s) : n;
 }
@@ -108,7 +99,7 @@ static bool box_at(const char *s, size_t n, struct box *b)
     if (!at) return false;
     while (at < n && s[at] == ' ') at++;
     const char *inner = s + at;
-    size_t room = n - at < ANSWER_MAX + 2 ? n - at : ANSWER_MAX + 2;
+    size_t room = clipped(inner, n - at, ANSWER_MAX + 2);
     b->command = s, b->closed = true;
     if (room && *inner == '{') {
         k = group(++inner, --room);
@@ -341,11 +332,11 @@ static struct answer sentence(const char *s, size_t n)
 {
     size_t k, end = 0;
     while ((k = frill(s, n)) || (n && *s == ':')) s += k ? k : 1, n -= k ? k : 1;
-    if (n > LONGEST_LINE) n = LONGEST_LINE;
+    n = clipped(s, n, LONGEST_LINE);
     size_t sign = n && *s == '-';
     k = number_span(s + sign, n - sign);
     if (k && number_ends(s, n, k + sign)) return trimmed(ANSWER_SAID, s, k + sign);
-    if (n > 2 * ANSWER_MAX) n = 2 * ANSWER_MAX; /* a longer sentence is no answer */
+    n = clipped(s, n, 2 * ANSWER_MAX); /* a longer sentence is no answer */
     while (end < n && s[end] != '\n' && !(s[end] == '.' && (end + 1 == n || is_space(s[end + 1])))) end++;
     return statement(s, end);
 }

@@ -1,15 +1,11 @@
 #include "data/number.h"
+#include "data/ascii.h"
 
 #include <string.h>
 
 __extension__ typedef __int128 wide;
 
 enum { MAX_DIGITS = 18 }; /* so that products fit 128 bits */
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
 
 static bool is_comma(const char *s, size_t n)
 {
@@ -50,12 +46,6 @@ static bool integer(const char *s, size_t n, int64_t *out)
     bool ok = decimal(s, n, &r) && r.den == 1;
     *out = r.num;
     return ok;
-}
-
-static bool starts(const char *s, size_t n, const char *with)
-{
-    size_t k = strlen(with);
-    return n >= k && !memcmp(s, with, k);
 }
 
 /* \frac{a}{b}, \dfrac{a}{b}, \tfrac{a}{b} of integers, or a/b. */

@@ -1,4 +1,5 @@
 #include "data/maths/lex.h"
+#include "data/ascii.h"
 
 #include <string.h>
 
@@ -10,19 +11,6 @@ struct lexer {
     bool space;
     bool rows; /* there is a matrix: two backslashes end a row */
 };
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-static bool is_letter(char c)
-{
-    return (c | 32) >= 'a' && (c | 32) <= 'z';
-}
-static bool is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
 
 static void emit(struct lexer *l, enum token_kind kind, int op, const char *s, size_t n)
 {
@@ -43,12 +31,6 @@ static size_t run(const char *s, const char *end, bool (*is)(char))
 
 /* ---- numbers ----------------------------------------------------------------------------------------- */
 
-static bool begins(const char *s, const char *end, const char *with)
-{
-    size_t n = strlen(with);
-    return (size_t)(end - s) >= n && !memcmp(s, with, n);
-}
-
 /* Bytes of what may stand between groups of three digits at s, 0 for nothing: "{,}" and ",\!" anywhere, a
  * comma only outside brackets (where it lists), spaces. */
 static size_t group_gap(const struct lexer *l, const char *s)
@@ -57,7 +39,7 @@ static size_t group_gap(const struct lexer *l, const char *s)
                                        "\\,", "\\ ",    "\\;",  "~",     " "};
     size_t best = 0;
     for (size_t i = 0; i < sizeof gaps / sizeof *gaps; i++)
-        if (begins(s, l->end, gaps[i]) && strlen(gaps[i]) > best) best = strlen(gaps[i]);
+        if (starts(s, (size_t)(l->end - s), gaps[i]) && strlen(gaps[i]) > best) best = strlen(gaps[i]);
     if (!best && l->flags & LEX_THOUSANDS && !l->depth && *s == ',') best = 1;
     return best;
 }
@@ -83,7 +65,7 @@ static void digits(struct lexer *l, const char **at, bool groups)
 static void repetend(struct lexer *l, const char **at)
 {
     static const char word[] = "\\overline{";
-    if (!begins(*at, l->end, word)) return;
+    if (!starts(*at, (size_t)(l->end - *at), word)) return;
     const char *s = *at + sizeof word - 1;
     size_t n = run(s, l->end, is_digit);
     if (!n || s + n == l->end || s[n] != '}') return;

@@ -3,6 +3,7 @@
 #include "checkpoints/json.h"
 #include "data/answer.h"
 #include "data/problems.h"
+#include "infer/utf8.h"
 #include "tests/support/clock.h"
 #include "tests/support/scratch.h"
 
@@ -203,6 +204,25 @@ static void hostile_text_takes_no_time(void **state)
     long_answer("answer is 5$", letters);
 }
 
+/* Where a text is cut for being too long, no character is. */
+static void characters_stay_whole(void **state)
+{
+    (void)state;
+    enum { SPACES = 5000, ROOM = SPACES + 400 };
+    static const char *const before[] = {"\\boxed{", "#### ", "answer is ", "answer: x"};
+    char *text = malloc(ROOM);
+    for (size_t b = 0; b < sizeof before / sizeof *before; b++)
+        for (size_t spaces = 1000; spaces < SPACES; spaces++) {
+            size_t n = strlen(strcpy(text, before[b]));
+            memset(text + n, ' ', spaces), n += spaces;
+            for (int i = 0; i < 100; i++, n += 3) memcpy(text + n, "\xe2\x82\xac", 3);
+            struct answer a = answer_find(text, n);
+            if (a.kind && !utf8_valid(a.s, a.n))
+                fail_msg("%s, %zu spaces: a character is cut", before[b], spaces);
+        }
+    free(text);
+}
+
 /* A number that is too long for an answer is none, wherever it is said. */
 static void what_is_too_long(void **state)
 {
@@ -299,6 +319,7 @@ int main(void)
         cmocka_unit_test(only_where_it_may_stand),
         cmocka_unit_test(references),
         cmocka_unit_test(hostile_text_takes_no_time),
+        cmocka_unit_test(characters_stay_whole),
         cmocka_unit_test(what_is_too_long),
         cmocka_unit_test(problems_from_json_lines),
         cmocka_unit_test(problems_from_parquet),

@@ -1,0 +1,28 @@
+/* Bytes of ASCII, whatever the locale. */
+#ifndef TERSE_DATA_ASCII_H
+#define TERSE_DATA_ASCII_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+static inline bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+static inline bool is_letter(char c)
+{
+    return (c | 32) >= 'a' && (c | 32) <= 'z';
+}
+static inline bool is_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+/* True when s [n] begins with the text. */
+static inline bool starts(const char *s, size_t n, const char *with)
+{
+    size_t k = strlen(with);
+    return n >= k && !memcmp(s, with, k);
+}
+
+#endif
