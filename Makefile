@@ -213,7 +213,7 @@ device-model:  ## what products take in LLVM's models of Arm processors (needs l
 # ---- fuzzing: clang and libFuzzer ----------------------------------------------------------------------------
 FUZZ_SECONDS ?= 60
 FUZZ_BINS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
-FUZZ_LIBSRC = $(foreach f,kernels infer checkpoints data,$(call srcs_of,$(f)))
+FUZZ_LIBSRC = $(foreach f,kernels infer checkpoints data,$(call srcs_of,$(f))) rl/reward.c rl/advantage.c
 build/fuzz/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(Q)clang $(filter-out -Werror,$(BASE)) -O1 -fsanitize=fuzzer-no-link,address,undefined $(call isa_flags,$<) \

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #if defined(__x86_64__)
+#include <cpuid.h>
+
 static const struct cpu_level levels[] = {
     {"ref", 0},
     {"avx2", CPU_AVX2},
@@ -13,12 +15,18 @@ static const struct cpu_level levels[] = {
     {NULL, 0},
 };
 
+/* clang 14 does not know this one by its name. */
+static int has_f16c(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+
 unsigned cpu_detect(void)
 {
     unsigned f = 0;
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
-        f |= CPU_AVX2;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c()) f |= CPU_AVX2;
     if ((f & CPU_AVX2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
         f |= CPU_AVX512;

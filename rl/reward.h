@@ -53,7 +53,8 @@ const char *reward_name(unsigned term);
 int reward_parse(struct reward_config *c, const char *text, struct err *e);
 
 /* The terms of a group's n answers to one prompt, unweighted, 0 where not used: term [n][REWARD_TERMS]; and
- * their weighted sums: total [n]. Errors: NONFINITE, naming the term. */
+ * their weighted sums: total [n]. Errors: NONFINITE, naming the term,
+ * or of the sum. */
 int reward_group(const struct reward_config *c, const struct outcome *o, uint32_t n, float *term,
                  float *total, struct err *e);
 
