@@ -352,7 +352,11 @@ void forward(const struct pass *p, struct workspace *w)
     unsigned old = kernels_fp_enter();
     struct rows_job j = {.p = p, .w = w};
     rows_run(p, embed_unit, &j);
-    for (uint32_t layer = 0; layer < p->m->c.layers; layer++) forward_layer(p, w, layer);
+    if (p->tap) states_take(p->tap, p, w, 0);
+    for (uint32_t layer = 0; layer < p->m->c.layers; layer++) {
+        forward_layer(p, w, layer);
+        if (p->tap) states_take(p->tap, p, w, layer + 1);
+    }
     kernels_fp_leave(old);
 }
 

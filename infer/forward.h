@@ -8,6 +8,7 @@
 
 #include "infer/kv.h"
 #include "infer/lora.h"
+#include "infer/states.h"
 
 /* Consecutive tokens of one sequence in a pass. The sequence's KV must already count them as held
  * (kv_stream_extend). */
@@ -49,6 +50,7 @@ struct pass {
     struct dropout dropout;
     struct layer_tape *tape; /* [L], or NULL */
     int64_t tape_row;        /* the pass's first row in the tape */
+    struct states *tap;      /* hidden states to be pooled on the way (infer/states.h), or NULL */
 };
 
 /* Scratch of a pass, for up to max_rows rows. */

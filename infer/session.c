@@ -33,6 +33,7 @@ struct session {
     uint32_t *sequence;                  /* [streams] all streams, those that share pages side by side */
     const struct session_part **part_of; /* [streams] of a pass, or NULL */
     struct session_part *step;           /* [streams] */
+    struct states states;
     struct arena arena;
 };
 
@@ -71,6 +72,7 @@ static void carve(struct arena *a, struct session *s)
     s->sequence = arena_take(a, n, sizeof *s->sequence);
     s->part_of = arena_take(a, n, sizeof *s->part_of);
     s->step = arena_take(a, n, sizeof *s->step);
+    states_carve(&s->states, a, &s->c.states, s->m->c.width, s->c.streams);
     for (size_t i = 0; i < n; i++) {
         int32_t *ids = arena_take(a, s->c.max_tokens, sizeof *ids);
         if (s->stream) s->stream[i].ids = ids;
@@ -110,11 +112,12 @@ int session_create(struct session **out, const struct model *m, const struct lor
     if (c->max_tokens > m->context)
         return err_set(e, ERR_CTX_FULL, "streams of %u tokens, but the model's context is %u", c->max_tokens,
                        m->context);
+    int r = states_config_check(&c->states, m->c.layers, e);
+    if (r) return r;
     struct session *s = calloc(1, sizeof *s);
     if (!s) return err_set(e, ERR_NOMEM, "no memory for a session");
     s->m = m, s->lora = lora, s->c = *c, s->rank = max_rank(lora, c);
-    int r = parts_create(s, e);
-    if (r) {
+    if ((r = parts_create(s, e))) {
         session_free(s);
         return r;
     }
@@ -165,6 +168,33 @@ static uint32_t common(const struct stream *t, const int32_t *ids, uint32_t n, u
     return adapt_from == t->adapt_from || same < low ? same : low;
 }
 
+static bool watched(const struct session *s, uint32_t i)
+{
+    return s->c.states.n && s->states.range[i].from < s->states.range[i].to;
+}
+
+/* What stream i has pooled goes when not all tokens of it are kept. */
+static void watch_again(struct session *s, uint32_t i, uint32_t kept)
+{
+    const struct states_range *r = &s->states.range[i];
+    if (watched(s, i) && kept < r->next) states_watch(&s->states, i, r->from, r->to);
+}
+
+/* Tokens that stream i may take from elsewhere, and *own that it may keep, without a gap in what it pools. */
+static uint32_t watch_limit(struct session *s, uint32_t i, uint32_t *own)
+{
+    const struct states_range *r = &s->states.range[i];
+    if (!watched(s, i)) return UINT32_MAX;
+    watch_again(s, i, *own);
+    if (r->next<r->to && * own> r->next) *own = r->next;
+    return r->from;
+}
+
+static uint32_t min32(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
 int session_begin(struct session *s, uint32_t i, const int32_t *ids, uint32_t n, uint32_t adapt_from,
                   uint32_t *held, struct err *e)
 {
@@ -175,13 +205,14 @@ int session_begin(struct session *s, uint32_t i, const int32_t *ids, uint32_t n,
     if (r) return r;
     if (n > s->c.max_tokens)
         return err_set(e, ERR_CTX_FULL, "a prompt of %u tokens, but streams hold %u", n, s->c.max_tokens);
-    uint32_t best = common(t, ids, n, adapt_from), from = i;
+    uint32_t best = common(t, ids, n, adapt_from), from = i, limit = watch_limit(s, i, &best);
     for (uint32_t k = 0; k < s->c.streams; k++) {
-        uint32_t same = common(&s->stream[k], ids, n, adapt_from);
+        uint32_t same = min32(common(&s->stream[k], ids, n, adapt_from), limit);
         if (same >= best + FORK_TOKENS) best = same, from = k;
     }
-    if (kv_find(s->kv, ids, n - 1, gate) > best) {
-        best = kv_stream_find(t->kv, ids, n - 1, gate);
+    limit = min32(limit, n - 1);
+    if (kv_find(s->kv, ids, limit, gate) > best) {
+        best = kv_stream_find(t->kv, ids, limit, gate);
     } else if (from != i) {
         kv_stream_fork(t->kv, s->stream[from].kv, best);
     } else {
@@ -210,6 +241,7 @@ void session_fork(struct session *s, uint32_t from, uint32_t to, uint32_t n)
     kv_stream_fork(b->kv, a->kv, n);
     memcpy(b->ids, a->ids, n * sizeof *b->ids);
     b->n = n, b->adapt_from = a->adapt_from, b->offered = 0;
+    if (s->c.states.n) states_copy(&s->states, from, to), watch_again(s, to, n);
     b->logits = n == a->n ? a->logits : NULL;
     if (b->logits && !in_last_pass(s, b))
         b->logits = memcpy(s->kept + to * (size_t)s->m->c.vocab, a->logits, s->m->c.vocab * sizeof(float));
@@ -219,6 +251,7 @@ void session_rewind(struct session *s, uint32_t i, uint32_t n)
 {
     struct stream *t = &s->stream[i];
     if (n >= t->n) return;
+    watch_again(s, i, n);
     kv_stream_cut(t->kv, n);
     t->n = n, t->logits = NULL;
     if (t->offered > n / KV_PAGE) t->offered = n / KV_PAGE;
@@ -354,6 +387,7 @@ int session_run(struct session *s, const struct session_part *part, uint32_t par
     int r = parts_extend(s, part, parts, e);
     if (r || !parts) return r;
     pass_plan(s, &p, part, parts);
+    if (s->c.states.n && states_begin(&s->states, &p, s->owner)) p.tap = &s->states;
     forward(&p, &s->w);
     parts_take(s, part, parts);
     logits_make(s, &p);
@@ -384,6 +418,19 @@ int session_sync(struct session *s, uint32_t i, const int32_t *ids, uint32_t n, 
         r = session_run(s, &part, 1, e);
     }
     return r;
+}
+
+/* ---- hidden states ------------------------------------------------------------------------------------- */
+
+void session_watch(struct session *s, uint32_t i, uint32_t from, uint32_t to)
+{
+    const struct states_range *r = &s->states.range[i];
+    if (r->from != from || r->to != to) states_watch(&s->states, i, from, to);
+}
+
+uint32_t session_states(const struct session *s, uint32_t i, uint32_t k, enum pooling how, float *out)
+{
+    return states_pool(&s->states, i, k, how, out);
 }
 
 /* ---- what there is ---------------------------------------------------------------------------------------

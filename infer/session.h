@@ -21,13 +21,15 @@ struct session_config {
     bool cache_base; /* only of what stands before the gates: for adapters that do not stay as they are */
     uint32_t pages;  /* of 64 tokens, for all streams together; 0: so many that they are never short */
     uint32_t rank;   /* highest rank of adapters to come, beside the first one's */
+    struct states_config states; /* hidden states that session_watch may ask for */
 };
 
 enum { SESSION_PREFILL = 256 };
 
 /* Bytes session_create takes. */
 uint64_t session_plan(const struct model *m, const struct lora *lora, const struct session_config *c);
-/* lora may be NULL. Both are borrowed. Errors: NOMEM, CTX_FULL (max_tokens above the model's context). */
+/* lora may be NULL. Both are borrowed. Errors: NOMEM, CTX_FULL (max_tokens above the model's context),
+ * FIELD_RANGE (states that the model has not). */
 int session_create(struct session **out, const struct model *m, const struct lora *lora,
                    const struct session_config *c, struct err *e);
 void session_free(struct session *s);
@@ -58,6 +60,22 @@ void session_fork(struct session *s, uint32_t from, uint32_t to, uint32_t n);
 
 /* Forgets all but the first n tokens of stream i. Its logits are then no longer valid. */
 void session_rewind(struct session *s, uint32_t i, uint32_t n);
+
+/* ---- hidden states -------------------------------------------------------------------------------------
+
+ * States are pooled as tokens are run, at no cost but the sums. What was run without being watched has left
+ * none: so a prompt is watched from its last turn on, say, before it is synced, and what comes before may be
+ * found in the cache. */
+
+/* From now on stream i pools the states of positions [from, to) as it runs them; to UINT32_MAX: whatever
+ * comes, to == from: none. Until the range is pooled, session_begin (and session_sync) hold no token of it
+ * that would leave a gap. A range that is watched already goes on as it is, when the stream still holds what
+ * was pooled. Forks take along what is pooled; rewinding into it, or syncing to other tokens, begins the
+ * range anew. */
+void session_watch(struct session *s, uint32_t i, uint32_t from, uint32_t to);
+/* Pools what stream i has of the k-th depth of the configuration's states to out [width]. Returns the tokens
+ * in it; 0: none, and out is as it was. */
+uint32_t session_states(const struct session *s, uint32_t i, uint32_t k, enum pooling how, float *out);
 
 /* ---- streams together ---------------------------------------------------------------------------------- */
 

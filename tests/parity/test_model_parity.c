@@ -1,11 +1,13 @@
 /* Logits, losses, gradients and training steps against transformers, peft and torch (tests/parity/README.md).
  */
+#include "infer/session.h"
 #include "tests/support/close.h"
 #include "tests/support/fixture_model.h"
 #include "train/blas.h"
 #include "train/micro.h"
 #include "train/optim.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -98,6 +100,64 @@ static void rslora_scales_by_the_root_of_the_rank(void **state)
 {
     (void)state;
     check_logits("odd-k64-gqa2", "adapter-rslora", "rslora.logits", 0);
+}
+
+/* ---- hidden states --------------------------------------------------------------------------------------
+ */
+
+/* What transformers' final norm makes of a row. */
+static void norm_row(const struct model *m, const float *x, double *out)
+{
+    double squares = 0;
+    for (uint32_t i = 0; i < m->c.width; i++) squares += (double)x[i] * (double)x[i];
+    double r = 1 / sqrt(squares / m->c.width + m->c.rms_eps);
+    for (uint32_t i = 0; i < m->c.width; i++) out[i] = (double)x[i] * r * (double)model_vec(m, P_NORM, 0)[i];
+}
+
+/* Of token t: each depth, and what the head reads, against hidden [L+1][T][D]. */
+static void check_token(const struct fixture_model *f, const struct session *s, const float *hidden,
+                        uint32_t tokens, uint32_t t)
+{
+    uint32_t d = f->m->c.width, layers = f->m->c.layers;
+    float *got = malloc(d * sizeof *got);
+    double *final = malloc(d * sizeof *final);
+    for (uint32_t depth = 0; depth <= layers; depth++) {
+        assert_int_equal(session_states(s, 0, depth, POOL_LAST, got), 1);
+        assert_close(TOL_LOGITS, "hidden states", got, hidden + ((size_t)depth * tokens + t) * d, d);
+    }
+    norm_row(f->m, hidden + ((size_t)layers * tokens + t) * d, final);
+    assert_int_equal(session_states(s, 0, layers + 1, POOL_LAST, got), 1);
+    assert_close_to(TOL_LOGITS, "final states", got, final, d);
+    free(final);
+    free(got);
+}
+
+static void hidden_states_equal_transformers(void **state)
+{
+    (void)state;
+    for (int i = 0; i < MODELS; i++) {
+        struct fixture_model f;
+        struct session *s;
+        struct err e = {0};
+        uint64_t n, count;
+        fixture_model_open(&f, models[i], NULL, WT_F32, 2);
+        struct safetensors *file = fixture_open(models[i], "forward.safetensors");
+        const int32_t *ids = fixture_i32(file, "ids", &n);
+        const float *hidden = fixture_f32(file, "base.hidden", &count);
+        struct session_config c = {.streams = 1, .max_tokens = (uint32_t)n};
+        for (uint32_t depth = 0; depth <= f.m->c.layers; depth++) c.states.depth[c.states.n++] = depth;
+        c.states.depth[c.states.n++] = STATES_FINAL;
+        must(session_create(&s, f.m, NULL, &c, &e), &e);
+        assert_int_equal(count, (f.m->c.layers + 1) * n * f.m->c.width);
+        for (uint32_t t = 0; t < n; t++) {
+            session_watch(s, 0, t, t + 1);
+            must(session_run(s, &(struct session_part){0, 1, ids + t, true}, 1, &e), &e);
+            check_token(&f, s, hidden, (uint32_t)n, t);
+        }
+        session_free(s);
+        safetensors_close(file);
+        fixture_model_close(&f);
+    }
 }
 
 /* ---- losses and gradients
@@ -340,6 +400,7 @@ int main(void)
         cmocka_unit_test(logits_equal_transformers),
         cmocka_unit_test(logits_equal_peft_under_every_gate),
         cmocka_unit_test(rslora_scales_by_the_root_of_the_rank),
+        cmocka_unit_test(hidden_states_equal_transformers),
         cmocka_unit_test(adapter_gradients_equal_peft),
         cmocka_unit_test(dense_gradients_equal_torch),
         cmocka_unit_test(chunks_of_a_sequence_give_the_same_gradients),
