@@ -84,15 +84,6 @@ static void shut_oldest(struct shards *s)
     if (oldest) shut(s, oldest);
 }
 
-static int check_digest(const char *path, const struct shard_entry *entry, struct err *e)
-{
-    char hash[SHA256_HEX];
-    int rc = sha256_file(path, hash, NULL, e);
-    if (!rc && strcmp(hash, entry->hash) != 0)
-        rc = err_set(e, ERR_HASH, "%s has sha256 %s, its manifest says %s", path, hash, entry->hash);
-    return rc;
-}
-
 /* Makes `shard` open and known to be the file that the manifest names: its digest is taken when it is first
  * used and again whenever the file's stamp changed since. */
 static int use_shard(struct shards *s, struct shard *shard, struct err *e)
@@ -104,7 +95,7 @@ static int use_shard(struct shards *s, struct shard *shard, struct err *e)
     if (rc) return rc;
     int same = memcmp(&now, &shard->stamp, sizeof now) == 0;
     if (!same) shut(s, shard);
-    if (!same && !(s->flags & SHARDS_TRUST)) rc = check_digest(path, &shard->entry, e);
+    if (!same && !(s->flags & SHARDS_TRUST)) rc = shard_check_digest(path, &shard->entry, e);
     if (rc) return rc;
     shard->stamp = now;
     shard->used = ++s->clock;
@@ -137,23 +128,6 @@ static int check_attributes(const struct shards *s, struct hdf5 *h5, const char 
         rc = err_set(e, ERR_DATA_HASH, "%s/%s is of recipe %s, its manifest of %s", s->dir, name, text,
                      s->origin.recipe);
     return rc;
-}
-
-/* Reads a whole column that must have `n` elements; *out is the caller's to free. */
-static int read_column(const struct shard *shard, const char *name, enum dtype t, uint64_t n, void **out,
-                       struct err *e)
-{
-    struct hdf5 *h5 = shard->h5;
-    uint64_t have = 0;
-    *out = NULL;
-    int rc = hdf5_count(h5, name, t, &have, e);
-    if (!rc && have != n)
-        rc = err_set(e, ERR_H5_SPACE, "%s: %s has %llu elements, expected %llu", shard->entry.name, name,
-                     (unsigned long long)have, (unsigned long long)n);
-    if (!rc) rc = hdf5_check_chunks(h5, name, t, e);
-    if (!rc && !(*out = malloc(n * (dtype_bits(t) / 8) + 1)))
-        rc = err_set(e, ERR_NOMEM, "no memory for %llu elements of %s", (unsigned long long)n, name);
-    return rc ? rc : hdf5_read(h5, name, t, 0, n, *out, e);
 }
 
 /* The columns of one shard that the table is made of. */
@@ -189,11 +163,16 @@ static int read_table(const struct shard *shard, struct table *t, uint64_t *labe
     };
     int rc = 0;
     for (size_t i = 0; !rc && i < sizeof plain / sizeof *plain; i++)
-        rc = read_column(shard, plain[i].name, plain[i].dtype, plain[i].n, plain[i].out, e);
+        rc = shard_read_column(shard->h5, shard->entry.name, plain[i].name, plain[i].dtype, plain[i].n,
+                               plain[i].out, e);
     *labels = 0;
     for (uint64_t d = 0; !rc && d < docs; d++) *labels += t->n_labels[d];
-    if (!rc) rc = read_column(shard, "label_from", DTYPE_U32, *labels, (void **)&t->label_from, e);
-    return rc ? rc : read_column(shard, "label_to", DTYPE_U32, *labels, (void **)&t->label_to, e);
+    if (!rc)
+        rc = shard_read_column(shard->h5, shard->entry.name, "label_from", DTYPE_U32, *labels,
+                               (void **)&t->label_from, e);
+    return rc ? rc
+              : shard_read_column(shard->h5, shard->entry.name, "label_to", DTYPE_U32, *labels,
+                                  (void **)&t->label_to, e);
 }
 
 static int check_offsets(const struct shards *s, const struct shard *shard, const uint64_t *offset,

@@ -31,41 +31,12 @@ int shards_manifest_save(const char *path, const struct shards_origin *origin,
         js_close(&w);
     }
     js_close(&w);
-    js_array(&w, "shards");
-    for (size_t i = 0; i < n; i++) {
-        js_object(&w, NULL);
-        js_put_string(&w, "name", entries[i].name);
-        js_put_string(&w, "sha256", entries[i].hash);
-        js_put_uint(&w, "docs", entries[i].docs);
-        js_put_uint(&w, "tokens", entries[i].tokens);
-        js_close(&w);
-    }
-    js_close(&w);
+    shard_entries_put(&w, entries, n);
     js_close(&w);
     return js_out_save(&w, path, e);
 }
 
 /* ---- reading ----------------------------------------------------------------------------------------- */
-
-static int check_format(const struct js *root, const char *path, struct err *e)
-{
-    int64_t version = 0;
-    if (!js_is(js_get(root, "format"), "terse-shards"))
-        return err_set(e, ERR_MAGIC, "%s: format is not \"terse-shards\"", path);
-    int rc = js_need_int(root, path, "version", INT64_MIN, INT64_MAX, &version, e);
-    if (!rc && version != SHARDS_VERSION)
-        rc = err_set(e, ERR_VERSION, "%s has version %lld, this program reads %d", path, (long long)version,
-                     SHARDS_VERSION);
-    return rc;
-}
-
-static int need_hash(const struct js *o, const char *path, const char **out, struct err *e)
-{
-    int rc = js_need_string(o, path, "sha256", out, e);
-    if (!rc && !sha256_is_hex(*out))
-        rc = err_set(e, ERR_FIELD_RANGE, "%s: \"%.70s\" is not a sha256", path, *out);
-    return rc;
-}
 
 static int get_sources(const struct js *root, const char *path, struct shards_origin *origin, struct err *e)
 {
@@ -78,7 +49,7 @@ static int get_sources(const struct js *root, const char *path, struct shards_or
     if (!names || !hashes) rc = err_set(e, ERR_NOMEM, "no memory for %zu sources", n);
     for (struct js_iter it = {0}; !rc && js_next(list, &it);) {
         rc = js_need_string(it.value, path, "name", &names[it.index], e);
-        if (!rc) rc = need_hash(it.value, path, &hashes[it.index], e);
+        if (!rc) rc = shard_need_hash(it.value, path, &hashes[it.index], e);
     }
     origin->source_names = names;
     origin->source_hashes = hashes;
@@ -97,44 +68,6 @@ static int get_origin(const struct js *root, const char *path, struct shards_ori
     return rc ? rc : get_sources(root, path, origin, e);
 }
 
-/* Names are ours, "shard-" and digits: nothing a path could be made of. */
-static int get_entry(const struct js_iter *it, const char *path, struct shard_entry *entry, struct err *e)
-{
-    const char *name, *hash;
-    char want[sizeof entry->name];
-    int64_t docs = 0, tokens = 0;
-    snprintf(want, sizeof want, "shard-%05zu.h5", it->index);
-    int rc = js_need_string(it->value, path, "name", &name, e);
-    if (!rc && strcmp(name, want) != 0)
-        rc = err_set(e, ERR_PATH, "%s: shard %zu is named \"%.80s\", expected %s", path, it->index, name,
-                     want);
-    if (!rc) rc = need_hash(it->value, path, &hash, e);
-    if (!rc) rc = js_need_int(it->value, path, "docs", 1, UINT32_MAX, &docs, e);
-    if (!rc) rc = js_need_int(it->value, path, "tokens", 1, INT64_MAX / 8, &tokens, e);
-    if (rc) return rc;
-    memcpy(entry->name, want, sizeof want);
-    memcpy(entry->hash, hash, SHA256_HEX);
-    entry->docs = (uint64_t)docs;
-    entry->tokens = (uint64_t)tokens;
-    return 0;
-}
-
-static int get_entries(const struct js *root, const char *path, struct shard_entry **entries, size_t *n,
-                       struct err *e)
-{
-    const struct js *list;
-    int rc = js_need(root, path, "shards", JS_ARRAY, &list, e);
-    if (rc) return rc;
-    *n = js_size(list);
-    if (*n == 0) return err_set(e, ERR_DATA_EMPTY, "%s lists no shard", path);
-    if (*n > SHARDS_MAX) return err_set(e, ERR_TOO_MANY, "%s: %zu shards, at most %d", path, *n, SHARDS_MAX);
-    *entries = calloc(*n, sizeof **entries);
-    if (!*entries) return err_set(e, ERR_NOMEM, "no memory for %zu shards", *n);
-    for (struct js_iter it = {0}; !rc && js_next(list, &it);)
-        rc = get_entry(&it, path, &(*entries)[it.index], e);
-    return rc;
-}
-
 int shards_manifest_load(const char *path, struct js **root, struct shards_origin *origin,
                          struct shard_entry **entries, size_t *n, char digest[SHA256_HEX], struct err *e)
 {
@@ -148,9 +81,9 @@ int shards_manifest_load(const char *path, struct js **root, struct shards_origi
     rc = sha256_hex(text, size, digest, e);
     if (!rc) rc = js_parse(root, path, text, size, NULL, e);
     free(text);
-    if (!rc) rc = check_format(*root, path, e);
+    if (!rc) rc = shard_manifest_check(*root, path, "terse-shards", SHARDS_VERSION, e);
     if (!rc) rc = get_origin(*root, path, origin, e);
-    if (!rc) rc = get_entries(*root, path, entries, n, e);
+    if (!rc) rc = shard_entries_get(*root, path, entries, n, e);
     if (!rc) return 0;
     free(*entries);
     free((void *)origin->source_names);

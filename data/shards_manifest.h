@@ -2,22 +2,13 @@
 #ifndef TERSE_DATA_SHARDS_MANIFEST_H
 #define TERSE_DATA_SHARDS_MANIFEST_H
 
-#include "checkpoints/sha256.h"
+#include "data/shard_set.h"
 #include "data/shards.h"
-
-enum { SHARDS_MAX = 1 << 20 };
-
-struct shard_entry {
-    char name[32]; /* "shard-00000.h5" */
-    char hash[SHA256_HEX];
-    uint64_t docs, tokens;
-};
 
 /* Writes PATH whole. */
 int shards_manifest_save(const char *path, const struct shards_origin *origin,
                          const struct shard_entry *entries, size_t n, struct err *e);
 
-struct js;
 /* Reads PATH: *entries[*n] is the caller's to free, *origin's texts live in *root (js_free) and its arrays
  * are the caller's to free; `digest` is of the file's bytes. Errors: those of file_load and js_parse, MAGIC,
  * VERSION, FIELD_*, TOO_MANY, PATH (a shard's name that is not ours), NOMEM; nothing is then to be freed. */

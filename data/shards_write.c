@@ -1,4 +1,3 @@
-#include "checkpoints/file.h"
 #include "checkpoints/hdf5.h"
 #include "data/shards_columns.h"
 #include "data/shards_manifest.h"
@@ -28,12 +27,9 @@ struct buffer {
 };
 
 struct shard_writer {
-    char dir[FILE_PATH], temp[FILE_PATH];
-    struct file_lock lock; /* DIR.lock: two writers of one set would mix their files */
+    struct shard_set set;
     const struct shards_origin *origin;
     struct buffer columns[COL_COUNT]; /* of the shard being filled */
-    struct shard_entry *entries;      /* of the shards written */
-    size_t n, cap;
 };
 
 static size_t width(enum shard_column c)
@@ -43,18 +39,8 @@ static size_t width(enum shard_column c)
 
 static void free_writer(struct shard_writer *w)
 {
-    file_lock_release(&w->lock);
     for (int c = 0; c < COL_COUNT; c++) free(w->columns[c].data);
-    free(w->entries);
     free(w);
-}
-
-static int take_lock(struct shard_writer *w, struct err *e)
-{
-    char path[FILE_PATH];
-    int rc = file_path(path, e, "%s.lock", w->dir);
-    if (!rc) rc = file_make_parent(path, e);
-    return rc ? rc : file_lock_take(&w->lock, path, e);
 }
 
 int shard_writer_open(struct shard_writer **out, const char *dir, const struct shards_origin *origin,
@@ -64,12 +50,7 @@ int shard_writer_open(struct shard_writer **out, const char *dir, const struct s
     *out = NULL;
     if (!w) return err_set(e, ERR_NOMEM, "no memory to write shards");
     w->origin = origin;
-    w->lock.fd = -1;
-    int rc = file_path(w->dir, e, "%s", dir);
-    if (!rc) rc = file_path(w->temp, e, "%s.tmp", dir);
-    if (!rc) rc = take_lock(w, e);
-    if (!rc) rc = file_remove_tree(w->temp, e);
-    if (!rc) rc = file_make_dirs(w->temp, e);
+    int rc = shard_set_open(&w->set, dir, e);
     if (rc)
         free_writer(w);
     else
@@ -80,7 +61,7 @@ int shard_writer_open(struct shard_writer **out, const char *dir, const struct s
 void shard_writer_abort(struct shard_writer *w)
 {
     if (!w) return;
-    file_remove_tree(w->temp, NULL);
+    shard_set_abort(&w->set);
     free_writer(w);
 }
 
@@ -188,31 +169,13 @@ static int write_shard(struct shard_writer *w, const char *path, struct err *e)
     return rc ? rc : closed;
 }
 
-static int add_entry(struct shard_writer *w, struct shard_entry **entry, struct err *e)
-{
-    if (w->n == SHARDS_MAX) return err_set(e, ERR_TOO_MANY, "more than %d shards", SHARDS_MAX);
-    if (w->n == w->cap) {
-        size_t cap = 2 * w->cap + 16;
-        struct shard_entry *entries = realloc(w->entries, cap * sizeof *entries);
-        if (!entries) return err_set(e, ERR_NOMEM, "no memory for %zu shards", cap);
-        w->entries = entries;
-        w->cap = cap;
-    }
-    *entry = &w->entries[w->n];
-    snprintf((*entry)->name, sizeof(*entry)->name, "shard-%05zu.h5", w->n);
-    w->n++;
-    return 0;
-}
-
 static int flush_shard(struct shard_writer *w, struct err *e)
 {
     char path[FILE_PATH];
     struct shard_entry *entry = NULL;
-    int rc = add_entry(w, &entry, e);
-    if (!rc) rc = file_path(path, e, "%s/%s", w->temp, entry->name);
+    int rc = shard_set_next(&w->set, path, &entry, e);
     if (!rc) rc = write_shard(w, path, e);
-    if (!rc) rc = file_sync(path, e);
-    if (!rc) rc = sha256_file(path, entry->hash, NULL, e);
+    if (!rc) rc = shard_set_seal(path, entry, e);
     if (rc) return rc;
     entry->tokens = w->columns[COL_ids].n;
     entry->docs = w->columns[COL_domain].n;
@@ -224,11 +187,13 @@ int shard_writer_commit(struct shard_writer *w, struct err *e)
 {
     char path[FILE_PATH];
     int rc = w->columns[COL_ids].n ? flush_shard(w, e) : 0;
-    if (!rc && w->n == 0) rc = err_set(e, ERR_DATA_EMPTY, "no document for %s", w->dir);
-    if (!rc) rc = file_path(path, e, "%s/manifest.json", w->temp);
-    if (!rc) rc = shards_manifest_save(path, w->origin, w->entries, w->n, e);
-    if (!rc) rc = file_replace_dir(w->temp, w->dir, e);
-    if (rc) file_remove_tree(w->temp, NULL);
+    if (!rc && w->set.n == 0) rc = err_set(e, ERR_DATA_EMPTY, "no document for %s", w->set.dir);
+    if (!rc) rc = file_path(path, e, "%s/manifest.json", w->set.temp);
+    if (!rc) rc = shards_manifest_save(path, w->origin, w->set.entries, w->set.n, e);
+    if (rc)
+        shard_set_abort(&w->set);
+    else
+        rc = shard_set_commit(&w->set, e);
     free_writer(w);
     return rc;
 }
