@@ -97,6 +97,13 @@ VEC void line_step(const int rows, const int vecs, const enum operand op, v16 (*
 
 /* ---- tiles ---- */
 
+/* A line of nibbles takes 8 k of each row: the compiler would keep ldx + 4, ldx + 8 ... in registers of their
+ * own, and those in halves of vectors, instead of in the addresses where they cost nothing. */
+VEC void ldx_hide(const int rows, const enum operand op, int64_t *ldx)
+{
+    if (rows > 2 && line_pairs(op) > 2) __asm__("" : "+r"(*ldx));
+}
+
 VEC void sums_load(const int rows, const int vecs, v16 (*sum)[VECS_MAX], const float *y, int64_t ldy,
                    int from_y)
 {
@@ -119,6 +126,7 @@ VEC void tile_groups(const int rows, const int vecs, const enum operand op, cons
     _Alignas(64) float sums[QUANT_ROWS * 16 * VECS_MAX];
     float *sum = sums;
     const char *base[(QUANT_ROWS + 2) / 3], *scale = s->scale + 32 * first;
+    int64_t ldx = s->ldx;
     w += 64 * first, y += 16 * first;
     bases_init(rows, base, x, s->ldx);
     sums_load(rows, vecs, acc, y, s->ldy, s->accumulate);
@@ -128,7 +136,8 @@ VEC void tile_groups(const int rows, const int vecs, const enum operand op, cons
         __asm__ volatile("" : "+r"(sum) : : "memory"); /* or the compiler would hold them in registers */
         sums_load(rows, vecs, acc, sum, 16 * vecs, 0);
         for (int i = 0; i < GROUP / 2; i += line_pairs(op), line += line_bytes(op)) {
-            line_step(rows, vecs, op, acc, base, s->ldx, line, s->panel, line_pairs(op));
+            ldx_hide(rows, op, &ldx);
+            line_step(rows, vecs, op, acc, base, ldx, line, s->panel, line_pairs(op));
             bases_move(rows, base, line_x_bytes(op));
         }
         UNROLL for (int v = 0; v < vecs; v++)
@@ -151,12 +160,13 @@ VEC void tile_chain(const int rows, const int vecs, const enum operand op, const
 {
     v16 acc[QUANT_ROWS][VECS_MAX];
     const char *base[(QUANT_ROWS + 2) / 3];
-    int64_t pair = 0;
+    int64_t pair = 0, ldx = s->ldx;
     w += 64 * first, y += 16 * first;
     bases_init(rows, base, x, s->ldx);
     sums_load(rows, vecs, acc, y, s->ldy, s->accumulate);
     for (; pair + line_pairs(op) <= s->pairs; pair += line_pairs(op), w += line_bytes(op)) {
-        line_step(rows, vecs, op, acc, base, s->ldx, w, s->panel, line_pairs(op));
+        ldx_hide(rows, op, &ldx);
+        line_step(rows, vecs, op, acc, base, ldx, w, s->panel, line_pairs(op));
         bases_move(rows, base, line_x_bytes(op));
     }
     if (line_pairs(op) == 2 && pair < s->pairs) line_step(rows, vecs, op, acc, base, s->ldx, w, s->panel, 1);

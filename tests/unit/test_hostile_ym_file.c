@@ -13,7 +13,8 @@
 
 #include <cmocka.h>
 
-/* ---- the file alone ------------------------------------------------------------------------------------- */
+/* ---- the file alone -------------------------------------------------------------------------------------
+ */
 
 static const struct config_row file_rows[] = {
     {"YM01", "lora:\n\trank: 8\n", ERR_YAML_TAB, "run.yaml:2", 0},
@@ -161,7 +162,8 @@ static void file_rows_are_judged(void **state)
     }
 }
 
-/* ---- what accepted values become ------------------------------------------------------------------------ */
+/* ---- what accepted values become ------------------------------------------------------------------------
+ */
 
 static void tricky_values_are_what_they_say(void **state)
 {
@@ -216,7 +218,8 @@ static void tricky_values_are_what_they_say(void **state)
     options_free(&r.o);
 }
 
-/* ---- big files ------------------------------------------------------------------------------------------ */
+/* ---- big files ------------------------------------------------------------------------------------------
+ */
 
 /* `head`, then `n` times `body`. */
 static void check_big(const char *id, const char *head, const char *body, size_t n, int want,
@@ -256,7 +259,8 @@ static void big_files_are_refused_quickly(void **state)
     check_big("long path", "output_dir: ", "a", 5000, ERR_PATH, "output_dir");
 }
 
-/* ---- files ---------------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------------------
+ */
 
 static void config_must_be_a_regular_file(void **state)
 {

@@ -193,8 +193,10 @@ static void what_cannot_be_asked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pieces_add_up),        cmocka_unit_test(cut_characters_are_told),
-        cmocka_unit_test(who_stops_whom),       cmocka_unit_test(questions_share_the_streams),
+        cmocka_unit_test(pieces_add_up),
+        cmocka_unit_test(cut_characters_are_told),
+        cmocka_unit_test(who_stops_whom),
+        cmocka_unit_test(questions_share_the_streams),
         cmocka_unit_test(all_stop_before_the_first_token),
         cmocka_unit_test(what_cannot_be_asked),
     };
