@@ -27,26 +27,41 @@ VEC v16u round_bytes(v16 x)
     return v16_bits(v16_add(x, v16_all(12582912.0f)));
 }
 
-static void group_pack(const float *x, struct act8 *out)
+#ifndef V16_ACROSS
+VEC float v16_most(v16 x)
 {
     float top[16];
-    uint32_t q[GROUP];
-    v16 a = v16_add(v16_load(x), v16_zero()), b = v16_add(v16_load(x + 16), v16_zero()); /* as round_even */
-    v16_store(top, v16_larger(v16_abs(b), v16_larger(v16_abs(a), v16_zero())));
+    v16_store(top, x);
     for (int half = 8; half; half /= 2)
         for (int i = 0; i < half; i++) top[i] = top[i] > top[i + half] ? top[i] : top[i + half];
-    float inverse = top[0] > 0 ? 127.0f / top[0] : 0;
-    v16u_store(q, round_bytes(v16_mul(a, v16_all(inverse))));
-    v16u_store(q + 16, round_bytes(v16_mul(b, v16_all(inverse))));
-    out->scale = top[0] / 127.0f;
-    uint32_t sum = 0;
-    for (int i = 0; i < GROUP; i++) sum += q[i] - ROUNDED_ZERO;
-    out->start = (int32_t)(-8 * sum);
-    for (int i = 0; i < GROUP; i += 4) {
-        uint32_t word = 0;
-        UNROLL for (int j = 0; j < 4; j++) word |= (q[i + j] & 0xff) << 8 * byte_place(j);
-        memcpy(out->q + i, &word, sizeof word);
-    }
+    return top[0];
+}
+VEC uint32_t v16u_sum(v16u x)
+{
+    uint32_t q[16], sum = 0;
+    v16u_store(q, x);
+    for (int i = 0; i < 16; i++) sum += q[i];
+    return sum;
+}
+VEC void v16u_store_bytes(void *p, v16u x)
+{
+    uint32_t q[16], word[4] = {0};
+    v16u_store(q, x);
+    for (int i = 0; i < 16; i++) word[i / 4] |= (q[i] & 0xff) << 8 * byte_place(i % 4);
+    memcpy(p, word, sizeof word);
+}
+#endif
+
+static void group_pack(const float *x, struct act8 *out)
+{
+    v16 a = v16_add(v16_load(x), v16_zero()), b = v16_add(v16_load(x + 16), v16_zero()); /* as round_even */
+    float top = v16_most(v16_larger(v16_abs(b), v16_larger(v16_abs(a), v16_zero())));
+    v16 inverse = v16_all(top > 0 ? 127.0f / top : 0);
+    v16u low = round_bytes(v16_mul(a, inverse)), high = round_bytes(v16_mul(b, inverse));
+    out->scale = top / 127.0f;
+    out->start = (int32_t)(-8 * (v16u_sum(v16u_add(low, high)) - GROUP * ROUNDED_ZERO));
+    v16u_store_bytes(out->q, low);
+    v16u_store_bytes(out->q + 16, high);
 }
 
 static void act8_pack(int64_t rows, int64_t k, const float *x, int64_t ldx, void *act)

@@ -222,6 +222,22 @@ VEC v16u v16u_nibble_pair(v16u w, int i)
     return _mm512_permutexvar_epi16(i ? _mm512_srli_epi16(w, (unsigned)(4 * i)) : w, table);
 }
 
+/* Across the lanes: the largest, none being a NaN; the sum; the low bytes, in a word's order (words.h). */
+#define V16_ACROSS
+VEC float v16_most(v16 x)
+{
+    return _mm512_reduce_max_ps(x);
+}
+VEC uint32_t v16u_sum(v16u x)
+{
+    return (uint32_t)_mm512_reduce_add_epi32(x);
+}
+VEC void v16u_store_bytes(void *p, v16u x)
+{
+    const __m128i order = _mm_setr_epi8(0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15);
+    _mm_storeu_si128((__m128i *)p, _mm_shuffle_epi8(_mm512_cvtepi32_epi8(x), order));
+}
+
 /* signed words as floats */
 VEC v16 v16_from_ints(v16u x)
 {
