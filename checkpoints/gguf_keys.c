@@ -159,5 +159,6 @@ void gguf_keys_adapter(struct gguf_keys *k, const struct adapter *a, const struc
     gguf_put_f64(k, "terse.alpha", a->cfg.alpha);
     gguf_put_bool(k, "terse.rslora", a->cfg.rslora);
     if (*info->base) gguf_put_string(k, "terse.base", info->base);
+    if (*info->self) gguf_put_string(k, "terse.adapter", info->self);
     if (*info->tokenizer) gguf_put_string(k, "terse.tokenizer", info->tokenizer);
 }

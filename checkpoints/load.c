@@ -1,4 +1,5 @@
 #include "checkpoints/load.h"
+#include "checkpoints/head_file.h"
 #include "checkpoints/hf_config.h"
 #include "infer/gguf_adapter.h"
 
@@ -37,12 +38,29 @@ int load_adapter(struct loaded *l, const char *path, struct err *e)
     return r ? r : lora_create(&l->lora, l->m, l->adapter, e);
 }
 
+int load_heads(struct loaded *l, const char *path, struct err *e)
+{
+    struct head *more[HEAD_TASKS];
+    int r = *l->digest_base ? 0 : load_digests(l, e);
+    if (!r) r = head_file_load_any(more, path, e);
+    for (int t = 0; !r && t < HEAD_TASKS; t++) {
+        if (!more[t]) continue;
+        head_free(l->head[t]);
+        l->head[t] = more[t];
+    }
+    bool known = base_is_known(l->base);
+    return r ? r
+             : loaded_heads_check(l, known ? l->digest_base : NULL, known ? l->digest_tokenizer : NULL, path,
+                                  e);
+}
+
 int load_all(struct loaded *l, const struct load_options *o, struct err *e)
 {
     memset(l, 0, sizeof *l);
     int r = load_folder(l, o, e);
     if (!r) r = load_model(l, o, e);
     if (!r && o->adapter) r = load_adapter(l, o->adapter, e);
+    if (!r && o->heads) r = load_heads(l, o->heads, e);
     if (r) {
         load_clear(l);
         return r;

@@ -32,6 +32,10 @@ int load_model(struct loaded *l, const struct load_options *o, struct err *e);
  * l->base is open. Errors: those of peft_load and gguf_adapter_load, BASE_HASH and TOK_HASH among them. */
 int load_adapter(struct loaded *l, const char *path, struct err *e);
 
+/* Loads the heads in a file, safetensors or GGUF, beside those there are or instead of them; model and
+ * adapter are loaded, l->base is open. Errors: those of head_file_load_any and loaded_heads_check. */
+int load_heads(struct loaded *l, const char *path, struct err *e);
+
 /* Frees what there is and zeroes *l. */
 void load_clear(struct loaded *l);
 

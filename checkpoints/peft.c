@@ -109,17 +109,18 @@ static int meta_check(struct adapter_config *c, struct adapter_info *info, const
                       const struct adapter_expect *x, struct err *e)
 {
     const char *meta[META_COUNT];
-    char hex[SHA256_HEX];
+    char hex[SHA256_HEX], hex_data[SHA256_HEX];
     int r = meta_read(meta, f, path, e);
     if (!r) r = adapter_gate_read(&c->gate, meta[META_GATE], info->n_invocation, path, e);
     if (r || !meta[META_DATA]) return r;
-    r = digest_data(found, slots, meta, hex, e);
-    if (!r) r = hash_check(hex, meta[META_DATA], "the tensors and metadata", path, e);
+    r = digest_data(found, slots, meta, hex_data, e);
+    if (!r) r = hash_check(hex_data, meta[META_DATA], "the tensors and metadata", path, e);
     if (!r) r = digest_config(c, info, hex, e);
     if (!r) r = hash_check(hex, meta[META_CONFIG], CONFIG_FILE "'s numbers", path, e);
     if (r) return r;
     snprintf(info->base, sizeof info->base, "%s", meta[META_BASE]);
     snprintf(info->tokenizer, sizeof info->tokenizer, "%s", meta[META_TOKENIZER]);
+    memcpy(info->self, hex_data, sizeof hex_data);
     return adapter_expect_check(info, x, path, e);
 }
 

@@ -37,6 +37,8 @@ struct adapter_info {
     int32_t invocation[ADAPTER_MAX_INVOCATION]; /* aLoRA's invocation tokens */
     uint32_t n_invocation;                      /* 0: no aLoRA */
     char base[ADAPTER_DIGEST], tokenizer[ADAPTER_DIGEST]; /* digests in hex; "" unknown */
+    char
+        self[ADAPTER_DIGEST]; /* the adapter's own, by which heads that read its states know it; "" unknown */
 };
 
 /* What the caller has in hand; NULL members are not checked. */

@@ -137,6 +137,12 @@
     X(AD_PARTIAL, "a module is missing in some layers")                                                      \
     X(AD_NORM, "adapter weight absurdly large")                                                              \
     X(AD_COLD, "adapter is the identity")                                                                    \
+    X(AD_HASH, "another adapter")                                                                            \
+    X(HEAD_TYPE, "not a head of this kind")                                                                  \
+    X(HEAD_LAYER, "the model has no such layer")                                                             \
+    X(HEAD_WIDTH, "head for states of another width")                                                        \
+    X(HEAD_TENSOR, "tensors are not those of the head")                                                      \
+    X(BUNDLE, "not a bundle, or one that does not belong together")                                          \
     X(BASE_HASH, "another base model")                                                                       \
     X(EXPORT_DIFF, "the exported adapter answers differently")                                               \
     /* parquet */                                                                                            \

@@ -112,6 +112,7 @@ static int get_keys(struct adapter_config *c, struct adapter_info *info, const s
     int r = get_text(g, "terse.gate", gate, sizeof gate, e);
     if (!r) r = get_text(g, "terse.base", info->base, sizeof info->base, e);
     if (!r) r = get_text(g, "terse.tokenizer", info->tokenizer, sizeof info->tokenizer, e);
+    if (!r) r = get_text(g, "terse.adapter", info->self, sizeof info->self, e);
     if (!r) r = get_text(g, "general.base_model.0.name", info->base_name, sizeof info->base_name, e);
     if (!r) r = get_invocation(info, g, e);
     if (!r) r = adapter_gate_read(&c->gate, *gate ? gate : NULL, info->n_invocation, gguf_label(g), e);

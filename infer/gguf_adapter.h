@@ -6,7 +6,9 @@
  * Keys of our own, which other programs pass over:
  *   terse.gate            assistant | response | all; absent: assistant with invocation tokens, else all
  *   terse.alpha, terse.rslora  what the adapter was trained with: f64, and whether its scale is alpha /
- * sqrt(R) terse.base, terse.tokenizer  digests of what it was trained on; absent: unknown */
+ * sqrt(R)
+ *   terse.base, terse.tokenizer  digests of what it was trained on; absent: unknown
+ *   terse.adapter              its own digest, by which heads that read its states know it */
 #ifndef TERSE_INFER_GGUF_ADAPTER_H
 #define TERSE_INFER_GGUF_ADAPTER_H
 

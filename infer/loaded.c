@@ -1,5 +1,6 @@
 #include "infer/loaded.h"
 #include "infer/gguf_adapter.h"
+#include "infer/gguf_head.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -102,18 +103,38 @@ int load_gguf_adapter(struct loaded *l, const char *path, struct err *e)
     return 0;
 }
 
+int loaded_heads_check(const struct loaded *l, const char *base, const char *tokenizer, const char *path,
+                       struct err *e)
+{
+    struct head_expect x = {&l->m->c, base, tokenizer, l->info.self};
+    int r = 0;
+    /* of an adapter that does not say who it is nothing is known; where there is none, that is */
+    if (l->adapter && !*l->info.self) x.adapter = NULL;
+    for (int t = 0; !r && t < HEAD_TASKS; t++)
+        if (l->head[t]) r = head_check(l->head[t], &x, path, e);
+    return r;
+}
+
+static int load_gguf_heads(struct loaded *l, const char *path, struct err *e)
+{
+    int r = gguf_heads_load(l->head, path, e);
+    return r ? r : loaded_heads_check(l, known(l->digest_base), known(l->digest_tokenizer), path, e);
+}
+
 int load_gguf(struct loaded *l, const struct load_options *o, struct err *e)
 {
     memset(l, 0, sizeof *l);
     int r = pool_create(&l->pool, o->threads, e);
     if (!r) r = load_base(l, o, e);
     if (!r && o->adapter) r = load_gguf_adapter(l, o->adapter, e);
+    if (!r && o->heads) r = load_gguf_heads(l, o->heads, e);
     if (r) loaded_clear(l);
     return r;
 }
 
 void loaded_clear(struct loaded *l)
 {
+    for (int t = 0; t < HEAD_TASKS; t++) head_free(l->head[t]);
     lora_free(l->lora);
     adapter_free(l->adapter);
     model_free(l->m);

@@ -4,6 +4,7 @@
 #define TERSE_INFER_LOADED_H
 
 #include "infer/gguf_model.h"
+#include "infer/head.h"
 #include "infer/lora.h"
 #include "infer/model.h"
 
@@ -19,6 +20,7 @@ struct load_options {
     const void *file;  /* [file_bytes] a GGUF file in memory, or NULL */
     size_t file_bytes;
     const char *adapter;   /* the same, or NULL */
+    const char *heads;     /* a GGUF file of heads (or what else the loader reads), or NULL */
     enum load_dtype dtype; /* LOAD_AUTO: the model's own */
     bool act8;             /* 8-bit activations (model_use_act8) */
     unsigned threads;      /* 0: one a processor */
@@ -33,10 +35,11 @@ struct loaded {
     struct base *base; /* the folder or file while it is open; NULL once all is loaded */
     struct tokenizer *tokenizer;
     struct model *m;
-    struct adapter *adapter;  /* NULL: none */
-    struct lora *lora;        /* NULL: none */
-    struct adapter_info info; /* of the adapter */
-    bool cold;                /* the adapter changes nothing: every B is zero */
+    struct adapter *adapter;       /* NULL: none */
+    struct lora *lora;             /* NULL: none */
+    struct adapter_info info;      /* of the adapter */
+    bool cold;                     /* the adapter changes nothing: every B is zero */
+    struct head *head[HEAD_TASKS]; /* NULL: none */
     char digest_base[GGUF_DIGEST], digest_tokenizer[GGUF_DIGEST]; /* "" unknown, or nobody asked */
 };
 
@@ -51,7 +54,7 @@ int loaded_weights(struct loaded *l, const struct model_config *c, const struct 
 /* Everything from GGUF files, each closed again: what is left is one copy of the weights. An adapter must
  * name this base and this tokenizer if both files name any. After an error *l is empty. Errors: NOT_REGULAR
  * (a folder, with what to do about it), those of gguf_model_open, gguf_tokenizer, loaded_weights,
- * load_gguf_adapter. */
+ * load_gguf_adapter, gguf_heads_load, loaded_heads_check. */
 int load_gguf(struct loaded *l, const struct load_options *o, struct err *e);
 /* Bytes that load_gguf would take for weights and tables. Errors: those of gguf_model_open. */
 int load_gguf_plan(uint64_t *bytes, const struct load_options *o, struct err *e);
@@ -59,6 +62,11 @@ int load_gguf_plan(uint64_t *bytes, const struct load_options *o, struct err *e)
  * panels), lora, info and cold. After an error these are as they were. Errors: NOT_REGULAR, those of
  * gguf_adapter_load, lora_create. */
 int load_gguf_adapter(struct loaded *l, const char *path, struct err *e);
+
+/* Whether heads that were loaded belong to the model and adapter of l, and to a base and tokenizer of these
+ * digests (NULL: unknown), as far as files say. Errors: those of head_check. */
+int loaded_heads_check(const struct loaded *l, const char *base, const char *tokenizer, const char *path,
+                       struct err *e);
 
 /* Frees what there is and zeroes *l; base is closed by who opened it. */
 void loaded_clear(struct loaded *l);
