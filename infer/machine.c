@@ -36,6 +36,16 @@ uint64_t machine_rss(void)
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+uint64_t machine_available(void)
+{
+    FILE *f = fopen("/proc/meminfo", "r");
+    unsigned long long kib = 0;
+    char line[256];
+    while (f && !kib && fgets(line, sizeof line, f)) (void)sscanf(line, "MemAvailable: %llu kB", &kib);
+    if (f) fclose(f);
+    return kib * 1024;
+}
+
 /* `work` a second of runs of `units`; one before them wakes the threads up. */
 static struct machine_rate rate_of(struct pool *p, int64_t units, void (*fn)(void *, int64_t, unsigned),
                                    void *ctx, double work, double seconds)

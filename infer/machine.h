@@ -20,6 +20,8 @@ double machine_seconds(void);
 uint64_t machine_peak_rss(void);
 /* Memory it holds now, bytes; 0 where the system does not say. */
 uint64_t machine_rss(void);
+/* What could be had without swapping, bytes; 0 where the system does not say. */
+uint64_t machine_available(void);
 
 /* Of tries of about a millisecond (reading: some) on all threads of the pool, at least eight and as many as
  * `seconds` allow: the best one is what the machine can do, the mean what it could do just then, with what

@@ -1,5 +1,6 @@
 /* Opening and closing a run, and what it leaves behind. */
 #include "checkpoints/sha256.h"
+#include "infer/machine.h"
 #include "rl/ppo_parts.h"
 #include "train/blas.h"
 #include "train/run_record.h"
@@ -89,6 +90,7 @@ static int sampler_open(struct ppo *p, uint32_t longest, struct err *e)
     struct session_config sc = {.streams = (uint32_t)p->c->streams, .max_tokens = longest + rc.max_new};
     sc.cache_bytes = cache_bytes(p), sc.cache_base = true;
     if (sc.streams > rc.prompts * rc.group) sc.streams = rc.prompts * rc.group;
+    p->memory = session_plan(p->l.m, p->l.lora, &sc);
     int r = session_create(&p->session, p->l.m, p->l.lora, &sc, e);
     return r ? r : rollout_create(&p->rollout, &rc, &p->l, &p->problems, p->session, sc.streams, longest, e);
 }
@@ -118,19 +120,44 @@ static uint32_t pages_kept(const struct ppo *p, uint32_t longest)
     return (uint32_t)(all < most ? all : most);
 }
 
-static int learner_open(struct ppo *p, uint32_t longest, struct err *e)
+/* The least that fits, unless something was asked for. What was created by now has not been touched yet, so
+ * it is still counted as available. */
+static int recompute_choose(struct ppo *p, struct micro_config *m, struct err *e)
 {
-    const struct ppo_config *c = p->c;
-    struct micro_config m = {.max_tokens = longest + (uint32_t)c->response_length,
-                             .gate = p->l.adapter->cfg.gate};
-    struct optim_config o;
-    size_t new = (size_t)c->response_length;
-    p->n = (size_t)(c->prompts_per_step * c->num_generations);
-    if (m.max_tokens < c->row_tokens) m.max_tokens = (uint32_t)c->row_tokens;
-    p->row_docs = m.max_tokens / DOC_TOKENS + 1;
-    if (p->row_docs > p->n) p->row_docs = (uint32_t)p->n;
-    m.max_docs = p->row_docs, m.keep = pages_kept(p, longest);
-    optim_config_fill(p, &o);
+    static const char *const names[] = {"none", "mlp", "layer"};
+    uint64_t limit = machine_available(), others = p->memory + optim_plan(p->trainee.count, p->batch_rows),
+             all;
+    int asked = p->c->recompute;
+    if (asked) {
+        m->recompute = (enum recompute)(asked - 1);
+        return 0;
+    }
+    for (;; m->recompute++) {
+        all = others + micro_plan(p->l.m, &p->l.adapter->cfg, m);
+        if (!limit || all <= limit) break;
+        if (m->recompute == RECOMPUTE_LAYER)
+            return err_set(
+                e, ERR_PREFLIGHT_MEM,
+                "the run needs %.2f GiB of memory and %.2f GiB are available; lower row_tokens, streams or "
+                "prompt_cache",
+                (double)all / 0x1p30, (double)limit / 0x1p30);
+    }
+    if (m->recompute != RECOMPUTE_NONE) ppo_note(p, "memory is short: recompute=%s", names[m->recompute]);
+    return 0;
+}
+
+/* Rows that a mini-batch can come to: two that follow one another hold more than fits one, or all that one
+ * may. */
+static uint32_t batch_rows(const struct ppo *p, uint64_t longest)
+{
+    uint64_t answers = (p->n + (uint64_t)p->c->num_mini_batches - 1) / (uint64_t)p->c->num_mini_batches;
+    uint64_t packed = 2 * answers * longest / (uint64_t)p->c->row_tokens + 2 * answers / p->row_docs + 2;
+    return (uint32_t)(answers < packed ? answers : packed);
+}
+
+static int memory_take(struct ppo *p, struct err *e)
+{
+    size_t new = (size_t)p->c->response_length;
     p->docs = calloc(p->row_docs, sizeof *p->docs);
     p->spans = calloc(p->row_docs, sizeof *p->spans);
     p->answers = calloc(p->row_docs, sizeof *p->answers);
@@ -139,10 +166,27 @@ static int learner_open(struct ppo *p, uint32_t longest, struct err *e)
     p->slots = calloc(params_slots(&p->l.m->c), sizeof *p->slots);
     p->reference_logp = calloc(p->n, new * sizeof *p->reference_logp);
     p->value = calloc(p->n, new * sizeof *p->value);
-    if (!p->reference_logp || !p->value || !p->docs || !p->spans || !p->answers || !p->order || !p->scratch ||
-        !p->slots)
-        return err_set(e, ERR_NOMEM, "no memory for %zu answers", p->n);
-    int r = optim_create(&p->optim, &o, &p->trainee, (uint32_t)p->n, e);
+    if (p->docs && p->spans && p->answers && p->order && p->scratch && p->slots && p->reference_logp &&
+        p->value)
+        return 0;
+    return err_set(e, ERR_NOMEM, "no memory for %zu answers", p->n);
+}
+
+static int learner_open(struct ppo *p, uint32_t longest, struct err *e)
+{
+    const struct ppo_config *c = p->c;
+    uint32_t doc = longest + (uint32_t)c->response_length;
+    struct micro_config m = {.max_tokens = doc, .gate = p->l.adapter->cfg.gate};
+    struct optim_config o;
+    p->n = (size_t)(c->prompts_per_step * c->num_generations);
+    if (m.max_tokens < c->row_tokens) m.max_tokens = (uint32_t)c->row_tokens;
+    p->row_docs = m.max_tokens / DOC_TOKENS + 1;
+    if (p->row_docs > p->n) p->row_docs = (uint32_t)p->n;
+    m.max_docs = p->row_docs, m.keep = pages_kept(p, longest), p->batch_rows = batch_rows(p, doc);
+    optim_config_fill(p, &o);
+    int r = memory_take(p, e);
+    if (!r) r = recompute_choose(p, &m, e);
+    if (!r) r = optim_create(&p->optim, &o, &p->trainee, p->batch_rows, e);
     if (!r) r = micro_create(&p->micro, p->l.m, p->l.adapter, p->l.lora, &m, e);
     if (!r) r = value_create(&p->head, p->l.m->c.width, e);
     p->policy = (struct policy_config){

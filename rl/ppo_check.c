@@ -57,9 +57,9 @@ static int settle(void *config, struct options *o, struct err *e)
     return 0;
 }
 
-static const char *const free_keys[] = {
-    "config",           "output_dir",   "overwrite_output_dir", "save_steps",   "threads", "streams",
-    "save_total_limit", "sample_steps", "prompt_cache",         "save_seconds", NULL};
+static const char *const free_keys[] = {"config",       "output_dir", "overwrite_output_dir", "save_steps",
+                                        "threads",      "streams",    "save_total_limit",     "sample_steps",
+                                        "prompt_cache", "recompute",  "save_seconds",         NULL};
 static const struct run_kind kind = {free_keys, settle};
 
 int ppo_config_check(struct ppo_config *c, struct options *o, struct err *e)

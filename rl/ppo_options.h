@@ -47,7 +47,7 @@ struct ppo_config {
     int alarm;
     double kl_limit, length_limit;
 
-    int compute_dtype, base_dtype;
+    int compute_dtype, base_dtype, recompute; /* recompute: 0 auto, else 1 + enum recompute */
     int64_t threads, row_tokens, prompt_cache;
     uint64_t seed;
     char *output_dir;

@@ -43,6 +43,8 @@ struct ppo {
 
     size_t n;                   /* samples of an iteration */
     uint32_t row_docs;          /* of them, at most so many in a row */
+    uint32_t batch_rows;        /* rows of a mini-batch, at most */
+    uint64_t memory;            /* bytes of the session */
     struct shard_doc *docs;     /* [row_docs] of the row that is run */
     struct label_span *spans;   /* [row_docs] */
     struct policy_doc *answers; /* [row_docs] of the row */

@@ -3,6 +3,7 @@
 #include "checkpoints/load.h"
 #include "data/url.h"
 #include "infer/adapter.h"
+#include "infer/machine.h"
 #include "train/run_record.h"
 #include "train/sft_options.h"
 
@@ -218,17 +219,6 @@ int sft_config_check_steps(const struct sft_config *c, const struct options *o, 
     return 0;
 }
 
-/* Bytes the kernel could give us without swapping; 0 when it does not say. */
-static uint64_t available_memory(void)
-{
-    FILE *f = fopen("/proc/meminfo", "r");
-    unsigned long long kib = 0;
-    char line[256];
-    while (f && !kib && fgets(line, sizeof line, f)) (void)sscanf(line, "MemAvailable: %llu kB", &kib);
-    if (f) fclose(f);
-    return kib * 1024;
-}
-
 int sft_config_check_resources(const struct sft_config *c, uint64_t disk_bytes, uint64_t memory_bytes,
                                struct err *e)
 {
@@ -236,7 +226,7 @@ int sft_config_check_resources(const struct sft_config *c, uint64_t disk_bytes, 
     file_nearest(existing, c->output_dir);
     int rc = file_need_space(existing, disk_bytes, e);
     if (rc) return rc;
-    uint64_t limit = c->memory_limit ? c->memory_limit : available_memory();
+    uint64_t limit = c->memory_limit ? c->memory_limit : machine_available();
     if (!limit || memory_bytes <= limit) return 0;
     return err_set(e, ERR_PREFLIGHT_MEM,
                    "the run needs %.2f GiB of memory and %s is %.2f GiB; lower cutoff_len or "

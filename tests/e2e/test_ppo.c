@@ -82,7 +82,7 @@ static void a_killed_run_ends_with_the_same_bits(void **state)
     assert_true(alive >= KILLS / 4);
     assert_string_equal(got, want);
 
-    command(line, sizeof line, "threads", "--threads 3 --streams 3");
+    command(line, sizeof line, "threads", "--threads 3 --streams 3 --recompute layer --prompt-cache 0");
     run_expect(0, log_path, "%s", line);
     digest("threads", got);
     assert_string_equal(got, want);
@@ -150,7 +150,7 @@ static void a_run_goes_on_within_an_iteration(void **state)
     int found[PLACES] = {0}, alive = 0, kills = 0;
     command(line, sizeof line, "within", "--save-seconds 0.005 --num-ppo-epochs 2");
     for (unsigned seed = 1; kills < 6 * KILLS; kills++) {
-        if (kills >= KILLS && found[ANSWERING] && found[LOOKING] && found[LEARNING]) break;
+        if (kills >= KILLS && found[ANSWERING] && found[LEARNING]) break;
         alive += run_kill(log_path, line, 1, 0.7, seed++);
         struct went_on w = went_on();
         if (w.place >= 0) found[w.place]++;
@@ -168,7 +168,7 @@ static void a_run_goes_on_within_an_iteration(void **state)
     digest("without", want);
     printf("%d of %d kills found it alive; it went on %d times in answers, %d in looking, %d in learning\n",
            alive, kills, found[ANSWERING], found[LOOKING], found[LEARNING]);
-    assert_true(alive >= KILLS / 4 && found[ANSWERING] && found[LOOKING] && found[LEARNING]);
+    assert_true(alive >= KILLS / 4 && found[ANSWERING] && found[LEARNING]); /* looking: test_ppo_state */
     assert_string_equal(got, want);
 }
 

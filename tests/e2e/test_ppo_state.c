@@ -7,10 +7,12 @@
 #include "tests/support/small_base.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -38,7 +40,14 @@ struct watch {
     enum stop stop;
     uint64_t step; /* done */
     bool now;
+    const char *kill; /* the phase in which the second iteration kills itself, or NULL */
+    char note[256];   /* the last one */
 };
+
+static void on_note(void *ctx, const char *sentence)
+{
+    snprintf(((struct watch *)ctx)->note, sizeof((struct watch *)ctx)->note, "%s", sentence);
+}
 
 static void on_step(void *ctx, const struct ppo_step *s)
 {
@@ -50,7 +59,7 @@ static void on_step(void *ctx, const struct ppo_step *s)
 static void on_tick(void *ctx, const char *phase, size_t done, size_t all)
 {
     struct watch *w = ctx;
-    (void)all;
+    if (w->kill && w->step == 1 && !strcmp(phase, w->kill) && done > all / 2) kill(getpid(), SIGKILL);
     if (w->step == 1 && w->stop == IN_ANSWERS && !strcmp(phase, "answering") && done == 3) w->now = true;
     if (w->step == 1 && w->stop == IN_LEARNING && !strcmp(phase, "learn") && done == 3) w->now = true;
 }
@@ -67,7 +76,7 @@ static void options_fill(struct options *o, struct ppo_config *c, const char *na
         {"max_samples", "40"},
         {"prompts_per_step", "4"},
         {"num_generations", "2"},
-        {"response_length", "24"},
+        {"response_length", "12"},
         {"truncated", "keep"},
         {"learning_rate", "1e-3"},
         {"critic_learning_rate", "1e-2"},
@@ -97,25 +106,31 @@ static void options_fill(struct options *o, struct ppo_config *c, const char *na
 
 /* One process's part of the run: from its state, if there is one, to the end or to the stop. Returns what
  * loading or training returned. */
-static int part(const char *name, enum stop stop, void (*lose)(struct ppo *), struct err *e)
+static int part_watched(const char *name, struct watch *w, const char *save_seconds,
+                        void (*lose)(struct ppo *), struct err *e)
 {
-    struct watch w = {.stop = stop};
-    struct ppo_events ev = {.step = on_step, .tick = on_tick, .interrupted = interrupted, .ctx = &w};
+    struct ppo_events ev = {
+        .note = on_note, .step = on_step, .tick = on_tick, .interrupted = interrupted, .ctx = w};
     struct ppo_config c;
     struct options o;
     struct ppo *p;
     char path[FILE_PATH];
-    uint64_t step;
     options_fill(&o, &c, name);
+    must(options_set_text(&o, "save_seconds", save_seconds, e), e);
     must(ppo_open(&p, &c, &o, &ev, e), e);
-    int r = ppo_resume(p, &step, e);
-    w.step = step;
+    int r = ppo_resume(p, &w->step, e);
     if (!r && lose) lose(p);
     if (!r) r = ppo_train(p, e);
     if (!r) must(ppo_save(p, path, e), e);
     ppo_close(p);
     options_free(&o);
     return r;
+}
+
+static int part(const char *name, enum stop stop, void (*lose)(struct ppo *), struct err *e)
+{
+    struct watch w = {.stop = stop};
+    return part_watched(name, &w, "600", lose, e);
 }
 
 static void remove_run(const char *name)
@@ -169,6 +184,39 @@ static void it_goes_on_where_it_was(void **state)
         stopped("on", stop);
         must(part("on", NEVER, NULL, &e), &e);
         if (!ends_as_wanted("on")) fail_msg("stop %d: another adapter", (int)stop);
+    }
+}
+
+/* ---- killed in a phase, with a state saved at every opportunity -------------------------------------------
+ */
+
+static void killed(const char *name, const char *phase)
+{
+    pid_t pid = fork();
+    if (!pid) {
+        struct err e = {0};
+        struct watch w = {.kill = phase};
+        part_watched(name, &w, "1e-9", NULL, &e);
+        _exit(1); /* it outlived the phase */
+    }
+    int r = run_wait(pid);
+    if (r != 128 + SIGKILL) fail_msg("%s: status %d", phase, r);
+}
+
+static void killed_in_every_phase(void **state)
+{
+    static const char *const phases[][2] = {{"answering", " goes on with "},
+                                            {"looking", " goes on with 8 of 8 answers whole"},
+                                            {"learn", " goes on after "}};
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct err e = {0};
+        struct watch w = {0};
+        remove_run("killed");
+        killed("killed", phases[i][0]);
+        must(part_watched("killed", &w, "0", NULL, &e), &e);
+        if (!strstr(w.note, phases[i][1])) fail_msg("%s: %s", phases[i][0], w.note);
+        if (!ends_as_wanted("killed")) fail_msg("%s: another adapter", phases[i][0]);
     }
 }
 
@@ -391,9 +439,8 @@ static void answers_that_cannot_be(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(it_goes_on_where_it_was),
-        cmocka_unit_test(every_part_of_a_state_counts),
-        cmocka_unit_test(a_state_that_lacks_a_field),
+        cmocka_unit_test(it_goes_on_where_it_was),      cmocka_unit_test(killed_in_every_phase),
+        cmocka_unit_test(every_part_of_a_state_counts), cmocka_unit_test(a_state_that_lacks_a_field),
         cmocka_unit_test(answers_that_cannot_be),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
