@@ -144,6 +144,7 @@ static int learned(struct rig *g, double *s, struct err *e)
 {
     struct ppo *p = g->p;
     struct ppo_step t = {0};
+    p->place[0] = PHASE_ANSWERS, p->place[1] = 0;
     double start = machine_seconds();
     int r = ppo_look(p, &t, e);
     double looked = machine_seconds();
