@@ -45,7 +45,8 @@ static char *out_of(int want, const char *fmt, ...) __attribute__((format(printf
 /* The same of `terse-infer ...`. */
 static char *infer_out(int want, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-static char *program_out(const char *program, int want, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static char *program_out(const char *program, int want, const char *fmt,
+                                                               va_list ap)
 {
     char args[2048], path[300];
     vsnprintf(args, sizeof args, fmt, ap);

@@ -29,7 +29,7 @@ static const struct {
     const char *says;
 } tensors[] = {
     {"GG27", {{LONG_NAME, 1, {8}, F32, 0}}, 1, 32, ERR_NAME_LEN, "tensor 0 has 64 bytes"},
-    {"63 bytes", {{LONG_NAME + 1, 1, {8}, F32, 0}}, 1, 32, 0, ""},
+    {"63 bytes", {{&LONG_NAME[1], 1, {8}, F32, 0}}, 1, 32, 0, ""},
     {"no name", {{"", 1, {8}, F32, 0}}, 1, 32, ERR_NAME_LEN, "tensor 0 has 0 bytes"},
     {"bad name", {{"\xff", 1, {8}, F32, 0}}, 1, 32, ERR_UTF8, "tensor 0"},
     {"GG28", {{"aa", 1, {8}, F32, 0}, {"aa", 1, {8}, F32, 32}}, 2, 64, ERR_DUP_TENSOR, "\"aa\""},
