@@ -4,6 +4,7 @@
 #include "tests/support/clock.h"
 #include "tests/support/run.h"
 #include "tests/support/small_base.h"
+#include "tests/support/train_case.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -55,11 +56,11 @@ static void command(char *out, size_t size, const char *name, const char *extra)
              run_terse(), folder, folder, folder, name, extra);
 }
 
+static const struct train_case runs = {folder, log_path, command};
+
 static void digest(const char *name, char hex[SHA256_HEX])
 {
-    char path[600];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    run_adapter(path, hex);
+    train_digest(&runs, name, hex);
 }
 
 static void a_killed_run_ends_with_the_same_bits(void **state)
@@ -67,8 +68,7 @@ static void a_killed_run_ends_with_the_same_bits(void **state)
     (void)state;
     char line[2048], want[SHA256_HEX], got[SHA256_HEX], start[SHA256_HEX];
     double from = wall_seconds();
-    command(line, sizeof line, "whole", "");
-    run_expect(0, log_path, "%s", line);
+    train_run(&runs, "whole", "");
     double whole = wall_seconds() - from;
     digest("whole", want);
     digest("sft", start);
@@ -82,8 +82,7 @@ static void a_killed_run_ends_with_the_same_bits(void **state)
     assert_true(alive >= KILLS / 4);
     assert_string_equal(got, want);
 
-    command(line, sizeof line, "threads", "--threads 3 --streams 3 --recompute layer --prompt-cache 0");
-    run_expect(0, log_path, "%s", line);
+    train_run(&runs, "threads", "--threads 3 --streams 3 --recompute layer --prompt-cache 0");
     digest("threads", got);
     assert_string_equal(got, want);
 }
@@ -163,8 +162,7 @@ static void a_run_goes_on_within_an_iteration(void **state)
     }
     run_expect(0, log_path, "%s", line);
     digest("within", got);
-    command(line, sizeof line, "without", "--save-seconds 0 --num-ppo-epochs 2");
-    run_expect(0, log_path, "%s", line);
+    train_run(&runs, "without", "--save-seconds 0 --num-ppo-epochs 2");
     digest("without", want);
     printf("%d of %d kills found it alive; it went on %d times in answers, %d in looking, %d in learning\n",
            alive, kills, found[ANSWERING], found[LOOKING], found[LEARNING]);
@@ -172,54 +170,24 @@ static void a_run_goes_on_within_an_iteration(void **state)
     assert_string_equal(got, want);
 }
 
-/* Where another run stands: refused, naming the key; or overwritten, killed on the way too, and then it ends
- * as in a fresh folder, with as many lines logged. */
 static void another_run_is_refused_or_overwritten(void **state)
 {
     (void)state;
-    char line[2048], path[400], want[SHA256_HEX], got[SHA256_HEX];
-    command(line, sizeof line, "killed", "--seed 9");
-    run_expect(1, log_path, "%s", line);
-    run_says(log_path, "seed is 9 here (--seed) and ");
-    run_says(log_path, "[RUN_MISMATCH]");
-    command(line, sizeof line, "killed", "--kl-coef 0.002");
-    run_expect(1, log_path, "%s", line);
-    run_says(log_path, "kl_coef is 0.002 here");
-
-    command(line, sizeof line, "nine", "--seed 9");
-    run_expect(0, log_path, "%s", line);
-    digest("killed", got);
-    digest("nine", want);
-    assert_string_not_equal(got, want);
-    command(line, sizeof line, "killed", "--seed 9 --overwrite-output-dir");
-    run_kill(log_path, line, 5, 0.2, 3);
-    run_expect(0, log_path, "%s", line);
-    digest("killed", got);
-    assert_string_equal(got, want);
-    snprintf(path, sizeof path, "%s/nine/metrics.jsonl", folder);
-    int lines = run_lines(path);
-    snprintf(path, sizeof path, "%s/killed/metrics.jsonl", folder);
-    assert_int_equal(run_lines(path), lines);
-    command(line, sizeof line, "killed", "--seed 9"); /* it is that run now */
-    run_expect(0, log_path, "%s", line);
-    digest("killed", got);
-    assert_string_equal(got, want);
+    train_overwrite(&runs, "killed", "--kl-coef 0.002", "kl_coef is 0.002 here");
 }
 
 /* config.yaml, written by a run, makes it again: also that no word of the budget is said. */
 static void its_record_makes_the_run_again(void **state)
 {
     (void)state;
-    char line[2048], want[SHA256_HEX], got[SHA256_HEX];
-    command(line, sizeof line, "silent", "--total-steps 2 --budget-prompt ''");
-    run_expect(0, log_path, "%s", line);
+    char want[SHA256_HEX], got[SHA256_HEX];
+    train_run(&runs, "silent", "--total-steps 2 --budget-prompt ''");
     digest("silent", want);
     run_expect(0, log_path, "%s ppo --config %s/silent/config.yaml -o %s/silent2", run_terse(), folder,
                folder);
     digest("silent2", got);
     assert_string_equal(got, want);
-    command(line, sizeof line, "told", "--total-steps 2");
-    run_expect(0, log_path, "%s", line);
+    train_run(&runs, "told", "--total-steps 2");
     digest("told", got);
     assert_string_not_equal(got, want);
 }

@@ -3,6 +3,7 @@
 #include "tests/support/clock.h"
 #include "tests/support/run.h"
 #include "tests/support/small_base.h"
+#include "tests/support/train_case.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -46,11 +47,11 @@ static void command(char *out, size_t size, const char *name, const char *extra)
         run_terse(), folder, folder, name, folder, STEPS, extra);
 }
 
+static const struct train_case runs = {folder, log_path, command};
+
 static void digest(const char *name, char hex[SHA256_HEX])
 {
-    char path[600];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    run_adapter(path, hex);
+    train_digest(&runs, name, hex);
 }
 
 static void a_killed_run_ends_with_the_same_bits(void **state)
@@ -58,8 +59,7 @@ static void a_killed_run_ends_with_the_same_bits(void **state)
     (void)state;
     char line[2048], want[SHA256_HEX], got[SHA256_HEX];
     double start = wall_seconds();
-    command(line, sizeof line, "whole", "");
-    run_expect(0, log_path, "%s", line);
+    train_run(&runs, "whole", "");
     double whole = wall_seconds() - start;
     digest("whole", want);
 
@@ -93,36 +93,10 @@ static void an_interrupted_run_saves_and_says_how_to_go_on(void **state)
     assert_string_equal(got, want);
 }
 
-/* Where another run stands: refused, naming the key; or overwritten, killed on the way too, and then it ends
- * as in a fresh folder, with as many lines logged. */
 static void another_run_is_refused_or_overwritten(void **state)
 {
     (void)state;
-    char line[2048], path[400], want[SHA256_HEX], got[SHA256_HEX];
-    command(line, sizeof line, "killed", "--seed 9");
-    run_expect(1, log_path, "%s", line);
-    run_says(log_path, "seed is 9 here (--seed) and ");
-    run_says(log_path, "[RUN_MISMATCH]");
-    command(line, sizeof line, "killed", "--learning-rate 2e-3");
-    run_expect(1, log_path, "%s", line);
-    run_says(log_path, "learning_rate is 0.002 here");
-
-    command(line, sizeof line, "nine", "--seed 9");
-    run_expect(0, log_path, "%s", line);
-    digest("nine", want);
-    command(line, sizeof line, "killed", "--seed 9 --overwrite-output-dir");
-    run_kill(log_path, line, 5, 0.2, 3);
-    run_expect(0, log_path, "%s", line);
-    digest("killed", got);
-    assert_string_equal(got, want);
-    snprintf(path, sizeof path, "%s/nine/metrics.jsonl", folder);
-    int lines = run_lines(path);
-    snprintf(path, sizeof path, "%s/killed/metrics.jsonl", folder);
-    assert_int_equal(run_lines(path), lines);
-    command(line, sizeof line, "killed", "--seed 9"); /* it is that run now */
-    run_expect(0, log_path, "%s", line);
-    digest("killed", got);
-    assert_string_equal(got, want);
+    train_overwrite(&runs, "killed", "--learning-rate 2e-3", "learning_rate is 0.002 here");
 }
 
 int main(void)
