@@ -2,7 +2,7 @@
  * checks what it wrote. */
 #include "checkpoints/cmd_export.h"
 #include "checkpoints/export.h"
-#include "checkpoints/export_gguf.h"
+#include "checkpoints/export_bundle.h"
 #include "checkpoints/file.h"
 #include "infer/cli.h"
 #include "infer/option_rows.h"
@@ -10,10 +10,10 @@
 #include <string.h>
 
 struct export_flags {
-    char *model, *output;
+    char *model, *output, *head[HEAD_TASKS];
     int dtype;
     int64_t threads;
-    bool merge, check, force, gguf, base;
+    bool merge, check, force, gguf, base, bundle;
 };
 
 enum { OUT_AUTO, OUT_F32, OUT_BF16, OUT_Q8_0, OUT_Q4_0, OUT_W4 };
@@ -39,6 +39,22 @@ static const struct option table[] = {
      AT(base),
      .preset = "true",
      .help = "with --gguf: --no-base, the adapter alone"},
+    {.key = "bundle",
+     .type = OPT_BOOL,
+     AT(bundle),
+     .help =
+         "write a folder for devices: base, adapter and heads as GGUF files, and a manifest that ties them "
+         "together"},
+    {.key = "switcher",
+     .type = OPT_PATH,
+     AT(head[HEAD_SWITCHER]),
+     .unset = "none",
+     .help = "with --bundle: the head that routes"},
+    {.key = "verifier",
+     .type = OPT_PATH,
+     AT(head[HEAD_VERIFIER]),
+     .unset = "none",
+     .help = "with --bundle: the head that judges answers"},
     {.key = "merge",
      .type = OPT_BOOL,
      AT(merge),
@@ -101,13 +117,15 @@ static int run_gguf(const struct export_flags *f, const char *adapter, struct er
         .force = f->force,
         .threads = (unsigned)f->threads,
     };
+    struct export_bundle_options all = {.gguf = o, .heads = {f->head[0], f->head[1]}};
     struct export_report report;
-    int r = export_gguf(f->output, &o, &report, e);
+    int r = f->bundle ? export_bundle(f->output, &all, &report, e) : export_gguf(f->output, &o, &report, e);
     if (r) return r;
     printf("%s\n", f->output);
     if (report.rows)
         fprintf(stderr, "checked: %u rows of logits, largest difference %.2g\n", report.rows,
                 report.difference);
+    if (f->bundle) fprintf(stderr, "next: terse-infer run --bundle %s -p \"...\"\n", f->output);
     return 0;
 }
 
@@ -133,11 +151,17 @@ static int run(const struct export_flags *f, const char *adapter, struct err *e)
 
 static int check(const struct export_flags *f, bool adapter, struct err *e)
 {
-    if (!adapter && !f->merge && !f->gguf)
-        return err_set(e, ERR_USAGE, "no adapter given; --merge and --gguf do without");
-    if (f->dtype > OUT_BF16 && !f->gguf)
+    if (f->bundle && (f->merge || f->gguf || !f->base))
         return err_set(e, ERR_USAGE,
-                       "--dtype q8_0, q4_0 and w4 are for --gguf: PEFT and Hugging Face know none");
+                       "--bundle writes base and adapter apart; leave out --merge, --gguf and --no-base");
+    if (!f->bundle && (f->head[HEAD_SWITCHER] || f->head[HEAD_VERIFIER]))
+        return err_set(e, ERR_USAGE, "--switcher and --verifier go into a --bundle");
+    if (!adapter && !f->merge && !f->gguf && !f->bundle)
+        return err_set(e, ERR_USAGE, "no adapter given; --merge, --gguf and --bundle do without");
+    if (f->dtype > OUT_BF16 && !f->gguf && !f->bundle)
+        return err_set(
+            e, ERR_USAGE,
+            "--dtype q8_0, q4_0 and w4 are for --gguf and --bundle: PEFT and Hugging Face know none");
     if (!f->base && (!f->gguf || f->merge || !adapter))
         return err_set(e, ERR_USAGE,
                        "--no-base leaves the adapter alone: give one, with --gguf, without --merge");
@@ -150,11 +174,12 @@ int cmd_export(int argc, char **argv)
     struct options o = {0};
     struct err e = {0};
     if (options_init(&o, table, &f, &e)) return cli_fail(&e);
-    o.usage = "terse export [ADAPTER] -m BASE -o OUT [--dtype TYPE] [--merge] [--gguf]";
+    o.usage = "terse export [ADAPTER] -m BASE -o OUT [--dtype TYPE] [--merge] [--gguf | --bundle]";
     o.about =
         "Writes an adapter as PEFT's adapter_config.json and adapter_model.safetensors, or merged into its "
         "base as a "
-        "Hugging Face folder; with --gguf as GGUF files. What was written is loaded again and must answer as "
+        "Hugging Face folder; with --gguf as GGUF files, with --bundle as all that a device needs. What was "
+        "written is loaded again and must answer as "
         "what was "
         "trained does.";
     o.max_positional = 1;
@@ -162,7 +187,7 @@ int cmd_export(int argc, char **argv)
     if (status < 0) check(&f, o.n_positional > 0, &e);
     if (status < 0 && (e.code || options_check_required(&o, &e))) status = cli_usage(&e);
     const char *adapter = o.n_positional ? o.positional[0] : NULL;
-    if (status < 0) status = (f.gguf ? run_gguf : run)(&f, adapter, &e) ? cli_fail(&e) : CLI_OK;
+    if (status < 0) status = (f.gguf || f.bundle ? run_gguf : run)(&f, adapter, &e) ? cli_fail(&e) : CLI_OK;
     options_free(&o);
     return status;
 }

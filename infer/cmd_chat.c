@@ -23,6 +23,7 @@ struct chat_options {
 #define AT(field) .at = offsetof(struct chat_options, field)
 static const struct option rows[] = {
     MODEL_ROWS(chat_options),
+    BUNDLE_ROW(chat_options),
     {.key = "system",
      .type = OPT_STRING,
      AT(system),

@@ -25,6 +25,7 @@ struct generate_flags {
 #define AT(field) .at = offsetof(struct generate_flags, field)
 static const struct option rows[] = {
     MODEL_ROWS(generate_flags),
+    BUNDLE_ROW(generate_flags),
     {.key = "prompt",
      .type = OPT_STRING,
      AT(prompt),

@@ -137,8 +137,8 @@ int head_values_check(const struct head *h, struct err *e)
                 return err_set(e, isfinite(x) ? ERR_AD_NORM : ERR_NONFINITE,
                                "tensor %s holds %g at index %llu, expected at most %g", part[k].name,
                                (double)x, (unsigned long long)i, (double)VALUE_MAX);
-            if (part[k].data == h->scale && x <= 0)
-                return err_set(e, ERR_FIELD_RANGE, "tensor %s holds %g at index %llu, expected more than 0",
+            if (part[k].data == h->scale && x < 0)
+                return err_set(e, ERR_FIELD_RANGE, "tensor %s holds %g at index %llu, expected 0 or more",
                                part[k].name, (double)x, (unsigned long long)i);
         }
     }

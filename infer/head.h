@@ -41,7 +41,7 @@ struct head {
     struct head_config c;
     uint64_t count;      /* floats in `data` */
     float *data;         /* owned; the parts below lie in it, in this order */
-    float *mean, *scale; /* [inputs], NULL unless standardised */
+    float *mean, *scale; /* [inputs], NULL unless standardised; a scale of 0 leaves an input out */
     float *w1;           /* [hidden][inputs]; linear: NULL */
     float *b1;           /* [hidden]; linear: NULL */
     float *w2;           /* [hidden]; linear: [inputs] */

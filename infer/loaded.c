@@ -115,10 +115,12 @@ int loaded_heads_check(const struct loaded *l, const char *base, const char *tok
     return r;
 }
 
-static int load_gguf_heads(struct loaded *l, const char *path, struct err *e)
+int load_gguf_heads(struct loaded *l, const char *path, struct err *e)
 {
     int r = gguf_heads_load(l->head, path, e);
-    return r ? r : loaded_heads_check(l, known(l->digest_base), known(l->digest_tokenizer), path, e);
+    if (!r) r = loaded_heads_check(l, known(l->digest_base), known(l->digest_tokenizer), path, e);
+    for (int t = 0; r && t < HEAD_TASKS; t++) head_free(l->head[t]), l->head[t] = NULL;
+    return r;
 }
 
 int load_gguf(struct loaded *l, const struct load_options *o, struct err *e)

@@ -68,6 +68,10 @@ int load_gguf_adapter(struct loaded *l, const char *path, struct err *e);
 int loaded_heads_check(const struct loaded *l, const char *base, const char *tokenizer, const char *path,
                        struct err *e);
 
+/* The heads alone, for a model, and an adapter if it has one, that are loaded. Errors: those of
+ * gguf_heads_load and loaded_heads_check; there are no heads then. */
+int load_gguf_heads(struct loaded *l, const char *path, struct err *e);
+
 /* Frees what there is and zeroes *l; base is closed by who opened it. */
 void loaded_clear(struct loaded *l);
 

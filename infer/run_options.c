@@ -1,4 +1,5 @@
 #include "infer/run_options.h"
+#include "infer/bundle.h"
 
 #include <string.h>
 
@@ -23,8 +24,28 @@ void run_options_table(struct option *out, const struct option *rows, size_t byt
 int run_options_check(const struct options *o, struct err *e)
 {
     const struct option *model = options_find(o, "model");
+    if (options_find(o, "bundle") && options_given(o, "bundle")) {
+        if (!options_given(o, "model") && !options_given(o, "lora")) return 0;
+        return err_set(e, ERR_USAGE, "--bundle brings its own model and adapter; leave out -m and --lora");
+    }
     if (!model->required || options_given(o, "model")) return 0;
     return err_set(e, ERR_USAGE, "no model given; add -m with a %s", model->help);
+}
+
+static int load_bundle(struct loaded *l, const struct model_source *from, struct load_options *o,
+                       const char *folder, struct err *e)
+{
+    struct bundle b;
+    int r = bundle_open(&b, folder, e);
+    if (r) return r;
+    o->model = b.part[BUNDLE_MODEL].path;
+    o->adapter = *b.part[BUNDLE_ADAPTER].name ? b.part[BUNDLE_ADAPTER].path : NULL;
+    o->heads = *b.part[BUNDLE_HEADS].name ? b.part[BUNDLE_HEADS].path : NULL;
+    r = from->load(l, o, e);
+    if (r) return r;
+    r = bundle_check(&b, l, folder, e);
+    if (r) loaded_clear(l);
+    return r;
 }
 
 int run_options_load(struct loaded *l, const struct model_source *from, const struct model_flags *f,
@@ -38,7 +59,7 @@ int run_options_load(struct loaded *l, const struct model_source *from, const st
         .threads = (unsigned)f->threads,
         .context = (uint32_t)f->context,
     };
-    return from->load(l, &o, e);
+    return f->bundle ? load_bundle(l, from, &o, f->bundle, e) : from->load(l, &o, e);
 }
 
 struct session_config run_options_session(const struct model_flags *f, uint32_t streams, uint32_t max_tokens)

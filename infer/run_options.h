@@ -20,6 +20,7 @@ extern const struct model_source source_gguf;
 /* A command's config has these as members `model` and `sampling`. */
 struct model_flags {
     char *model, *lora;
+    char *bundle;  /* of a command that has BUNDLE_ROW */
     int dtype;     /* enum load_dtype */
     int act_dtype; /* 1: int8 */
     int64_t threads, context;
@@ -61,6 +62,10 @@ struct budget_flags {
     {.key = "prefix_cache", .type = OPT_INT, MODEL_FLAG(config, cache_mib), .preset = "64", .min = 0, .max = 1 << 20,  \
      .unit = "MiB", .help = "keys and values kept at most for prompts that begin like earlier ones; 0 for none"}
 
+#define BUNDLE_ROW(config)                                                                                             \
+    {.key = "bundle", .type = OPT_PATH, MODEL_FLAG(config, bundle), .unset = "none",                                   \
+     .help = "folder made by terse export --bundle: model, adapter and heads that belong together, instead of -m"}
+
 #define SAMPLING_FLAG(config, field) .at = offsetof(struct config, sampling) + offsetof(struct sampling_flags, field)
 /* temp: the default temperature as text, or NULL for what generation_config.json says. */
 #define SAMPLING_ROWS(config, temp)                                                                                    \
@@ -98,10 +103,10 @@ struct budget_flags {
 void run_options_table(struct option *out, const struct option *rows, size_t bytes,
                        const struct model_source *from);
 
-/* USAGE when there is no --model and no preset for it. */
+/* USAGE when there is no --model, no preset for it and no bundle; or a bundle beside a model or an adapter. */
 int run_options_check(const struct options *o, struct err *e);
 
-/* Loads what the flags say. Errors: those of from->load. */
+/* Loads what the flags say. Errors: those of from->load, bundle_open and bundle_check. */
 int run_options_load(struct loaded *l, const struct model_source *from, const struct model_flags *f,
                      struct err *e);
 

@@ -1,3 +1,4 @@
+#include "infer/bundle.h"
 #include "infer/terse_private.h"
 
 #include <stdlib.h>
@@ -163,23 +164,28 @@ void terse_model_get_info(const struct terse_model *m, struct terse_model_info *
 
 /* ---- adapters ------------------------------------------------------------------------------------------ */
 
-int terse_adapter_load(struct terse_adapter **out, struct terse_model *m, const char *path,
-                       struct terse_error *error)
+static int adapter_load(struct terse_adapter **out, struct terse_model *m, const char *path, struct err *e)
 {
-    struct err e = {0};
     struct terse_adapter *a = calloc(1, sizeof *a);
-    *out = NULL;
-    if (!a) return terse_end(error, &e, err_set(&e, ERR_NOMEM, "no memory for an adapter"));
+    if (!a) return err_set(e, ERR_NOMEM, "no memory for an adapter");
     a->m = m, a->l = m->l;
-    int r = path ? load_gguf_adapter(&a->l, path, &e) : err_set(&e, ERR_USAGE, "no path given");
+    int r = path ? load_gguf_adapter(&a->l, path, e) : err_set(e, ERR_USAGE, "no path given");
     if (r) {
         free(a);
-        return terse_end(error, &e, r);
+        return r;
     }
     atomic_store(&a->owners, 1);
     terse_model_hold(m);
     *out = a;
     return 0;
+}
+
+int terse_adapter_load(struct terse_adapter **out, struct terse_model *m, const char *path,
+                       struct terse_error *error)
+{
+    struct err e = {0};
+    *out = NULL;
+    return terse_end(error, &e, adapter_load(out, m, path, &e));
 }
 
 void terse_adapter_hold(struct terse_adapter *a)
@@ -194,6 +200,47 @@ void terse_adapter_free(struct terse_adapter *a)
     adapter_free(a->l.adapter);
     terse_model_close(a->m);
     free(a);
+}
+
+/* ---- bundles ------------------------------------------------------------------------------------------- */
+
+/* The heads are checked against the model with its adapter, and kept by the model. */
+static int bundle_heads(struct terse_model *m, const struct terse_adapter *a, const char *path, struct err *e)
+{
+    struct loaded l = a ? a->l : m->l;
+    int r = load_gguf_heads(&l, path, e);
+    memcpy(m->l.head, l.head, sizeof l.head);
+    return r;
+}
+
+static int bundle_load(struct terse_model **m, struct terse_adapter **a, const struct bundle *b,
+                       struct load_options *o, const char *folder, struct err *e)
+{
+    o->model = b->part[BUNDLE_MODEL].path;
+    int r = model_open(m, o, e);
+    if (!r && *b->part[BUNDLE_ADAPTER].name) r = adapter_load(a, *m, b->part[BUNDLE_ADAPTER].path, e);
+    if (!r && *b->part[BUNDLE_HEADS].name) r = bundle_heads(*m, *a, b->part[BUNDLE_HEADS].path, e);
+    return r ? r : bundle_check(b, *a ? &(*a)->l : &(*m)->l, folder, e);
+}
+
+int terse_bundle_open(struct terse_model **out, struct terse_adapter **adapter, const char *folder,
+                      const struct terse_model_options *o, struct terse_error *error)
+{
+    struct err e = {0};
+    struct load_options lo;
+    *out = NULL, *adapter = NULL;
+    struct bundle *b = malloc(sizeof *b);
+    int r = load_options(&lo, folder, o, &e);
+    if (!r && !b) r = err_set(&e, ERR_NOMEM, "no memory for a bundle");
+    if (!r) r = bundle_open(b, folder, &e);
+    if (!r) r = bundle_load(out, adapter, b, &lo, folder, &e);
+    if (r) {
+        terse_adapter_free(*adapter);
+        terse_model_close(*out);
+        *out = NULL, *adapter = NULL;
+    }
+    free(b);
+    return terse_end(error, &e, r);
 }
 
 /* ---- sampling ------------------------------------------------------------------------------------------ */

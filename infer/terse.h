@@ -136,6 +136,15 @@ TERSE_API int terse_adapter_load(struct terse_adapter **out, struct terse_model 
 /* NULL is fine. Sessions that use it may go on. Any thread, once. */
 TERSE_API void terse_adapter_free(struct terse_adapter *a);
 
+/* Opens a bundle: a folder that `terse export --bundle` made, with a model and what belongs to it. Every byte
+ * is compared with the bundle's manifest first. *adapter is NULL when there is none; both are the caller's,
+ * to close and free like others. Any thread. Errors: as terse_model_open and terse_adapter_load; BUNDLE (no
+ * manifest's line), FIELD_MISSING and others that say what is wrong with it, SIZE_MISMATCH and HASH (a file
+ * is damaged), BASE_HASH, TOK_HASH, AD_HASH, HEAD_LAYER, HEAD_WIDTH (model, adapter and heads do not belong
+ * together). */
+TERSE_API int terse_bundle_open(struct terse_model **out, struct terse_adapter **adapter, const char *folder,
+                                const struct terse_model_options *o, struct terse_error *error);
+
 /* ---- text and tokens -------------------------------------------------------------------------------------
  */
 

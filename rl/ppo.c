@@ -273,6 +273,10 @@ uint64_t ppo_problems(const struct ppo *p)
 int ppo_save(struct ppo *p, char *path, struct err *e)
 {
     struct peft_save_options o = {.dtype = DTYPE_F32, .force = true};
+    char head[FILE_PATH];
     int r = file_path(path, e, "%s/adapter", p->c->output_dir);
-    return r ? r : peft_save(path, p->l.adapter, &p->l.info, &o, e);
+    if (!r) r = peft_save(path, p->l.adapter, &p->l.info, &o, e);
+    if (r || p->c->estimator != EST_PPO) return r;
+    r = file_path(head, e, "%s/" VALUE_FILE, path);
+    return r ? r : value_save(head, &p->head, e);
 }

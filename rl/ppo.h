@@ -51,7 +51,7 @@ int ppo_resume(struct ppo *p, uint64_t *step, struct err *e);
 /* Runs to the last iteration. Errors: NONFINITE, MODE (the trainer's log-probabilities are not those
  * sampled), ALARM, INTERRUPTED; a state is saved where that is of use. */
 int ppo_train(struct ppo *p, struct err *e);
-/* Writes output_dir/adapter. path: FILE_PATH bytes. */
+/* Writes output_dir/adapter, the value head beside it where there is one. path: FILE_PATH bytes. */
 int ppo_save(struct ppo *p, char *path, struct err *e);
 
 uint64_t ppo_problems(const struct ppo *p);

@@ -1,4 +1,5 @@
 #include "rl/value.h"
+#include "checkpoints/safetensors.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -50,4 +51,22 @@ int value_step(struct value_head *h, double rate, struct err *e)
     }
     memset(h->grad, 0, (h->width + 1) * sizeof *h->grad);
     return 0;
+}
+
+int value_save(const char *path, const struct value_head *h, struct err *e)
+{
+    static const char *const meta[] = {"format", "pt", NULL};
+    const struct tensor t[] = {{.name = "v_head.summary.weight",
+                                .dtype = DTYPE_F32,
+                                .rank = 2,
+                                .shape = {1, h->width},
+                                .data = h->weight,
+                                .bytes = h->width * sizeof *h->weight},
+                               {.name = "v_head.summary.bias",
+                                .dtype = DTYPE_F32,
+                                .rank = 1,
+                                .shape = {1},
+                                .data = h->weight + h->width,
+                                .bytes = sizeof *h->weight}};
+    return safetensors_save(path, t, 2, meta, e);
 }

@@ -25,4 +25,9 @@ void value_add(struct value_head *h, const float *x, float d);
  * then. */
 int value_step(struct value_head *h, double rate, struct err *e);
 
+/* Writes w and b as TRL and LLaMA-Factory do beside an adapter: tensors v_head.summary.weight [1][width] and
+ * v_head.summary.bias [1], F32. Errors: those of safetensors_save; the old file is then untouched. */
+#define VALUE_FILE "value_head.safetensors"
+int value_save(const char *path, const struct value_head *h, struct err *e);
+
 #endif
