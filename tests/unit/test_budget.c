@@ -198,9 +198,9 @@ static void a_closed_answer_does_not_depend_on_company(void **state)
 {
     static struct answers one, many;
     static const uint32_t streams[] = {2, 5, 9, 16};
+    struct rig g;
     (void)state;
     for (unsigned threads = 1; threads <= 3; threads += 2) {
-        struct rig g;
         rig_init(&g, 16, threads);
         requests_init(&g, &many);
         if (threads == 1) {
