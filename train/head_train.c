@@ -12,15 +12,15 @@
 enum { COLUMNS = 64 }; /* of the gradient, the work of one unit */
 enum { STREAM_INIT = 0x48454144, STREAM_ORDER, STREAM_NOISE, STREAM_DROP }; /* "HEAD" */
 
-const struct head_config head_defaults = {.hidden = 8,
-                                          .dropout = 0.2,
-                                          .noise = 0.5,
-                                          .weight = {1, 1},
-                                          .learning_rate = 1e-3,
-                                          .weight_decay = 0.01,
-                                          .batch = 64,
-                                          .epochs = 100,
-                                          .patience = 15};
+const struct head_recipe head_recipe_defaults = {.hidden = 8,
+                                                 .dropout = 0.2,
+                                                 .noise = 0.5,
+                                                 .weight = {1, 1},
+                                                 .learning_rate = 1e-3,
+                                                 .weight_decay = 0.01,
+                                                 .batch = 64,
+                                                 .epochs = 100,
+                                                 .patience = 15};
 
 static uint32_t row_at(const struct head_rows *r, uint32_t i)
 {
@@ -60,7 +60,7 @@ int head_balance(const struct head_rows *rows, double weight[2], struct err *e)
     return 0;
 }
 
-static int check_config(const struct head_config *c, const struct head_rows *r, struct err *e)
+static int check_config(const struct head_recipe *c, const struct head_rows *r, struct err *e)
 {
     double unused[2];
     int rates = c->learning_rate > 0 && c->learning_rate <= 1e6 && c->weight_decay >= 0 &&
@@ -130,7 +130,7 @@ static void init_weights(struct head_trainer *t)
     for (uint32_t j = 0; j < t->units; j++) out[j] *= sqrtf(1 / (float)t->units);
 }
 
-int head_trainer_create(struct head_trainer *t, const struct head_config *c, const struct head_rows *train,
+int head_trainer_create(struct head_trainer *t, const struct head_recipe *c, const struct head_rows *train,
                         struct pool *pool, struct err *e)
 {
     struct arena plan = {0};

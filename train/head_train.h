@@ -28,7 +28,7 @@ struct head_rows {
     uint32_t n, width;
 };
 
-struct head_config {
+struct head_recipe {
     uint32_t hidden;                    /* 0: linear */
     double dropout;                     /* [0, 1) of the hidden units */
     double noise;                       /* sigma of the Gaussian added to z while training */
@@ -40,14 +40,14 @@ struct head_config {
 };
 
 /* hidden 8, dropout 0.2, noise 0.5, weights 1, rate 1e-3, decay 0.01, batch 64, 100 epochs, patience 15. */
-extern const struct head_config head_defaults;
+extern const struct head_recipe head_recipe_defaults;
 
 /* Weights that make either label count half: n / (2 n_label). ERR_DATA_EMPTY when a label has no row,
  * FIELD_RANGE for a label beyond 1. */
 int head_balance(const struct head_rows *rows, double weight[2], struct err *e);
 
 struct head_trainer {
-    struct head_config c;
+    struct head_recipe c;
     struct pool *pool;     /* borrowed; NULL: the calling thread alone */
     uint32_t width, units; /* units: hidden, or 1 */
     uint64_t count, step;  /* parameters; optimiser steps taken */
@@ -70,7 +70,7 @@ struct head_trainer {
 /* Takes memory, mean and deviation of the training rows, and starting weights (He et al. 2015; zero when
  * linear). Errors: DATA_EMPTY (no rows, or one label only), FIELD_RANGE (a label, a setting), NONFINITE (a
  * column), NOMEM; *t is then empty. */
-int head_trainer_create(struct head_trainer *t, const struct head_config *c, const struct head_rows *train,
+int head_trainer_create(struct head_trainer *t, const struct head_recipe *c, const struct head_rows *train,
                         struct pool *pool, struct err *e);
 void head_trainer_free(struct head_trainer *t);
 

@@ -44,7 +44,7 @@ static void check(uint32_t hidden, double dropout, double noise)
     for (uint32_t i = 0; i < ROWS; i++) label[i] = i % 3 == 1;
     for (uint32_t i = 0; i < BATCH; i++) order[i] = (i * 7 + 3) % ROWS;
     struct head_rows rows = {x, WIDTH, label, NULL, ROWS, WIDTH};
-    struct head_config c = head_defaults;
+    struct head_recipe c = head_recipe_defaults;
     c.hidden = hidden, c.dropout = dropout, c.noise = noise, c.batch = BATCH, c.seed = 9;
     c.weight[0] = 0.7, c.weight[1] = 1.9;
     if (head_trainer_create(&t, &c, &rows, NULL, &e)) fail_msg("%s", e.msg);

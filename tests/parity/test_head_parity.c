@@ -40,7 +40,7 @@ static void against_torch(const char *head, uint32_t hidden)
 {
     const float *weight = tensor("", "weight", 2);
     const int32_t *labels = tensor("", "label", ROWS);
-    struct head_config c = {.hidden = hidden,
+    struct head_recipe c = {.hidden = hidden,
                             .weight = {(double)weight[0], (double)weight[1]},
                             .learning_rate = 1e-2,
                             .weight_decay = 0.1,

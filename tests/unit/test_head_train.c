@@ -42,9 +42,9 @@ static struct head_rows part(int valid)
     return (struct head_rows){x, WIDTH, label, pick[valid], valid ? N - TRAIN : TRAIN, WIDTH};
 }
 
-static struct head_config config(void)
+static struct head_recipe config(void)
 {
-    struct head_config c = head_defaults;
+    struct head_recipe c = head_recipe_defaults;
     c.learning_rate = 1e-2, c.noise = 0.1, c.epochs = 60, c.dropout = 0.1, c.hidden = 16, c.batch = 32,
     c.seed = 3;
     return c;
@@ -76,7 +76,7 @@ static void learns(void **state)
 {
     (void)state;
     struct head_rows train = part(0), valid = part(1);
-    struct head_config c = config();
+    struct head_recipe c = config();
     struct head_trainer t;
     struct head_outcome o;
     struct story s = {0};
@@ -97,7 +97,7 @@ static void linear_cannot(void **state)
 {
     (void)state;
     struct head_rows train = part(0), valid = part(1);
-    struct head_config c = config();
+    struct head_recipe c = config();
     struct head_trainer t;
     struct head_outcome o;
     c.hidden = 0, c.patience = 3;
@@ -114,7 +114,7 @@ static void same_bits(void **state)
     struct head_rows train = part(0), valid = part(1);
     float *first = NULL;
     for (unsigned run = 0; run < 4; run++) {
-        struct head_config c = config();
+        struct head_recipe c = config();
         struct head_trainer t;
         struct head_outcome o;
         struct pool *pool = NULL;
@@ -141,7 +141,7 @@ static void folds(void **state)
     static const uint32_t sizes[] = {0, 8, 3};
     for (int h = 0; h < 3; h++) {
         struct head_rows train = part(0), valid = part(1);
-        struct head_config c = config();
+        struct head_recipe c = config();
         struct head_trainer t;
         struct head_outcome o;
         float in[8 * WIDTH], bias[8], out[8] = {1}, out_bias = 0, logits[N];
@@ -187,7 +187,7 @@ static void refuses_settings(void **state)
     (void)state;
     struct head_rows train = part(0);
     for (int i = 0; i < 9; i++) {
-        struct head_config c = config();
+        struct head_recipe c = config();
         struct head_trainer t;
         if (i == 0) c.dropout = 1;
         if (i == 1) c.dropout = (double)NAN;
@@ -207,7 +207,7 @@ static void not_finite(void **state)
 {
     (void)state;
     struct head_rows train = part(0), valid = part(1);
-    struct head_config c = config();
+    struct head_recipe c = config();
     struct head_trainer t;
     struct head_outcome o;
     struct err e = {0};
