@@ -155,6 +155,22 @@ double score_accuracy(const struct score_rows *s, const uint32_t *times, double 
     return right / all;
 }
 
+double score_best_threshold(const struct score_rows *s)
+{
+    double best = 0;
+    int64_t right = 0, most;
+    for (uint32_t i = 0; i < s->n; i++) right += s->label[i];
+    most = right; /* threshold 0: everything is 1 */
+    for (uint32_t i = 0; i < s->n; i++) {
+        right += s->label[s->order[i]] ? -1 : 1;
+        double p = (double)s->p[s->order[i]], next = i + 1 < s->n ? (double)s->p[s->order[i + 1]] : 1.5;
+        double at = i + 1 < s->n ? (p + next) / 2 : 1.5;
+        if (p == next || right < most || (right == most && fabs(at - 0.5) >= fabs(best - 0.5))) continue;
+        most = right, best = at;
+    }
+    return best;
+}
+
 double score_ece(const struct score_rows *s, const uint32_t *times, uint32_t bins, struct score_bin *table)
 {
     struct score_bin bin[SCORE_BINS_MAX] = {{0}};
@@ -213,7 +229,7 @@ double score_temperature(const float *logit, const uint8_t *label, uint32_t n)
         else
             low = middle;
     }
-    return 1 / sqrt(low * high);
+    return low < 99 ? 1 / sqrt(low * high) : 1;
 }
 
 /* ---- routing ------------------------------------------------------------------------------------------- */

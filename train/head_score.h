@@ -42,6 +42,9 @@ void score_rows_free(struct score_rows *s);
 double score_auc(const struct score_rows *s, const uint32_t *times);
 /* Share of rows on the right side: label 1 from the threshold on. */
 double score_accuracy(const struct score_rows *s, const uint32_t *times, double threshold);
+/* The threshold with the highest accuracy, midway between two probabilities, or 0 or 1.5 when one side is
+ * empty; of equals the one that is nearest to 1/2. */
+double score_best_threshold(const struct score_rows *s);
 
 enum { SCORE_BINS = 10, SCORE_BINS_MAX = 100 };
 
@@ -65,7 +68,8 @@ double score_accuracy_fn(void *ctx, const uint32_t *times);
 double score_ece_fn(void *ctx, const uint32_t *times);
 
 /* The temperature T in [1/100, 100] at which sigmoid(logit / T) has the least cross-entropy (Guo et al.
- * 2017), by bisection of its derivative, which is monotone in 1/T. Take it from validation rows. */
+ * 2017), by bisection of its derivative, which is monotone in 1/T. Take it from validation rows. 1 where the
+ * colder is the better: rows that are parted without a mistake cannot tell. */
 double score_temperature(const float *logit, const uint8_t *label, uint32_t n);
 /* sigmoid(logit / temperature). */
 float score_probability(float logit, double temperature);

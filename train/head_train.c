@@ -114,7 +114,7 @@ static int standardise(struct head_trainer *t, const struct head_rows *r, double
         if (!isfinite(deviation))
             return err_set(e, ERR_NONFINITE, "column %u of the training vectors is not finite", k);
         t->mean[k] = (float)sum[k];
-        t->scale[k] = deviation > 1e-6 * fabs(sum[k]) + 1e-20 ? (float)(1 / deviation) : 0;
+        t->scale[k] = deviation > 1e-6 * (fabs(sum[k]) + 1) ? (float)(1 / deviation) : 0;
     }
     return 0;
 }
@@ -411,19 +411,20 @@ int head_train(struct head_trainer *t, const struct head_rows *train, const stru
     return rc;
 }
 
-void head_fold(const struct head_trainer *t, float *in, float *bias, float *out, float *out_bias)
+void head_trainer_copy(const struct head_trainer *t, struct head *h)
 {
-    const float *theta = t->theta, *b = theta + (uint64_t)t->width * t->units;
-    for (uint32_t j = 0; j < t->units; j++) {
-        double at = (double)b[j];
-        for (uint32_t k = 0; k < t->width; k++) {
-            double w = (double)theta[(uint64_t)k * t->units + j] * (double)t->scale[k];
-            in[(uint64_t)j * t->width + k] = (float)w;
-            at -= w * (double)t->mean[k];
-        }
-        bias[j] = (float)at;
+    const float *bias = t->theta + (uint64_t)t->width * t->units;
+    float *in = t->c.hidden ? h->w1 : h->w2;
+    assert(h->c.hidden == t->c.hidden && head_inputs(&h->c) == t->width && h->mean);
+    memcpy(h->mean, t->mean, t->width * sizeof *h->mean);
+    for (uint32_t k = 0; k < t->width; k++) {
+        h->scale[k] = t->scale[k] > 0 ? t->scale[k] : 1;
+        for (uint32_t j = 0; j < t->units; j++)
+            in[(uint64_t)j * t->width + k] = t->scale[k] > 0 ? t->theta[(uint64_t)k * t->units + j] : 0;
     }
-    if (!t->c.hidden) return;
-    memcpy(out, b + t->units, t->units * sizeof *out);
-    *out_bias = b[2 * t->units];
+    if (t->c.hidden) {
+        memcpy(h->b1, bias, t->units * sizeof *bias);
+        memcpy(h->w2, bias + t->units, t->units * sizeof *bias);
+    }
+    *h->b2 = t->theta[t->count - 1];
 }

@@ -13,6 +13,7 @@
 
 #include "infer/arena.h"
 #include "infer/err.h"
+#include "infer/head.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -106,8 +107,8 @@ void head_logits(struct head_trainer *t, const struct head_rows *rows, float *lo
 /* Mean weighted loss of the rows, likewise. */
 double head_loss(struct head_trainer *t, const struct head_rows *rows);
 
-/* The head for vectors as they are, mean and deviation folded in: in [units][width], bias [units]; out
- * [units] and *out_bias with hidden units only (may be NULL without). */
-void head_fold(const struct head_trainer *t, float *in, float *bias, float *out, float *out_bias);
+/* Copies what was learned into a head of the same hidden units and as many inputs, standardised
+ * (infer/head.h), whose numbers it becomes. Columns that did not vary get the weight 0. */
+void head_trainer_copy(const struct head_trainer *t, struct head *h);
 
 #endif

@@ -79,6 +79,42 @@ static void accuracy(void **state)
     score_rows_free(&s);
 }
 
+static void best_threshold(void **state)
+{
+    (void)state;
+    for (uint64_t t = 0; t < 200; t++) {
+        float p[20];
+        uint8_t label[20];
+        uint32_t n = 1 + (uint32_t)t % 20;
+        for (uint32_t i = 0; i < n; i++) {
+            p[i] = (float)(rng_u32(5, t, i) % 9) / 8;
+            label[i] = (uint8_t)(rng_u32(6, t, i) & 1);
+        }
+        struct score_rows s = rows_of(p, label, n);
+        double best = score_best_threshold(&s), got = score_accuracy(&s, NULL, best);
+        for (int k = -1; k < 20; k++) assert_true(score_accuracy(&s, NULL, k / 16.0) <= got);
+        score_rows_free(&s);
+    }
+}
+
+/* Midway, and of two that are as good the one nearer to 1/2. */
+static void best_threshold_by_hand(void **state)
+{
+    (void)state;
+    struct score_rows s = rows_of((const float[]){.125f, .25f, .75f, 1}, (const uint8_t[]){0, 0, 1, 1}, 4);
+    assert_true(score_best_threshold(&s) == .5);
+    score_rows_free(&s);
+    s = rows_of((const float[]){.125f, .25f, .5f, 1}, (const uint8_t[]){0, 1, 0, 1}, 4); /* 3/16 or 3/4 */
+    assert_true(score_best_threshold(&s) == .75);
+    score_rows_free(&s);
+    s = rows_of((const float[]){.25f, .5f}, (const uint8_t[]){1, 1}, 2);
+    assert_true(score_best_threshold(&s) == 0);
+    score_rows_free(&s);
+    s = rows_of((const float[]){.25f, .5f}, (const uint8_t[]){0, 0}, 2);
+    assert_true(score_best_threshold(&s) == 1.5);
+    score_rows_free(&s);
+}
+
 static void calibration(void **state)
 {
     (void)state;
@@ -121,8 +157,8 @@ static void temperature(void **state)
         }
     }
     assert_true(loss[0] < loss[1] && loss[0] < loss[2]);
-    /* parted without a mistake: as cold as it may be */
-    assert_true(near_to(score_temperature((const float[]){-1, 1}, (const uint8_t[]){0, 1}, 2), 0.01));
+    /* parted without a mistake: left alone; all wrong: as hot as it may be */
+    assert_true(near_to(score_temperature((const float[]){-1, 1}, (const uint8_t[]){0, 1}, 2), 1));
     assert_true(near_to(score_temperature((const float[]){-1, 1}, (const uint8_t[]){1, 0}, 2), 100));
     assert_true(score_probability(0, 1) == 0.5f && score_probability(-9999, 1) >= 0 &&
                 score_probability(9999, 0.01) == 1);
@@ -280,6 +316,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(auc),
+        cmocka_unit_test(best_threshold),
+        cmocka_unit_test(best_threshold_by_hand),
         cmocka_unit_test(accuracy),
         cmocka_unit_test(calibration),
         cmocka_unit_test(temperature),

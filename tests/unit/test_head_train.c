@@ -1,4 +1,5 @@
-/* The training of heads: it learns, stops, repeats itself bit for bit on any number of threads, folds, and
+/* The training of heads: it learns, stops, repeats itself bit for bit on any number of threads, becomes
+ * a head, and
  * refuses what is not finite. */
 #include "infer/pool.h"
 #include "infer/rng.h"
@@ -134,32 +135,30 @@ static void same_bits(void **state)
     free(first);
 }
 
-/* The folded head on vectors as they are gives the trained one's logits. */
-static void folds(void **state)
+/* A head made of it gives the trainer's logits. */
+static void becomes_a_head(void **state)
 {
     (void)state;
     static const uint32_t sizes[] = {0, 8, 3};
-    for (int h = 0; h < 3; h++) {
+    for (int i = 0; i < 3; i++) {
         struct head_rows train = part(0), valid = part(1);
         struct head_recipe c = config();
+        struct head_config hc = {
+            .states = {{4}, 1}, .width = WIDTH, .hidden = sizes[i], .standardised = true, .temperature = 1};
         struct head_trainer t;
         struct head_outcome o;
-        float in[8 * WIDTH], bias[8], out[8] = {1}, out_bias = 0, logits[N];
-        c.hidden = sizes[h], c.epochs = 5;
+        struct head *h;
+        float logits[N];
+        c.hidden = sizes[i], c.epochs = 5;
         assert_int_equal(head_trainer_create(&t, &c, &train, NULL, NULL), 0);
         assert_int_equal(head_train(&t, &train, &valid, NULL, NULL, &o, NULL), 0);
-        head_fold(&t, in, bias, out, &out_bias);
+        assert_int_equal(head_create(&h, &hc, NULL), 0);
+        head_trainer_copy(&t, h);
+        assert_int_equal(head_values_check(h, NULL), 0);
         head_logits(&t, &valid, logits);
-        for (uint32_t i = 0; i < valid.n; i++) {
-            double y = (double)out_bias;
-            for (uint32_t j = 0; j < t.units; j++) {
-                double a = (double)bias[j];
-                for (uint32_t k = 0; k < WIDTH; k++)
-                    a += (double)in[j * WIDTH + k] * (double)x[pick[1][i] * WIDTH + k];
-                y += (double)out[j] * (c.hidden ? fmax(a, 0) : a);
-            }
-            assert_true(fabs(y - (double)logits[i]) < 1e-3);
-        }
+        for (uint32_t k = 0; k < valid.n; k++)
+            assert_true(fabs(head_logit(h, x + pick[1][k] * WIDTH) - (double)logits[k]) < 1e-5);
+        head_free(h);
         head_trainer_free(&t);
     }
 }
@@ -243,8 +242,8 @@ static void not_finite(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(learns),     cmocka_unit_test(linear_cannot), cmocka_unit_test(same_bits),
-        cmocka_unit_test(folds),      cmocka_unit_test(balance),       cmocka_unit_test(refuses_settings),
+        cmocka_unit_test(learns),         cmocka_unit_test(linear_cannot), cmocka_unit_test(same_bits),
+        cmocka_unit_test(becomes_a_head), cmocka_unit_test(balance),       cmocka_unit_test(refuses_settings),
         cmocka_unit_test(not_finite),
     };
     return cmocka_run_group_tests(tests, setup, NULL);

@@ -1,0 +1,333 @@
+#include "train/head_fit.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A set in memory, one depth of it at a time. */
+struct side {
+    const struct features *f;
+    uint8_t *label;  /* [n] */
+    uint64_t *group; /* [n] of picked rows, when scored */
+    float *x;        /* [n][width] */
+    uint32_t n, width;
+};
+
+struct work {
+    const struct head_fit_config *c;
+    struct pool *pool;
+    struct side side[2]; /* the set, and that of the test, which may be the same */
+    struct side *test;
+    uint32_t *pick[3];
+    uint32_t *rows; /* [3] */
+    float *logit;   /* [most rows] */
+    float *p;       /* likewise */
+    uint8_t *label; /* likewise */
+    struct head_trainer now;
+};
+
+/* ---- memory -------------------------------------------------------------------------------------------- */
+
+static void side_free(struct side *s)
+{
+    free(s->label), free(s->group), free(s->x);
+}
+
+static void work_free(struct work *w)
+{
+    side_free(&w->side[0]), side_free(&w->side[1]);
+    for (int k = 0; k < 3; k++) free(w->pick[k]);
+    free(w->logit), free(w->p), free(w->label);
+    head_trainer_free(&w->now);
+}
+
+static int side_take(struct side *s, const struct features *f, struct err *e)
+{
+    s->f = f, s->n = features_count(f), s->width = features_origin(f)->width;
+    s->label = malloc(s->n);
+    s->group = malloc(s->n * sizeof *s->group);
+    s->x = malloc((size_t)s->n * s->width * sizeof *s->x);
+    if (!s->label || !s->group || !s->x)
+        return err_set(e, ERR_NOMEM, "no memory for %u vectors of %u numbers", s->n, s->width);
+    for (uint32_t i = 0; i < s->n; i++) s->label[i] = features_rows(f)[i].label;
+    return 0;
+}
+
+static int work_take(struct work *w, const struct features *f, const struct features *test, struct err *e)
+{
+    uint32_t most = features_count(f);
+    int rc = side_take(&w->side[0], f, e);
+    w->test = &w->side[0];
+    if (!rc && test) {
+        rc = side_take(&w->side[1], test, e);
+        w->test = &w->side[1];
+        if (features_count(test) > most) most = features_count(test);
+    }
+    for (int k = 0; k < 3; k++) w->pick[k] = malloc(most * sizeof(uint32_t));
+    w->logit = malloc(most * sizeof(float)), w->p = malloc(most * sizeof(float)), w->label = malloc(most);
+    if (!rc && !(w->pick[0] && w->pick[1] && w->pick[2] && w->logit && w->p && w->label))
+        rc = err_set(e, ERR_NOMEM, "no memory for %u rows", most);
+    return rc;
+}
+
+/* ---- parts --------------------------------------------------------------------------------------------- */
+
+static int same_origin(const struct features *a, const struct features *b, struct err *e)
+{
+    const struct features_origin *x = features_origin(a), *y = features_origin(b);
+    if (strcmp(x->task, y->task) == 0 && strcmp(x->base, y->base) == 0 &&
+        strcmp(x->tokenizer, y->tokenizer) == 0 && strcmp(x->adapter, y->adapter) == 0 &&
+        strcmp(x->pooling, y->pooling) == 0 && strcmp(x->wording, y->wording) == 0 &&
+        x->n_depths == y->n_depths && x->width == y->width &&
+        memcmp(x->depths, y->depths, x->n_depths * sizeof *x->depths) == 0)
+        return 0;
+    return err_set(e, ERR_DATA_HASH, "the test's features are of another model, pooling or choice of depths");
+}
+
+static struct head_rows rows_of(const struct work *w, enum features_part part)
+{
+    const struct side *s = part == FEATURES_TEST ? w->test : &w->side[0];
+    return (struct head_rows){s->x, s->width, s->label, w->pick[part], w->rows[part], s->width};
+}
+
+static int split(struct work *w, const struct features *test, struct err *e)
+{
+    static const char *const names[] = {"training", "validation", "test"};
+    const struct head_fit_config *c = w->c;
+    const struct features *f = w->side[0].f;
+    double unused[2], train = c->train, valid = c->valid;
+    if (test) train = c->train / (c->train + c->valid), valid = 2; /* nothing left over */
+    for (int k = 0; k < 2; k++)
+        w->rows[k] = features_pick(f, c->split_seed, train, valid, (enum features_part)k, w->pick[k]);
+    w->rows[FEATURES_TEST] =
+        test ? features_pick(test, 0, 0, 0, FEATURES_TEST, w->pick[FEATURES_TEST])
+             : features_pick(f, c->split_seed, train, valid, FEATURES_TEST, w->pick[FEATURES_TEST]);
+    for (int k = 0; k < 3; k++) {
+        struct head_rows r = rows_of(w, (enum features_part)k);
+        struct err why = {0};
+        int rc = head_balance(&r, unused, &why);
+        if (rc) return err_set(e, rc, "the %s part: %s", names[k], why.msg);
+    }
+    return 0;
+}
+
+/* ---- one depth ----------------------------------------------------------------------------------------- */
+
+/* Labels of the picked rows, and probabilities of their logits. */
+static void judge(struct work *w, enum features_part part, double temperature)
+{
+    struct head_rows r = rows_of(w, part);
+    head_logits(&w->now, &r, w->logit);
+    for (uint32_t i = 0; i < r.n; i++) {
+        w->label[i] = r.label[r.pick[i]];
+        w->p[i] = score_probability(w->logit[i], temperature);
+    }
+}
+
+static int load_depth(struct work *w, uint32_t k, struct err *e)
+{
+    int rc = features_states(w->side[0].f, k, w->side[0].x, e);
+    if (!rc && w->test != &w->side[0]) rc = features_states(w->test->f, k, w->test->x, e);
+    return rc;
+}
+
+static int try_depth(struct work *w, uint32_t k, struct head_try *t, struct err *e)
+{
+    struct head_recipe recipe = w->c->recipe;
+    struct score_rows s;
+    int rc = load_depth(w, k, e);
+    struct head_rows train = rows_of(w, FEATURES_TRAIN), valid = rows_of(w, FEATURES_VALID);
+    if (!rc && w->c->balance) rc = head_balance(&train, recipe.weight, e);
+    head_trainer_free(&w->now);
+    if (!rc) rc = head_trainer_create(&w->now, &recipe, &train, w->pool, e);
+    if (!rc) rc = head_train(&w->now, &train, &valid, NULL, NULL, &t->outcome, e);
+    if (rc) return rc;
+    judge(w, FEATURES_VALID, 1);
+    t->depth = features_origin(w->side[0].f)->depths[k];
+    t->loss = t->outcome.best_loss;
+    rc = score_rows_create(&s, w->p, w->label, valid.n, e);
+    if (!rc) t->auc = score_auc(&s, NULL);
+    score_rows_free(&s);
+    return rc;
+}
+
+/* ---- the test ------------------------------------------------------------------------------------------ */
+
+static int bootstrap(struct work *w, const struct score_ctx *ctx, score_fn *fn, struct spread *out,
+                     struct err *e)
+{
+    return score_bootstrap(out, fn, (void *)ctx, w->test->group, ctx->rows->n, w->c->resamples,
+                           w->c->recipe.seed, e);
+}
+
+/* Temperature and threshold, from validation rows. */
+static int calibrate(struct work *w, struct head_fit *out, struct err *e)
+{
+    struct score_rows s;
+    judge(w, FEATURES_VALID, 1);
+    out->temperature = score_temperature(w->logit, w->label, w->rows[FEATURES_VALID]);
+    judge(w, FEATURES_VALID, out->temperature);
+    int rc = score_rows_create(&s, w->p, w->label, w->rows[FEATURES_VALID], e);
+    if (!rc) out->threshold = fmin(score_best_threshold(&s), 1);
+    score_rows_free(&s);
+    return rc;
+}
+
+static int score_head(struct work *w, struct head_fit *out, struct err *e)
+{
+    struct score_rows s;
+    struct score_ctx ctx = {.rows = &s, .threshold = out->threshold, .bins = w->c->bins};
+    judge(w, FEATURES_TEST, 1);
+    int rc = score_rows_create(&s, w->p, w->label, w->rows[FEATURES_TEST], e);
+    if (!rc) rc = bootstrap(w, &ctx, score_ece_fn, &out->ece_before, e);
+    score_rows_free(&s);
+    judge(w, FEATURES_TEST, out->temperature);
+    if (!rc) rc = score_rows_create(&s, w->p, w->label, w->rows[FEATURES_TEST], e);
+    if (!rc) rc = bootstrap(w, &ctx, score_auc_fn, &out->auc, e);
+    if (!rc) rc = bootstrap(w, &ctx, score_accuracy_fn, &out->accuracy, e);
+    if (!rc) rc = bootstrap(w, &ctx, score_ece_fn, &out->ece, e);
+    if (!rc) score_ece(&s, NULL, w->c->bins, out->bin);
+    score_rows_free(&s);
+    return rc;
+}
+
+/* The AUC of tokens alone on a part, longer standing for label 1, or for 0 where `flip`. */
+static int score_length(struct work *w, enum features_part part, bool flip, struct spread *out, struct err *e)
+{
+    const struct side *side = part == FEATURES_TEST ? w->test : &w->side[0];
+    bool chain = strcmp(features_origin(side->f)->task, "verifier") == 0;
+    struct score_rows s;
+    struct score_ctx ctx = {.rows = &s};
+    for (uint32_t i = 0; i < w->rows[part]; i++) {
+        const struct feature *row = &features_rows(side->f)[w->pick[part][i]];
+        uint32_t tokens = chain ? row->adapter_tokens : row->prompt_tokens;
+        float p = (float)(tokens < 1 << 24 ? tokens : 1 << 24) * 0x1p-24f; /* exact, and 1 - p too */
+        w->label[i] = row->label;
+        w->p[i] = flip ? 1 - p : p;
+    }
+    int rc = score_rows_create(&s, w->p, w->label, w->rows[part], e);
+    if (!rc && part == FEATURES_TEST) rc = bootstrap(w, &ctx, score_auc_fn, out, e);
+    if (!rc && part != FEATURES_TEST) *out = (struct spread){.value = score_auc(&s, NULL)};
+    score_rows_free(&s);
+    return rc;
+}
+
+static int score_all(struct work *w, struct head_fit *out, struct err *e)
+{
+    struct spread train;
+    struct head_rows all = rows_of(w, FEATURES_TEST);
+    for (uint32_t i = 0; i < all.n; i++) w->test->group[i] = features_rows(w->test->f)[all.pick[i]].group;
+    int rc = calibrate(w, out, e);
+    if (!rc) rc = score_head(w, out, e);
+    if (!rc) rc = score_length(w, FEATURES_TRAIN, false, &train, e);
+    if (!rc) rc = score_length(w, FEATURES_TEST, train.value < 0.5, &out->length_auc, e);
+    if (rc) return rc;
+    memcpy(out->pick, all.pick, all.n * sizeof *out->pick);
+    all.pick = NULL, all.n = w->test->n, all.label = NULL;
+    head_logits(&w->now, &all, out->p);
+    for (uint32_t i = 0; i < all.n; i++) out->p[i] = score_probability(out->p[i], out->temperature);
+    return 0;
+}
+
+/* ---- all of it ----------------------------------------------------------------------------------------- */
+
+static bool better(const struct head_try *a, const struct head_try *b)
+{
+    return a->auc > b->auc || (a->auc == b->auc && a->loss < b->loss);
+}
+
+/* Trains every depth; the best one's head ends in out->trainer. */
+static int try_all(struct work *w, struct head_fit *out, void (*tell)(void *ctx, const struct head_try *t),
+                   void *ctx, struct err *e)
+{
+    for (uint32_t k = 0; k < features_origin(w->side[0].f)->n_depths; k++) {
+        struct head_try *t = &out->tried[k];
+        int rc = try_depth(w, k, t, e);
+        if (rc) return rc;
+        out->n_tried = k + 1;
+        if (tell) tell(ctx, t);
+        if (k && !better(t, &out->tried[out->best])) continue;
+        struct head_trainer held = out->trainer;
+        out->trainer = w->now, w->now = held, out->best = k;
+    }
+    return 0;
+}
+
+int head_fit(struct head_fit *out, const struct features *f, const struct features *test,
+             const struct head_fit_config *c, struct pool *pool,
+             void (*tell)(void *ctx, const struct head_try *t), void *ctx, struct err *e)
+{
+    struct work w = {.c = c, .pool = pool, .rows = out->rows};
+    *out = (struct head_fit){.temperature = 1, .threshold = 0.5};
+    int rc = test ? same_origin(f, test, e) : 0;
+    if (!rc) rc = work_take(&w, f, test, e);
+    if (!rc) rc = split(&w, test, e);
+    if (!rc) rc = try_all(&w, out, tell, ctx, e);
+    if (!rc) rc = load_depth(&w, out->best, e);
+    if (!rc) {
+        out->bin = calloc(c->bins, sizeof *out->bin);
+        out->p = malloc(w.test->n * sizeof *out->p);
+        out->pick = malloc(w.rows[FEATURES_TEST] * sizeof *out->pick);
+        if (!out->bin || !out->p || !out->pick)
+            rc = err_set(e, ERR_NOMEM, "no memory for the test's figures");
+    }
+    if (!rc) {
+        head_trainer_free(&w.now);
+        w.now = out->trainer; /* lent while it is scored */
+        rc = score_all(&w, out, e);
+        w.now = (struct head_trainer){0};
+    }
+    work_free(&w);
+    if (rc) head_fit_free(out);
+    return rc;
+}
+
+void head_fit_free(struct head_fit *f)
+{
+    head_trainer_free(&f->trainer);
+    free(f->bin), free(f->p), free(f->pick);
+    *f = (struct head_fit){0};
+}
+
+/* ---- as a head ----------------------------------------------------------------------------------------- */
+
+static int index_of(const char *text, const char *const *names, int n)
+{
+    int i = 0;
+    while (i < n && strcmp(text, names[i]) != 0) i++;
+    return i;
+}
+
+static bool copy_text(char *to, size_t size, const char *from)
+{
+    int n = snprintf(to, size, "%s", from);
+    return n >= 0 && (size_t)n < size;
+}
+
+int head_fit_head(struct head **out, const struct head_fit *f, const struct features_origin *o,
+                  double threshold, struct err *e)
+{
+    int task = index_of(o->task, head_task_names, HEAD_TASKS);
+    int pooling = index_of(o->pooling, pooling_names, POOL_COUNT);
+    struct head_config c = {.task = (enum head_task)task,
+                            .pooling = (enum pooling)pooling,
+                            .states = {{o->depths[f->best]}, 1},
+                            .width = o->width,
+                            .hidden = f->trainer.c.hidden,
+                            .standardised = true,
+                            .threshold = threshold,
+                            .temperature = f->temperature};
+    *out = NULL;
+    bool fits = copy_text(c.prompt, sizeof c.prompt, o->wording) &&
+                copy_text(c.base, sizeof c.base, o->base) &&
+                copy_text(c.tokenizer, sizeof c.tokenizer, o->tokenizer) &&
+                copy_text(c.adapter, sizeof c.adapter, o->adapter);
+    if (task == HEAD_TASKS || pooling == POOL_COUNT || !fits)
+        return err_set(e, ERR_FIELD_RANGE,
+                       "no head can say: task %.40s, pooling %.40s, base %.80s, a wording of %zu bytes",
+                       o->task, o->pooling, o->base, strlen(o->wording));
+    int rc = head_create(out, &c, e);
+    if (!rc) head_trainer_copy(&f->trainer, *out);
+    return rc;
+}
