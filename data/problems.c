@@ -43,8 +43,7 @@ static int add(struct problems *p, uint64_t row, const struct chat_turn *turns, 
 
 /* ---- parquet ----------------------------------------------------------------------------------------- */
 
-/* The question's turns: all before the last, which must be an assistant's. 0 when the row is no problem. */
-static uint32_t question(const struct conv_row *row, struct chat_turn *turns, uint32_t max)
+uint32_t problem_question(const struct conv_row *row, struct chat_turn *turns, uint32_t max)
 {
     uint32_t n = row->has_turns ? (uint32_t)(row->n_turns < max ? row->n_turns : 0) : 0;
     for (uint32_t i = 0; i < n; i++) {
@@ -61,7 +60,7 @@ static int parquet_row(struct problems *out, const struct conv_row *row, struct 
     enum { MAX_TURNS = 256 };
     struct chat_turn turns[MAX_TURNS];
     struct answer ref = {0};
-    uint32_t n = question(row, turns, MAX_TURNS);
+    uint32_t n = problem_question(row, turns, MAX_TURNS);
     if (n) ref = answer_boxed(turns[n].content, turns[n].len);
     if (ref.kind) return add(out, row->index, turns, n, ref, e);
     out->without++;

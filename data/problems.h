@@ -29,4 +29,9 @@ struct problems {
 int problems_load(struct problems *out, const char *path, uint64_t max, struct err *e);
 void problems_clear(struct problems *p);
 
+struct conv_row;
+/* The turns of a row before its last, which must be an assistant's after a user's, into turns [max], which
+ * get the answer too, behind them; contents are the row's. Returns how many, 0 when the row asks nothing. */
+uint32_t problem_question(const struct conv_row *row, struct chat_turn *turns, uint32_t max);
+
 #endif

@@ -32,6 +32,19 @@ int prompt_gate(uint32_t *adapt_from, const struct loaded *l, const int32_t *ids
     return 0;
 }
 
+int prompt_asked(uint32_t *from, uint32_t *to, const struct tokenizer *t, const int32_t *ids, uint32_t n,
+                 struct err *e)
+{
+    struct chat_span last;
+    int32_t start = tokenizer_id(t, "<|im_start|>", 12);
+    int r = chatml_last_header(&last, t, ids, n, e);
+    if (r) return r;
+    *from = 0, *to = last.header ? last.header : n;
+    for (uint32_t i = *to; i-- > 0 && !*from;)
+        if (ids[i] == start) *from = i;
+    return 0;
+}
+
 /* Whether the answer that is to be gone on with, or a text without turns, has thinking open. */
 static int watch(struct prompt *p, const struct loaded *l, struct err *e)
 {

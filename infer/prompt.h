@@ -21,6 +21,12 @@ struct prompt {
  * tokenizer_encode. */
 int prompt_gate(uint32_t *adapt_from, const struct loaded *l, const int32_t *ids, uint32_t n, struct err *e);
 
+/* What a switcher reads of ids [n] (session_watch): positions [*from, *to), the last turn before the last
+ * assistant's header, its own header included; all of it where there are no turns. These tokens are the
+ * base's whatever the gate (but `all`). Errors: those of tokenizer_encode. */
+int prompt_asked(uint32_t *from, uint32_t *to, const struct tokenizer *t, const int32_t *ids, uint32_t n,
+                 struct err *e);
+
 /* Turns as ChatML, ended with an open assistant header and, if `think`, with PROMPT_THINK, so that the model
  * cannot answer at once. system: the system turn where the turns have none; NULL: the tokenizer's own. *out
  * is the caller's to prompt_clear; empty after an error. Errors: those of chatml_render. */

@@ -1,0 +1,165 @@
+#include "data/labelled.h"
+
+#include "checkpoints/file.h"
+#include "checkpoints/json.h"
+#include "data/conversations.h"
+#include "data/problems.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { JSONL_MAX = 1 << 30, MAX_TURNS = 256 };
+
+/* FNV-1a over roles and contents. */
+static uint64_t hash_turns(const struct chat_turn *turns, uint32_t n)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (uint32_t i = 0; i < n; i++) {
+        h = (h ^ (uint64_t)turns[i].role) * 0x100000001b3u;
+        for (size_t k = 0; k < turns[i].len; k++) h = (h ^ (uint8_t)turns[i].content[k]) * 0x100000001b3u;
+        h = (h ^ 0xff) * 0x100000001b3u; /* in no UTF-8 */
+    }
+    return h;
+}
+
+static int reserve(struct labelled *p, struct err *e)
+{
+    if (p->n < p->capacity) return 0;
+    size_t more = p->capacity ? 2 * p->capacity : 256;
+    struct labelled_prompt *at = realloc(p->at, more * sizeof *at);
+    if (!at) return err_set(e, ERR_NOMEM, "no memory for %zu prompts", more);
+    p->at = at, p->capacity = more;
+    return 0;
+}
+
+/* Adds a prompt with copies of its turns. */
+static int add(struct labelled *p, uint64_t row, const struct chat_turn *turns, uint32_t n, uint8_t label,
+               struct err *e)
+{
+    size_t bytes = 1;
+    int r = reserve(p, e);
+    if (r) return r;
+    for (uint32_t i = 0; i < n; i++) bytes += turns[i].len;
+    struct labelled_prompt *q = &p->at[p->n++];
+    *q = (struct labelled_prompt){.n_turns = n, .label = label, .group = hash_turns(turns, n), .row = row};
+    q->turns = malloc(n * sizeof *turns);
+    q->text = malloc(bytes);
+    if (!q->turns || !q->text) return err_set(e, ERR_NOMEM, "no memory for a prompt");
+    char *to = q->text;
+    for (uint32_t i = 0; i < n; to += turns[i++].len) {
+        q->turns[i] = (struct chat_turn){turns[i].role, to, turns[i].len};
+        memcpy(to, turns[i].content, turns[i].len);
+    }
+    return 0;
+}
+
+static int parquet_load(struct labelled *out, const char *path, int64_t difficulty, struct err *e)
+{
+    struct chat_turn turns[MAX_TURNS];
+    struct conv_file *f;
+    struct conv_row row;
+    int r = conv_open(&f, path, e);
+    if (r) return r;
+    while ((r = conv_next(f, &row, e)) == 1) {
+        uint32_t n = row.has_difficulty ? problem_question(&row, turns, MAX_TURNS) : 0;
+        if (!n)
+            out->without++;
+        else if ((r = add(out, row.index, turns, n, row.difficulty >= difficulty, e)))
+            break;
+    }
+    conv_close(f);
+    return r < 0 ? r : 0;
+}
+
+/* ---- JSON lines ---------------------------------------------------------------------------------------- */
+
+static int read_label(const struct js *v, const char *what, uint8_t *out, struct err *e)
+{
+    const struct js *label = js_get(v, "label");
+    uint64_t number = 2;
+    if (!label) return err_set(e, ERR_FIELD_MISSING, "%s: no \"label\"", what);
+    if (js_type(label) != JS_STRING && !js_uint(label, &number))
+        return err_set(e, ERR_FIELD_TYPE, "%s: label is %s, expected 0, 1, \"chat\" or \"reason\"", what,
+                       js_type_name(js_type(label)));
+    if (js_is(label, "chat")) number = 0;
+    if (js_is(label, "reason")) number = 1;
+    *out = (uint8_t)number;
+    if (number <= 1) return 0;
+    return err_set(e, ERR_FIELD_RANGE, "%s: label is none of 0, 1, \"chat\" and \"reason\"", what);
+}
+
+static int line_fields(struct labelled *out, uint64_t row, const char *what, const struct js *v,
+                       struct err *e)
+{
+    const char *text;
+    uint8_t label = 0;
+    if (js_type(v) != JS_OBJECT)
+        return err_set(e, ERR_ROW_TYPE, "%s: expected an object, not %s", what, js_type_name(js_type(v)));
+    int r = js_need_string(v, what, "prompt", &text, e);
+    if (!r) r = read_label(v, what, &label, e);
+    if (r) return r;
+    struct chat_turn turn = {ROLE_USER, text, strlen(text)};
+    if (*text) return add(out, row, &turn, 1, label, e);
+    out->without++;
+    return 0;
+}
+
+static int line_read(struct labelled *out, const char *path, uint64_t row, const char *line, size_t n,
+                     struct err *e)
+{
+    char what[FILE_PATH];
+    struct js *v;
+    int r = file_path(what, e, "%.4000s:%llu", path, (unsigned long long)row + 1);
+    if (!r) r = js_parse(&v, what, line, n, NULL, e);
+    if (r) return r;
+    r = line_fields(out, row, what, v, e);
+    js_free(v);
+    return r;
+}
+
+static int jsonl_load(struct labelled *out, const char *path, struct err *e)
+{
+    char *data;
+    size_t n;
+    uint64_t row = 0;
+    int r = file_load(path, JSONL_MAX, &data, &n, e);
+    if (r) return r;
+    for (const char *p = data, *end = data + n, *next; !r && p < end; p = next, row++) {
+        const char *stop = memchr(p, '\n', (size_t)(end - p));
+        next = stop ? stop + 1 : end;
+        size_t len = (size_t)((stop ? stop : end) - p);
+        if (strspn(p, " \t\r") < len) r = line_read(out, path, row, p, len, e);
+    }
+    free(data);
+    return r;
+}
+
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), k = strlen(end);
+    return n >= k && strcmp(s + n - k, end) == 0;
+}
+
+int labelled_load(struct labelled *out, const char *path, int64_t difficulty, struct err *e)
+{
+    size_t before = out->n;
+    int r;
+    if (ends_with(path, ".parquet"))
+        r = parquet_load(out, path, difficulty, e);
+    else if (ends_with(path, ".jsonl"))
+        r = jsonl_load(out, path, e);
+    else
+        return err_set(e, ERR_USAGE, "%s: expected a file named .parquet or .jsonl", path);
+    if (!r && out->n == before) r = err_set(e, ERR_DATA_EMPTY, "%s: no row has a question and a label", path);
+    return r;
+}
+
+void labelled_clear(struct labelled *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        free(p->at[i].turns);
+        free(p->at[i].text);
+    }
+    free(p->at);
+    memset(p, 0, sizeof *p);
+}

@@ -1,0 +1,24 @@
+/* The switcher: labelled prompts, their hidden states in the base, and the head that is learned from them. */
+#ifndef TERSE_RL_SWITCHER_H
+#define TERSE_RL_SWITCHER_H
+
+#include "data/labelled.h"
+#include "infer/loaded.h"
+#include "infer/session.h"
+
+struct switcher_states {
+    struct states_config depths;
+    enum pooling pooling;
+    const char *system; /* as for prompt_chat */
+    uint32_t max_tokens;
+};
+
+/* Runs every prompt through the base, as a chat whose next turn is the assistant's, and writes the states of
+ * what was asked last (prompt_asked) as the feature set DIR. l has its digests. `tick` (may be NULL) hears
+ * how many are done, and stops it by not returning 0: INTERRUPTED. Other errors: FIELD_RANGE (a depth that
+ * the model has not), CTX_FULL (a prompt above max_tokens, naming its row), those of prompt_chat,
+ * session_create and features_writer_add. */
+int switcher_features(const struct loaded *l, const struct labelled *prompts, const struct switcher_states *c,
+                      const char *dir, int (*tick)(void *ctx, size_t done), void *ctx, struct err *e);
+
+#endif
