@@ -44,7 +44,7 @@ static int config_fill(struct rig *g, struct err *e)
     o->streams = c->streams, o->row_tokens = c->row_tokens, o->total_steps = 1 << 20;
     o->num_ppo_epochs = c->epochs, o->num_mini_batches = c->batches;
     o->cliprange_high = o->cliprange, o->critic_learning_rate = 10 * o->learning_rate;
-    o->budget[0] = c->response, o->n_budgets = 1;
+    o->budget[0] = c->response, o->n_budgets = 1, o->save_seconds = 0;
     r = reward_parse(&o->reward, "correct", e);
     if (!r) r = reward_parse(&o->reward, "additive", e);
     o->reward.lambda = 0.5, o->reward.truncated = TRUNCATED_KEEP;

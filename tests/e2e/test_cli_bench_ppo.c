@@ -1,5 +1,6 @@
 /* terse bench ppo, as a user types it, of a small shape: every phase of an iteration is there and takes its
  * time. */
+#include "checkpoints/file.h"
 #include "tests/support/run.h"
 
 #include <setjmp.h>
@@ -76,6 +77,7 @@ static void every_phase_takes_its_time(void **state)
     double ratio = number(text, "iteration", "policy_to_sft");
     assert_true(ratio > 0.1 && ratio < 10);
     assert_true(number(text, "limits", "fma_gflop_s") > 0);
+    assert_false(file_exists("(null)")); /* it has no folder to save a state in */
     free(text);
 }
 
