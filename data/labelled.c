@@ -82,7 +82,7 @@ static int read_label(const struct js *v, const char *what, uint8_t *out, struct
         return err_set(e, ERR_FIELD_TYPE, "%s: label is %s, expected 0, 1, \"chat\" or \"reason\"", what,
                        js_type_name(js_type(label)));
     if (js_is(label, "chat")) number = 0;
-    if (js_is(label, "reason")) number = 1;
+    if (js_is(label, "reason") || js_is(label, "reasoning")) number = 1;
     *out = (uint8_t)number;
     if (number <= 1) return 0;
     return err_set(e, ERR_FIELD_RANGE, "%s: label is none of 0, 1, \"chat\" and \"reason\"", what);

@@ -22,11 +22,11 @@ struct labelled {
 };
 
 /* Adds the prompts of a file. FILE.jsonl: lines with "prompt" and "label", which is 0 or 1, "chat" or
- * "reason". FILE.parquet in OpenThoughts3's schema: what comes before the last assistant turn, with label 1
- * from `difficulty` on. *out is zeroed before the first file and the caller's to labelled_clear, also after
- * an error, which names file and line: those of conv_open and conv_next; of file_load and js_parse; USAGE
- * (another name), ROW_TYPE, FIELD_MISSING, FIELD_TYPE, FIELD_RANGE (a label), ROLE, DATA_EMPTY (no prompt in
- * it at all). */
+ * "reason" ("reasoning"). FILE.parquet in OpenThoughts3's schema: what comes before the last assistant turn,
+ * with label 1 from `difficulty` on. *out is zeroed before the first file and the caller's to labelled_clear,
+ * also after an error, which names file and line: those of conv_open and conv_next; of file_load and
+ * js_parse; USAGE (another name), ROW_TYPE, FIELD_MISSING, FIELD_TYPE, FIELD_RANGE (a label), ROLE,
+ * DATA_EMPTY (no prompt in it at all). */
 int labelled_load(struct labelled *out, const char *path, int64_t difficulty, struct err *e);
 void labelled_clear(struct labelled *p);
 

@@ -63,6 +63,66 @@ double vote_expected(enum vote_figure how, const struct vote_chain *chains, cons
     }
 }
 
+/* ---- from features ------------------------------------------------------------------------------------- */
+
+struct place {
+    uint64_t group;
+    uint32_t chain, row;
+};
+
+static int by_place(const void *a, const void *b)
+{
+    const struct place *x = a, *y = b;
+    if (x->group != y->group) return x->group < y->group ? -1 : 1;
+    if (x->chain != y->chain) return x->chain < y->chain ? -1 : 1;
+    return x->row < y->row ? -1 : x->row > y->row;
+}
+
+/* Hands the sorted places out to the arrays. */
+static void fill_problems(struct vote_problems *out, const struct feature *rows, const float *p,
+                          const struct place *at, uint32_t n, struct vote_chain *chain, uint8_t *right,
+                          uint32_t *first)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const struct feature *row = &rows[at[i].row];
+        if (i == 0 || at[i].group != at[i - 1].group) first[out->n++] = i;
+        chain[i] = (struct vote_chain){row->answer < 0 ? VOTE_NONE : row->answer, p[at[i].row]};
+        right[i] = row->label == 1;
+    }
+    first[out->n] = n;
+}
+
+int vote_problems_make(struct vote_problems *out, const struct features *f, const float *p,
+                       const uint32_t *pick, uint32_t n, struct err *e)
+{
+    size_t room = (size_t)n + 1;
+    struct place *at = malloc(room * sizeof *at);
+    struct vote_chain *chain = malloc(room * sizeof *chain);
+    uint32_t *first = malloc(room * sizeof *first);
+    uint8_t *right = malloc(room);
+    *out = (struct vote_problems){chain, right, first, 0};
+    int rc =
+        at && chain && first && right ? 0 : err_set(e, ERR_NOMEM, "no memory for votes among %u chains", n);
+    for (uint32_t i = 0; !rc && i < n; i++) {
+        const struct feature *row = &features_rows(f)[pick[i]];
+        at[i] = (struct place){row->group, row->chain, pick[i]};
+    }
+    if (!rc) {
+        qsort(at, n, sizeof *at, by_place);
+        fill_problems(out, features_rows(f), p, at, n, chain, right, first);
+    } else {
+        vote_problems_free(out);
+    }
+    free(at);
+    return rc;
+}
+
+void vote_problems_free(struct vote_problems *p)
+{
+    free((void *)p->chain), free((void *)p->right), free((void *)p->first);
+    *p = (struct vote_problems){0};
+}
+
 /* ---- over problems ------------------------------------------------------------------------------------- */
 
 /* Accuracies of the problems that have enough chains, and which two are compared: plus less minus. */

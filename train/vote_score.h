@@ -9,6 +9,7 @@
 #ifndef TERSE_TRAIN_VOTE_SCORE_H
 #define TERSE_TRAIN_VOTE_SCORE_H
 
+#include "data/features.h"
 #include "infer/vote.h"
 #include "train/head_score.h"
 
@@ -29,6 +30,13 @@ struct vote_problems {
     const uint32_t *first;          /* [n + 1] where a problem's chains begin; ascending */
     uint32_t n;
 };
+
+/* The chains of rows pick [n] of a verifier's features, whose labels say whether they are right, problem by
+ * problem and in the order of their numbers; p: scores by row. *out is the caller's to vote_problems_free,
+ * which owns its arrays then; empty after an error: NOMEM. */
+int vote_problems_make(struct vote_problems *out, const struct features *f, const float *p,
+                       const uint32_t *pick, uint32_t n, struct err *e);
+void vote_problems_free(struct vote_problems *p);
 
 struct vote_report {
     uint32_t chains, problems; /* N; problems with that many */

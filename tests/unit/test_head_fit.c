@@ -99,7 +99,7 @@ static void check_figures(const struct head_fit *h, const struct features *f)
 /* The head that comes of it, saved and loaded, says what it was said to. */
 static void check_head(const struct head_fit *h, const struct features *f)
 {
-    struct head *made, *head;
+    struct head *made, *head = NULL;
     struct err e = {0};
     float *x = malloc(ROWS * WIDTH * sizeof *x);
     if (head_fit_head(&made, h, features_origin(f), 0.25, &e) ||

@@ -1,5 +1,7 @@
 /* Votes scored problem by problem: by hand, and against the mean of first come over all orders. */
 #include "infer/rng.h"
+#include "tests/support/features_case.h"
+#include "tests/support/scratch.h"
 #include "train/vote_score.h"
 
 #include <math.h>
@@ -163,10 +165,42 @@ static void the_usual_picture(void **state)
     }
 }
 
+/* Rows in any order become problems, their chains in order. */
+static void from_features(void **state)
+{
+    (void)state;
+    enum { ROWS = 40, WIDTH = 4 };
+    struct features *f;
+    struct vote_problems p;
+    struct err e = {0};
+    float score[ROWS];
+    uint32_t pick[ROWS];
+    for (uint32_t i = 0; i < ROWS; i++) score[i] = (float)i / ROWS, pick[i] = (i * 7 + 5) % ROWS;
+    if (features_case_write(scratch("set"), ROWS, WIDTH, &e) || features_open(&f, scratch("set"), &e) ||
+        vote_problems_make(&p, f, score, pick, ROWS - 1, &e)) /* all but one row */
+        fail_msg("%s", e.msg);
+    uint32_t missing = pick[ROWS - 1], seen = 0;
+    assert_int_equal(p.n, ROWS / 4);
+    assert_int_equal(p.first[p.n], ROWS - 1);
+    for (uint32_t k = 0; k < p.n; k++)
+        for (uint32_t i = p.first[k], chain = 0; i < p.first[k + 1]; i++, chain++, seen++) {
+            /* the case's rows: four chains a problem, answer row % 5 - 1, label row % 3 */
+            uint32_t row = (uint32_t)(p.chain[i].score * ROWS + 0.5f);
+            if (missing / 4 == row / 4 && chain == missing % 4) chain++;
+            assert_int_equal(row % 4, chain);
+            assert_int_equal(row / 4, (uint32_t)(p.chain[p.first[k]].score * ROWS + 0.5f) / 4);
+            assert_int_equal(p.chain[i].answer, (int32_t)(row % 5) - 1);
+            assert_int_equal(p.right[i], row % 3 == 1);
+        }
+    assert_int_equal(seen, ROWS - 1);
+    vote_problems_free(&p);
+    features_close(f);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(by_hand),
-                                       cmocka_unit_test(expected_is_the_mean_over_orders),
-                                       cmocka_unit_test(blocks), cmocka_unit_test(the_usual_picture)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(by_hand), cmocka_unit_test(expected_is_the_mean_over_orders),
+        cmocka_unit_test(blocks), cmocka_unit_test(the_usual_picture), cmocka_unit_test(from_features)};
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }
