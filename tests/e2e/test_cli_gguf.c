@@ -125,6 +125,26 @@ static void every_type(void **state)
     free(info);
 }
 
+/* A bundle answers as its parts do; what is damaged is refused, and so is a bundle beside a model. */
+static void a_bundle(void **state)
+{
+    (void)state;
+    free(out_of(0, "export --bundle -m %s/base %s/adapter --dtype q8_0 -o %s/bundle -t 1", dir, dir, dir));
+    char *a = infer_out(0, "run --bundle %s/bundle -p Hi -n 20 --temp 0 -t 1", dir);
+    char *b = infer_out(
+        0, "run -m %s/bundle/model.gguf --lora %s/bundle/adapter.gguf -p Hi -n 20 --temp 0 -t 1", dir, dir);
+    char *c = out_of(0, "generate --bundle %s/bundle -p Hi -n 20 --temp 0 -t 1", dir);
+    assert_string_equal(a, b);
+    assert_string_equal(a, c);
+    free(a), free(b), free(c);
+    free(infer_out(2, "run --bundle %s/bundle --lora %s/bundle/adapter.gguf -p Hi", dir, dir));
+    run_expect(2, log_path, "%s export --verifier x %s/adapter -m %s/base -o %s/x", run_terse(), dir, dir,
+               dir);
+    run_says(log_path, "go into a --bundle");
+    run_expect(0, log_path, "truncate -s -1 %s/bundle/model.gguf", dir);
+    fails("the bundle's manifest says", "generate --bundle %s/bundle -p Hi", dir);
+}
+
 /* What the file holds answers as the folder does. */
 static void the_same_answers(void **state)
 {
@@ -215,9 +235,9 @@ static void the_device_program(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_type),         cmocka_unit_test(the_same_answers),
-        cmocka_unit_test(training_on_a_file), cmocka_unit_test(mistakes),
-        cmocka_unit_test(the_device_program),
+        cmocka_unit_test(every_type),       cmocka_unit_test(a_bundle),
+        cmocka_unit_test(the_same_answers), cmocka_unit_test(training_on_a_file),
+        cmocka_unit_test(mistakes),         cmocka_unit_test(the_device_program),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
