@@ -107,7 +107,7 @@ static void options_fill(struct options *o, struct sft_config *c, const char *na
         {"lora_rank", "8"},
         {"lora_dropout", "0.1"},
         {"max_steps", "12"},
-        {"learning_rate", "1e-2"},
+        {"learning_rate", "2e-3"},
     };
     struct err e = {0};
     char path[400];
