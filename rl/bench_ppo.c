@@ -140,23 +140,7 @@ static int sampled(struct rig *g, double *s, struct err *e)
     return r ? r : answers_grade(g, &s[REWARD], e);
 }
 
-static int learned(struct rig *g, double *s, struct err *e)
-{
-    struct ppo *p = g->p;
-    struct ppo_step t = {0};
-    p->place[0] = PHASE_ANSWERS, p->place[1] = 0;
-    double start = machine_seconds();
-    int r = ppo_look(p, &t, e);
-    double looked = machine_seconds();
-    if (!r) r = ppo_judge(p, &t, e);
-    double judged = machine_seconds();
-    if (!r) r = ppo_learn(p, &t, e);
-    s[LOOK] += looked - start - t.reference_seconds, s[REFERENCE] += t.reference_seconds;
-    s[REWARD] += judged - looked, s[POLICY] += machine_seconds() - judged;
-    return r;
-}
-
-/* The last epoch's mini-batches once more, for the likelihood of their answers. */
+/* A mini-batch once more, for the likelihood of its answers. */
 static int batch_sft(struct ppo *p, const uint32_t *order, size_t n, struct err *e)
 {
     struct micro_result result;
@@ -172,6 +156,8 @@ static int batch_sft(struct ppo *p, const uint32_t *order, size_t n, struct err 
     return optim_step(&p->optim, &rate, &norm, e);
 }
 
+/* Half of what is to be compared with the policy's steps: one half comes before them and one after, since the
+ * machine is not the same all the time. */
 static int likened(struct rig *g, double *s, struct err *e)
 {
     struct ppo *p = g->p;
@@ -182,13 +168,67 @@ static int likened(struct rig *g, double *s, struct err *e)
         int r = batch_sft(p, p->order + from, to - from, e);
         if (r) return r;
     }
-    s[SFT] += machine_seconds() - start;
+    s[SFT] += (machine_seconds() - start) / 2;
     return 0;
+}
+
+static int looked(struct rig *g, double *s, struct err *e)
+{
+    struct ppo *p = g->p;
+    struct ppo_step t = {0};
+    double start = machine_seconds();
+    int r = ppo_look(p, &t, e);
+    double end = machine_seconds();
+    if (!r) r = ppo_judge(p, &t, e);
+    s[LOOK] += end - start - t.reference_seconds, s[REFERENCE] += t.reference_seconds;
+    s[REWARD] += machine_seconds() - end;
+    return r;
+}
+
+static int learned(struct rig *g, double *s, struct err *e)
+{
+    struct ppo_step t = {0};
+    g->p->place[0] = PHASE_ANSWERS, g->p->place[1] = 0;
+    double start = machine_seconds();
+    int r = ppo_learn(g->p, &t, e);
+    s[POLICY] += machine_seconds() - start;
+    return r;
+}
+
+static void hear_row(void *ctx, const struct bench_row *row)
+{
+    struct bench_row *last = ctx;
+    *last = *row; /* without the adapter, then with it */
+}
+
+/* In a session of its own, as bench infer has it; half of what counts, as above. */
+static int inferred(struct rig *g, double *s, struct err *e)
+{
+    const struct bench_ppo_config *c = g->c;
+    struct bench_infer_config b = {
+        .m = g->p->l.m,
+        .lora = g->p->l.lora,
+        .cpu_flags = cpu_detect(),
+        .tokens = c->response,
+        .depth = c->prompt,
+        .streams = {streams_of(c)},
+        .counts = 1,
+        .repetitions = 1,
+    };
+    struct bench_infer_result result;
+    struct bench_row row = {0};
+    int r = bench_infer_run(&b, &result, hear_row, &row, e);
+    if (!r) s[INFER] += row.ns * 1e-9 * c->response / 2;
+    return r;
 }
 
 static int iteration(struct rig *g, double *s, struct err *e)
 {
-    int r = sampled(g, s, e);
+    int r = inferred(g, s, e);
+    if (!r) r = sampled(g, s, e);
+    if (!r) r = inferred(g, s, e);
+    if (!r) r = looked(g, s, e);
+    if (!r) r = likened(g, s, e);
     if (!r) r = learned(g, s, e);
     if (!r) r = likened(g, s, e);
     g->p->step++;
@@ -290,39 +330,12 @@ static void row_fill(const struct rig *g, enum row row, struct bench_ppo_result 
 
 /* ---- all of it ----------------------------------------------------------------------------------------- */
 
-static void hear_row(void *ctx, const struct bench_row *row)
-{
-    struct bench_row *last = ctx;
-    *last = *row; /* without the adapter, then with it */
-}
-
-/* In a session of its own, as bench infer has it. */
-static int infer_run(struct rig *g, struct err *e)
-{
-    const struct bench_ppo_config *c = g->c;
-    struct bench_infer_config b = {
-        .m = g->p->l.m,
-        .lora = g->p->l.lora,
-        .cpu_flags = cpu_detect(),
-        .tokens = c->response,
-        .depth = c->prompt,
-        .streams = {streams_of(c)},
-        .counts = 1,
-        .repetitions = c->iterations,
-    };
-    struct bench_infer_result result;
-    struct bench_row row = {0};
-    int r = bench_infer_run(&b, &result, hear_row, &row, e);
-    if (!r) g->seconds[INFER] = row.ns * 1e-9 * c->response;
-    return r;
-}
-
 static void result_fill(struct rig *g, struct bench_ppo_result *out)
 {
     double by = 1.0 / g->c->iterations;
     out->limits.fma = g->limits.fma / g->probes, out->limits.dot = g->limits.dot / g->probes;
     out->limits.read = g->limits.read / g->probes;
-    for (int i = 0; i < INFER; i++) g->seconds[i] *= by;
+    for (int i = 0; i < BENCH_PPO_ROWS; i++) g->seconds[i] *= by;
     for (int i = 0; i < BENCH_PPO_ROWS; i++) row_fill(g, (enum row)i, out);
     for (int i = 0; i < BENCH_PPO_OWN; i++) out->seconds += g->seconds[i];
     out->rollout_ratio = out->row[DECODE].tok_s / out->row[INFER].tok_s;
@@ -342,7 +355,6 @@ int bench_ppo_run(const struct bench_ppo_config *c, struct bench_ppo_result *out
         r = iteration(&g, g.seconds, e);
         if (!r) probe(&g);
     }
-    if (!r) r = infer_run(&g, e);
     if (!r) result_fill(&g, out);
     ppo_close(g.p);
     options_free(&g.options);

@@ -1,12 +1,14 @@
 /* Where the time of an iteration of reinforcement learning goes: the rows of `terse bench ppo`.
  *
  *   prefill     the prompts, each once for its group
- *   decode      answers, all streams at a time, sampled and with their log-probabilities; all of the same
- * length reward      grading texts of that length, rewards and advantages look        values and
- * log-probabilities by the trainer, which are checked against those sampled reference   log-probabilities by
- * the adapter as it was, for KL policy      epochs of mini-batches: forward, backward, AdamW sft         the
- * same rows with the likelihood of the answers instead of the policy's objective infer       decoding as
- * `terse bench infer` measures it: as many streams, the same lengths, no sampling
+ *   decode      answers, all streams at a time, with log-probabilities; all of the same length
+ *   reward      grading texts of that length, rewards and advantages
+ *   look        values and log-probabilities by the trainer, checked against those sampled
+ *   reference   log-probabilities by the adapter as it was, for KL
+ *   policy      epochs of mini-batches: forward, backward, AdamW
+ *   sft         the same for the likelihood of the answers, before it and after it
+ *   infer       decoding as `terse bench infer` measures it, before the answers and after them:
+ *               as many streams, the same lengths, no sampling
  *
  * All of it is terse ppo's own code, on a model of random weights. Shares are of the machine's limits,
  * measured before and after each iteration: the time in which they could have done the same work, divided by
