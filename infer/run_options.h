@@ -103,7 +103,8 @@ struct budget_flags {
 void run_options_table(struct option *out, const struct option *rows, size_t bytes,
                        const struct model_source *from);
 
-/* USAGE when there is no --model, no preset for it and no bundle; or a bundle beside a model or an adapter. */
+/* USAGE when there is no --model, no preset for it and no bundle; or a bundle beside a model or an adapter.
+ */
 int run_options_check(const struct options *o, struct err *e);
 
 /* Loads what the flags say. Errors: those of from->load, bundle_open and bundle_check. */
