@@ -9,9 +9,9 @@
 
 /* What is put in. The first closes the thinking as traces do, and leaves the reply to the model: for chats.
  * The second also begins a mathematical answer in the form that is graded: for evaluations under a cap.
- * (For nano the two are the same: docs/performance.md.) */
+ * (Wordings measured: docs/performance.md.) */
 #define BUDGET_CLOSING "\n</think>\n\n"
-#define BUDGET_ASKING  BUDGET_CLOSING "The answer is \\boxed{"
+#define BUDGET_ASKING  BUDGET_CLOSING "So \\boxed{"
 
 struct budget {
     uint32_t tokens; /* of an answer, from its first one on, before thinking is closed; at least 1 */

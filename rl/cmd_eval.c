@@ -63,7 +63,7 @@ static const struct option rows[] = {
      .unit = "tokens",
      .short_flag = 'n',
      .help = "longest answer"},
-    BUDGET_ROWS(eval_flags, "64", NULL, "\\n</think>\\n\\nThe answer is \\boxed{"),
+    BUDGET_ROWS(eval_flags, "64", NULL, "\\n</think>\\n\\nSo \\boxed{"),
     {.key = "caps",
      .type = OPT_STRINGS,
      AT(caps),
