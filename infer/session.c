@@ -424,13 +424,14 @@ int session_sync(struct session *s, uint32_t i, const int32_t *ids, uint32_t n, 
 
 void session_watch(struct session *s, uint32_t i, uint32_t from, uint32_t to)
 {
+    if (!s->c.states.n) return;
     const struct states_range *r = &s->states.range[i];
     if (r->from != from || r->to != to) states_watch(&s->states, i, from, to);
 }
 
 uint32_t session_states(const struct session *s, uint32_t i, uint32_t k, enum pooling how, float *out)
 {
-    return states_pool(&s->states, i, k, how, out);
+    return s->c.states.n ? states_pool(&s->states, i, k, how, out) : 0;
 }
 
 /* ---- what there is ---------------------------------------------------------------------------------------

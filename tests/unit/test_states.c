@@ -269,6 +269,23 @@ static void forks_and_rewinds(void **state)
     rig_free(&g);
 }
 
+static void a_session_without_states(void **state)
+{
+    (void)state;
+    struct rig g;
+    struct session *s;
+    struct err e = {0};
+    float x[MAX_WIDTH];
+    rig_init(&g, WT_F32, 1, 0);
+    struct session_config c = {.streams = 1, .max_tokens = 8};
+    assert_int_equal(session_create(&s, g.r.m, NULL, &c, &e), 0);
+    session_watch(s, 0, 0, 4);
+    assert_int_equal(session_sync(s, 0, g.ids[0], 4, UINT32_MAX, NULL, &e), 0);
+    assert_int_equal(session_states(s, 0, 0, POOL_MEAN, x), 0);
+    session_free(s);
+    rig_free(&g);
+}
+
 static void depths_that_are_not_there(void **state)
 {
     (void)state;
@@ -291,7 +308,7 @@ int main(void)
         cmocka_unit_test(poolings_are_what_they_say),    cmocka_unit_test(final_is_what_the_head_reads),
         cmocka_unit_test(bits_do_not_depend_on_company), cmocka_unit_test(logits_do_not_know_the_tap),
         cmocka_unit_test(what_is_watched_is_run_once),   cmocka_unit_test(forks_and_rewinds),
-        cmocka_unit_test(depths_that_are_not_there),
+        cmocka_unit_test(depths_that_are_not_there),     cmocka_unit_test(a_session_without_states),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
