@@ -105,19 +105,28 @@ struct screen {
     double started;
 };
 
+static void styled(enum cli_style style, const char *text, size_t n)
+{
+    fputs(cli_style(stdout, style), stdout);
+    cli_text(stdout, text, n);
+    fputs(cli_style(stdout, CLI_PLAIN), stdout);
+}
+
 /* A problem and its answer for people, the thinking dimmed. */
 static void sample_print(struct screen *sc, const struct eval_sample *s)
 {
     const struct chat_turn *asked = &s->problem->turns[s->problem->n_turns - 1];
     size_t reply = text_reply(s->text, s->len);
     progress_clear(&sc->bar);
-    printf("%s%.*s%s\n", cli_style(stdout, CLI_BOLD), (int)asked->len, asked->content,
-           cli_style(stdout, CLI_PLAIN));
-    printf("%s%.*s%s%.*s\n", cli_style(stdout, CLI_DIM), (int)reply, s->text, cli_style(stdout, CLI_PLAIN),
-           (int)(s->len - reply), s->text + reply);
-    printf("%s%s%s (%s), expected %s; %u tokens\n\n", cli_style(stdout, s->correct ? CLI_GREEN : CLI_RED),
-           s->correct ? "right" : "wrong", cli_style(stdout, CLI_PLAIN), s->grade.rule, s->problem->reference,
-           s->tokens);
+    styled(CLI_BOLD, asked->content, asked->len);
+    putchar('\n');
+    styled(CLI_DIM, s->text, reply);
+    cli_text(stdout, s->text + reply, s->len - reply);
+    putchar('\n');
+    styled(s->correct ? CLI_GREEN : CLI_RED, s->correct ? "right" : "wrong", 5);
+    printf(" (%s), expected ", s->grade.rule);
+    cli_text(stdout, s->problem->reference, strlen(s->problem->reference));
+    printf("; %u tokens\n\n", s->tokens);
 }
 
 static int sample_save(const struct screen *sc, const struct eval_sample *s, struct err *e)
