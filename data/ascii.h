@@ -24,5 +24,10 @@ static inline bool starts(const char *s, size_t n, const char *with)
     size_t k = strlen(with);
     return n >= k && !memcmp(s, with, k);
 }
+static inline bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), k = strlen(end);
+    return n >= k && !memcmp(s + n - k, end, k);
+}
 
 #endif

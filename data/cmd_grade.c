@@ -1,7 +1,6 @@
 /* terse grade: compares answers with references, one on the command line or a file of them. */
 #include "data/cmd_grade.h"
-#include "checkpoints/file.h"
-#include "checkpoints/json.h"
+#include "checkpoints/jsonl.h"
 #include "data/grade.h"
 #include "infer/cli.h"
 
@@ -9,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILE_MAX = 1 << 30, SHOWN = 100 /* bytes of an answer that are printed */ };
+enum { SHOWN = 100 /* bytes of an answer that are printed */ };
 enum show { SHOW_MISSES, SHOW_ALL, SHOW_NONE };
 
 struct grade_flags {
@@ -235,35 +234,13 @@ static int grade_row(struct row *r, const struct js *v, struct err *e)
     return code;
 }
 
-static int grade_line(struct row *r, const char *path, const char *line, size_t n, struct err *e)
+static int grade_line(void *ctx, struct js **line, uint64_t number, const char *what, struct err *e)
 {
-    char what[FILE_PATH];
-    struct js *v;
+    struct row *r = ctx;
     const struct grade_options o = r->o;
-    int code = file_path(what, e, "%.4000s:%llu", path, (unsigned long long)r->line);
-    if (!code) code = js_parse(&v, what, line, n, NULL, e);
-    if (code) return code;
-    r->what = what;
-    code = grade_row(r, v, e);
+    r->what = what, r->line = number;
+    int code = grade_row(r, *line, e);
     r->o = o;
-    js_free(v);
-    return code;
-}
-
-static int grade_lines(struct row *r, const char *path, struct err *e)
-{
-    char *data;
-    size_t n;
-    int code = file_load(path, FILE_MAX, &data, &n, e);
-    if (code) return code;
-    for (const char *p = data, *end = data + n, *next; !code && p < end; p = next) {
-        const char *stop = memchr(p, '\n', (size_t)(end - p));
-        next = stop ? stop + 1 : end;
-        size_t len = (size_t)((stop ? stop : end) - p);
-        r->line++;
-        if (strspn(p, " \t\r") < len) code = grade_line(r, path, p, len, e);
-    }
-    free(data);
     return code;
 }
 
@@ -274,7 +251,7 @@ static int grade_file(const struct grade_flags *f, const struct grade_options *o
     struct row r = {.f = f, .counts = &c, .o = *o};
     if (f->output && !(r.out = fopen(f->output, "we")))
         return err_errno(e, errno, "cannot write %s", f->output);
-    int code = grade_lines(&r, path, e);
+    int code = jsonl_each(path, JSONL_BY_HAND, grade_line, &r, e);
     if (r.out && fclose(r.out) && !code) code = err_errno(e, errno, "cannot write %s", f->output);
     if (!code) print_counts(&c);
     return code;

@@ -1,14 +1,14 @@
 #include "data/labelled.h"
 
-#include "checkpoints/file.h"
-#include "checkpoints/json.h"
+#include "checkpoints/jsonl.h"
+#include "data/ascii.h"
 #include "data/conversations.h"
 #include "data/problems.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { JSONL_MAX = 1 << 30, MAX_TURNS = 256 };
+enum { MAX_TURNS = 256 };
 
 /* FNV-1a over roles and contents. */
 static uint64_t hash_turns(const struct chat_turn *turns, uint32_t n)
@@ -88,56 +88,20 @@ static int read_label(const struct js *v, const char *what, uint8_t *out, struct
     return err_set(e, ERR_FIELD_RANGE, "%s: label is none of 0, 1, \"chat\" and \"reason\"", what);
 }
 
-static int line_fields(struct labelled *out, uint64_t row, const char *what, const struct js *v,
-                       struct err *e)
+static int line_take(void *ctx, struct js **line, uint64_t number, const char *what, struct err *e)
 {
+    struct labelled *out = ctx;
     const char *text;
     uint8_t label = 0;
-    if (js_type(v) != JS_OBJECT)
-        return err_set(e, ERR_ROW_TYPE, "%s: expected an object, not %s", what, js_type_name(js_type(v)));
-    int r = js_need_string(v, what, "prompt", &text, e);
-    if (!r) r = read_label(v, what, &label, e);
+    if (js_type(*line) != JS_OBJECT)
+        return err_set(e, ERR_ROW_TYPE, "%s: expected an object, not %s", what, js_type_name(js_type(*line)));
+    int r = js_need_string(*line, what, "prompt", &text, e);
+    if (!r) r = read_label(*line, what, &label, e);
     if (r) return r;
     struct chat_turn turn = {ROLE_USER, text, strlen(text)};
-    if (*text) return add(out, row, &turn, 1, label, e);
+    if (*text) return add(out, number - 1, &turn, 1, label, e);
     out->without++;
     return 0;
-}
-
-static int line_read(struct labelled *out, const char *path, uint64_t row, const char *line, size_t n,
-                     struct err *e)
-{
-    char what[FILE_PATH];
-    struct js *v;
-    int r = file_path(what, e, "%.4000s:%llu", path, (unsigned long long)row + 1);
-    if (!r) r = js_parse(&v, what, line, n, NULL, e);
-    if (r) return r;
-    r = line_fields(out, row, what, v, e);
-    js_free(v);
-    return r;
-}
-
-static int jsonl_load(struct labelled *out, const char *path, struct err *e)
-{
-    char *data;
-    size_t n;
-    uint64_t row = 0;
-    int r = file_load(path, JSONL_MAX, &data, &n, e);
-    if (r) return r;
-    for (const char *p = data, *end = data + n, *next; !r && p < end; p = next, row++) {
-        const char *stop = memchr(p, '\n', (size_t)(end - p));
-        next = stop ? stop + 1 : end;
-        size_t len = (size_t)((stop ? stop : end) - p);
-        if (strspn(p, " \t\r") < len) r = line_read(out, path, row, p, len, e);
-    }
-    free(data);
-    return r;
-}
-
-static bool ends_with(const char *s, const char *end)
-{
-    size_t n = strlen(s), k = strlen(end);
-    return n >= k && strcmp(s + n - k, end) == 0;
 }
 
 int labelled_load(struct labelled *out, const char *path, int64_t difficulty, struct err *e)
@@ -147,7 +111,7 @@ int labelled_load(struct labelled *out, const char *path, int64_t difficulty, st
     if (ends_with(path, ".parquet"))
         r = parquet_load(out, path, difficulty, e);
     else if (ends_with(path, ".jsonl"))
-        r = jsonl_load(out, path, e);
+        r = jsonl_each(path, JSONL_BY_HAND, line_take, out, e);
     else
         return err_set(e, ERR_USAGE, "%s: expected a file named .parquet or .jsonl", path);
     if (!r && out->n == before) r = err_set(e, ERR_DATA_EMPTY, "%s: no row has a question and a label", path);

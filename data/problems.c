@@ -1,13 +1,11 @@
 #include "data/problems.h"
-#include "checkpoints/file.h"
-#include "checkpoints/json.h"
+#include "checkpoints/jsonl.h"
 #include "data/answer.h"
+#include "data/ascii.h"
 #include "data/conversations.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { JSONL_MAX = 1 << 30 }; /* bytes of a file of JSON lines */
 
 static int reserve(struct problems *p, struct err *e)
 {
@@ -81,9 +79,16 @@ static int parquet_load(struct problems *out, const char *path, uint64_t max, st
 
 /* ---- JSON lines -------------------------------------------------------------------------------------- */
 
-static int line_fields(struct problems *out, uint64_t row, const char *what, const struct js *v,
-                       struct err *e)
+/* What a file adds to. */
+struct reading {
+    struct problems *out;
+    uint64_t max;
+};
+
+static int line_take(void *ctx, struct js **line, uint64_t number, const char *what, struct err *e)
 {
+    const struct reading *to = ctx;
+    const struct js *v = *line;
     const char *text, *answer;
     if (js_type(v) != JS_OBJECT)
         return err_set(e, ERR_ROW_TYPE, "%s: expected an object, not %s", what, js_type_name(js_type(v)));
@@ -93,47 +98,16 @@ static int line_fields(struct problems *out, uint64_t row, const char *what, con
     if (r) return r;
     struct chat_turn turn = {ROLE_USER, text, strlen(text)};
     struct answer ref = answer_reference(answer, strlen(answer));
-    if (ref.kind && *text) return add(out, row, &turn, 1, ref, e);
-    out->without++;
-    return 0;
-}
-
-static int line_read(struct problems *out, const char *path, uint64_t row, const char *line, size_t n,
-                     struct err *e)
-{
-    char what[FILE_PATH];
-    struct js *v;
-    int r = file_path(what, e, "%.4000s:%llu", path, (unsigned long long)row + 1);
-    if (!r) r = js_parse(&v, what, line, n, NULL, e);
-    if (r) return r;
-    r = line_fields(out, row, what, v, e);
-    js_free(v);
-    return r;
+    if (ref.kind && *text)
+        r = add(to->out, number - 1, &turn, 1, ref, e);
+    else
+        to->out->without++;
+    return r ? r : to->out->n < to->max ? 0 : JSONL_ENOUGH;
 }
 
 static int jsonl_load(struct problems *out, const char *path, uint64_t max, struct err *e)
 {
-    char *data;
-    size_t n;
-    uint64_t row = 0;
-    int r = file_load(path, JSONL_MAX, &data, &n, e);
-    if (r) return r;
-    for (const char *p = data, *end = data + n, *next; !r && p < end && out->n < max; p = next, row++) {
-        const char *stop = memchr(p, '\n', (size_t)(end - p));
-        next = stop ? stop + 1 : end;
-        size_t len = (size_t)((stop ? stop : end) - p);
-        if (strspn(p, " \t\r") < len) r = line_read(out, path, row, p, len, e);
-    }
-    free(data);
-    return r;
-}
-
-/* ------------------------------------------------------------------------------------------------------ */
-
-static int ends_with(const char *s, const char *end)
-{
-    size_t n = strlen(s), k = strlen(end);
-    return n >= k && !strcmp(s + n - k, end);
+    return jsonl_each(path, JSONL_BY_HAND, line_take, &(struct reading){out, max}, e);
 }
 
 int problems_load(struct problems *out, const char *path, uint64_t max, struct err *e)

@@ -1,6 +1,5 @@
 #include "rl/compare.h"
-#include "checkpoints/file.h"
-#include "checkpoints/json.h"
+#include "checkpoints/jsonl.h"
 #include "infer/rng.h"
 
 #include <math.h>
@@ -8,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SAMPLES_MAX = 1 << 30 /* bytes */, STREAM_BOOTSTRAP = 0x626f6f74 };
+enum { STREAM_BOOTSTRAP = 0x626f6f74 };
 
 /* ---- samples files ------------------------------------------------------------------------------------- */
 
@@ -24,13 +23,13 @@ static int answer_add(struct compare_answers *a, const struct compare_answer *ne
     return 0;
 }
 
-/* A line that belongs to *a then, if it is an answer without a cap. */
-static int answer_take(struct compare_answers *a, struct js *line, const char *what, bool *taken,
-                       struct err *e)
+/* Keeps the line, if it is an answer without a cap. */
+static int answer_take(void *ctx, struct js **v, uint64_t number, const char *what, struct err *e)
 {
+    struct js *line = *v;
     struct compare_answer new = {.line = line};
     int64_t row, tokens;
-    *taken = false;
+    (void)number;
     if (js_type(line) != JS_OBJECT)
         return err_set(e, ERR_ROW_TYPE, "%s is %s, expected an answer of terse eval --samples", what,
                        js_type_name(js_type(line)));
@@ -43,22 +42,8 @@ static int answer_take(struct compare_answers *a, struct js *line, const char *w
     if (!r) r = js_need_string(line, what, "text", &new.text, e);
     if (r) return r;
     new.row = (uint64_t)row, new.tokens = (uint32_t)tokens;
-    r = answer_add(a, &new, e);
-    *taken = !r;
-    return r;
-}
-
-static int line_read(struct compare_answers *a, const char *path, size_t number, const char *text, size_t n,
-                     struct err *e)
-{
-    char what[FILE_PATH + 32];
-    struct js *line;
-    bool taken;
-    snprintf(what, sizeof what, "%s, line %zu", path, number);
-    int r = js_parse(&line, what, text, n, NULL, e);
-    if (r) return r;
-    r = answer_take(a, line, what, &taken, e);
-    if (!taken) js_free(line);
+    r = answer_add(ctx, &new, e);
+    if (!r) *v = NULL;
     return r;
 }
 
@@ -81,21 +66,8 @@ static int answers_check(const struct compare_answers *a, const char *path, stru
 
 int compare_answers_load(struct compare_answers *out, const char *path, struct err *e)
 {
-    char *text;
-    size_t n, number = 1;
     memset(out, 0, sizeof *out);
-    int r = file_load(path, SAMPLES_MAX, &text, &n, e);
-    if (r) return r;
-    for (char *line = text, *end; !r && line < text + n; line = end + 1, number++) {
-        end = memchr(line, '\n', (size_t)(text + n - line));
-        if (!end) {
-            r = err_set(e, ERR_JSON_TRUNC, "%s, line %zu does not end: was its eval interrupted?", path,
-                        number);
-            break;
-        }
-        r = line_read(out, path, number, line, (size_t)(end - line), e);
-    }
-    free(text);
+    int r = jsonl_each(path, JSONL_WHOLE, answer_take, out, e);
     if (!r && out->n) qsort(out->at, out->n, sizeof *out->at, by_row);
     if (!r) r = answers_check(out, path, e);
     if (r) compare_answers_clear(out);

@@ -1,12 +1,11 @@
 #include "train/plot_file.h"
-#include "checkpoints/file.h"
-#include "checkpoints/json.h"
+#include "checkpoints/jsonl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOG_MAX = 1 << 30 /* bytes */, POINTS_MAX = 1 << 22, CAPS_MAX = 64 };
+enum { POINTS_MAX = 1 << 22, CAPS_MAX = 64 };
 
 /* ---- curves -------------------------------------------------------------------------------------------- */
 
@@ -26,36 +25,30 @@ static int push(struct plot_curve *c, double x, double y, struct err *e)
     return 0;
 }
 
+struct curves {
+    struct plot_file *p;
+    const struct string_list *keys;
+};
+
 /* One line: a JSON object with "step" and perhaps some of the keys. */
-static int line_read(struct plot_file *p, const char *what, const struct string_list *keys, const char *line,
-                     size_t n, struct err *e)
+static int line_take(void *ctx, struct js **row, uint64_t number, const char *what, struct err *e)
 {
-    struct js *row;
+    const struct curves *c = ctx;
     double y, step;
-    int r = js_parse(&row, what, line, n, NULL, e);
-    if (r) return r;
-    for (size_t k = 0; !r && k < keys->n; k++)
-        if (js_number(js_get(row, keys->items[k]), &y) && js_number(js_get(row, "step"), &step))
-            r = push(&p->curve[k], step, y, e);
-    js_free(row);
+    int r = 0;
+    (void)number, (void)what;
+    for (size_t k = 0; !r && k < c->keys->n; k++)
+        if (js_number(js_get(*row, c->keys->items[k]), &y) && js_number(js_get(*row, "step"), &step))
+            r = push(&c->p->curve[k], step, y, e);
     return r;
 }
 
 static int curves_read(struct plot_file *p, const char *path, const struct string_list *keys, struct err *e)
 {
-    char *text, what[FILE_PATH + 32];
-    size_t n, number = 1;
     if (!(p->curve = calloc(keys->n, sizeof *p->curve)))
         return err_set(e, ERR_NOMEM, "no memory for %zu curves", keys->n);
     p->curves = keys->n;
-    int r = file_load(path, LOG_MAX, &text, &n, e);
-    if (r) return r;
-    for (char *line = text, *end; !r && line < text + n; line = end + 1, number++) {
-        if (!(end = memchr(line, '\n', (size_t)(text + n - line)))) break;
-        snprintf(what, sizeof what, "%s, line %zu", path, number);
-        r = line_read(p, what, keys, line, (size_t)(end - line), e);
-    }
-    free(text);
+    int r = jsonl_each(path, JSONL_GROWING, line_take, &(struct curves){p, keys}, e);
     for (size_t k = 0; !r && k < keys->n; k++)
         if (p->curve[k].n == 0)
             r = err_set(e, ERR_DATA_EMPTY, "%s has no \"%s\"; see its first line for the keys there are",

@@ -135,7 +135,7 @@ static void what_cannot_be_plotted(void **state)
 {
     (void)state;
     write_inputs();
-    fails(1, "[JSON_TRUNC]", "torn.jsonl, line 2", "plot @/torn.jsonl");
+    fails(1, "[JSON_TRUNC]", "torn.jsonl:2", "plot @/torn.jsonl");
     fails(1, "[DATA_EMPTY]", "no \"reward\"", "plot @/metrics.jsonl -k reward");
     fails(1, "[FIELD_MISSING]", "neither", "plot @/other.json");
     fails(1, "[JSON_TRUNC]", "cut.json", "plot @/cut.json");

@@ -87,7 +87,8 @@ static void an_interrupted_run_saves_and_says_how_to_go_on(void **state)
     pause_for(0.3);
     kill(pid, SIGINT);
     int status = run_wait(pid);
-    assert_true(status == 75 || status == 0);
+    /* 130 when it came before the signals were caught, 0 when all was over already */
+    assert_true(status == 75 || status == 130 || status == 0);
     run_expect(0, log_path, "%s", line);
     digest("interrupted", got);
     assert_string_equal(got, want);

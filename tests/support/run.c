@@ -27,10 +27,15 @@ __attribute__((format(printf, 2, 0))) static pid_t start(const char *log, const 
     char command[4096], exec_[4200];
     vsnprintf(command, sizeof command, fmt, ap);
     snprintf(exec_, sizeof exec_, "exec %s", command);
+    /* opened here: however early the command is killed, the log is there and is its own */
+    int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0) fail_msg("cannot write %s", log);
     pid_t pid = fork();
-    if (pid) return pid;
-    int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    if (fd < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0) _exit(126);
+    if (pid) {
+        close(fd);
+        return pid;
+    }
+    if (dup2(fd, 1) < 0 || dup2(fd, 2) < 0) _exit(126);
     execl("/bin/sh", "sh", "-c", exec_, (char *)NULL);
     _exit(127);
 }

@@ -147,10 +147,10 @@ static void what_is_no_samples_file(void **state)
         const char *says;
     } cases[] = {
         {"", ERR_DATA_EMPTY, "no answers"},
-        {ANSWER("1", "2") "{\"row\":2,\"prob", ERR_JSON_TRUNC, "line 2 does not end"},
-        {ANSWER("1", "2") "{\"row\":2,\"prob\n", ERR_JSON_TRUNC, "line 2"},
-        {ANSWER("1", "2") "\n", ERR_JSON_TRUNC, "line 2"},
-        {"[1]\n", ERR_ROW_TYPE, "line 1"},
+        {ANSWER("1", "2") "{\"row\":2,\"prob", ERR_JSON_TRUNC, "bad:2 does not end"},
+        {ANSWER("1", "2") "{\"row\":2,\"prob\n", ERR_JSON_TRUNC, "bad:2"},
+        {ANSWER("1", "2") "\n", ERR_JSON_TRUNC, "bad:2"},
+        {"[1]\n", ERR_ROW_TYPE, "bad:1"},
         {"{\"step\":1}\n", ERR_FIELD_MISSING, "row"},
         {ANSWER("1", "0"), ERR_FIELD_RANGE, "tokens"},
         {ANSWER("-1", "2"), ERR_FIELD_RANGE, "row"},
