@@ -13,6 +13,9 @@
 #define MODEL_ROW(...)                                                                                                 \
     {.key = "model", .alias = "model_name_or_path", .type = OPT_PATH, .preset = "checkpoints/nano", .short_flag = 'm', \
      __VA_ARGS__}
+#define CONFIG_ROW(...)                                                                                                \
+    {.key = "config", .type = OPT_PATH, .args_only = true,                                                             \
+     .help = "YAML file with any of these keys; the command line wins over it", __VA_ARGS__}
 /* A file or folder that the command is there to make. */
 #define OUTPUT_ROW(...) {.key = "output", .type = OPT_PATH, .required = true, .short_flag = 'o', __VA_ARGS__}
 #define FORCE_ROW(...)  {.key = "force", .type = OPT_BOOL, .help = "replace what is there", __VA_ARGS__}

@@ -1,4 +1,5 @@
 #include "rl/ppo_options.h"
+#include "infer/option_rows.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -9,13 +10,7 @@ enum { COUNT_MAX = 1 << 30 };
 #define AT(field)        .at = offsetof(struct ppo_config, field)
 #define RANGE(low, high) .min = low, .max = high
 static const struct option table[] = {
-    {.key = "config",
-     .type = OPT_PATH,
-     AT(config),
-     .args_only = true,
-     .short_flag = 'c',
-     .group = "Model",
-     .help = "YAML file with any of these keys; the command line wins over it"},
+    CONFIG_ROW(AT(config), .short_flag = 'c', .group = "Model"),
     {.key = "model_name_or_path",
      .type = OPT_PATH,
      AT(model_name_or_path),

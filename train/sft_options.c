@@ -1,5 +1,6 @@
 #include "train/sft_options.h"
 #include "checkpoints/load.h"
+#include "infer/option_rows.h"
 
 #include <math.h>
 
@@ -10,13 +11,7 @@
 enum { COUNT_MAX = 1 << 30, CUTOFF_MAX = 1 << 20, THREADS_MAX = 256, RANK_MAX = 1024 };
 
 static const struct option table[] = {
-    {.key = "config",
-     .type = OPT_PATH,
-     AT(config),
-     .short_flag = 'c',
-     .args_only = true,
-     .group = "Model",
-     .help = "YAML file with any of these keys; the command line wins over it"},
+    CONFIG_ROW(AT(config), .short_flag = 'c', .group = "Model"),
     {.key = "model_name_or_path",
      .type = OPT_PATH,
      AT(model_name_or_path),

@@ -1,0 +1,185 @@
+#include "rl/cmd_heads.h"
+
+#include "checkpoints/file.h"
+#include "checkpoints/head_file.h"
+#include "infer/cli.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+int cmd_heads_fit(struct heads *out, const struct head_flags *f, const char *row, const struct features *set,
+                  const struct features *test, struct pool *pool, struct err *e)
+{
+    *out = (struct heads){.f = f, .row = row, .n = f->seeds};
+    out->fit = calloc((size_t)f->seeds, sizeof *out->fit);
+    int r = out->fit ? 0 : err_set(e, ERR_NOMEM, "no memory for %lld heads", (long long)f->seeds);
+    for (int64_t k = 0; !r && k < f->seeds; k++) {
+        struct head_fit_config c = head_options_fit(f, k);
+        r = head_fit(&out->fit[k], set, test, &c, pool, NULL, NULL, e);
+        if (!r && cli_interrupted())
+            r = err_set(e, ERR_INTERRUPTED, "stopped while heads were trained; the features are kept");
+    }
+    return r;
+}
+
+void cmd_heads_free(struct heads *h)
+{
+    for (int64_t k = 0; h->fit && k < h->n; k++) head_fit_free(&h->fit[k]);
+    free(h->fit);
+    *h = (struct heads){0};
+}
+
+int64_t cmd_heads_best(const struct heads *h)
+{
+    int64_t best = 0;
+    for (int64_t k = 1; k < h->n; k++) {
+        const struct head_try *a = &h->fit[k].tried[h->fit[k].best];
+        const struct head_try *b = &h->fit[best].tried[h->fit[best].best];
+        if (a->auc > b->auc || (a->auc == b->auc && a->loss < b->loss)) best = k;
+    }
+    return best;
+}
+
+/* ---- on the screen ------------------------------------------------------------------------------------- */
+
+void cmd_heads_print_layers(const struct heads *h)
+{
+    char room[16];
+    printf("%-8s", "layer");
+    for (int64_t k = 0; k < h->n; k++)
+        printf("  seed %-5llu AUC, loss", (unsigned long long)h->fit[k].trainer.c.seed);
+    printf("   (validation; * chosen)\n");
+    for (uint32_t i = 0; i < h->fit[0].n_tried; i++) {
+        printf("%-8s", head_options_layer(h->fit[0].tried[i].depth, room));
+        for (int64_t k = 0; k < h->n; k++)
+            printf("%14.4f %7.4f%s", h->fit[k].tried[i].auc, h->fit[k].tried[i].loss,
+                   h->fit[k].best == i ? " *" : "  ");
+        printf("\n");
+    }
+}
+
+void cmd_heads_print_spread(const char *name, const struct spread *s)
+{
+    printf("  %-26s %.4f  (95 %%: %.4f to %.4f)\n", name, s->value, s->low, s->high);
+}
+
+void cmd_heads_print_figures(const struct heads *h, int64_t k)
+{
+    const struct head_fit *f = &h->fit[k];
+    char length[40];
+    snprintf(length, sizeof length, "AUC of %s length alone", h->row);
+    printf("\n%sseed %llu%s, on %u test %ss (trained on %u, chosen on %u); threshold %.4f, temperature "
+           "%.3f\n",
+           cli_style(stdout, CLI_BOLD), (unsigned long long)f->trainer.c.seed, cli_style(stdout, CLI_PLAIN),
+           f->rows[FEATURES_TEST], h->row, f->rows[FEATURES_TRAIN], f->rows[FEATURES_VALID], f->threshold,
+           f->temperature);
+    cmd_heads_print_spread("AUC", &f->auc);
+    cmd_heads_print_spread(length, &f->length_auc);
+    cmd_heads_print_spread("accuracy", &f->accuracy);
+    cmd_heads_print_spread("calibration error (ECE)", &f->ece);
+    cmd_heads_print_spread("  before temperature", &f->ece_before);
+}
+
+/* ---- in files ------------------------------------------------------------------------------------------ */
+
+void cmd_heads_put_spread(struct js_out *w, const char *key, const struct spread *s)
+{
+    const double v[] = {s->value, s->low, s->high};
+    static const char *const keys[] = {"value", "low", "high"};
+    js_object(w, key);
+    for (int i = 0; i < 3; i++) {
+        if (isfinite(v[i]))
+            js_put_real(w, keys[i], v[i]);
+        else
+            js_put_null(w, keys[i]);
+    }
+    js_close(w);
+}
+
+static void put_layers(struct js_out *w, const struct head_fit *f)
+{
+    char room[16];
+    js_array(w, "layers");
+    for (uint32_t k = 0; k < f->n_tried; k++) {
+        js_object(w, NULL);
+        js_put_string(w, "layer", head_options_layer(f->tried[k].depth, room));
+        js_put_real(w, "valid_auc", f->tried[k].auc);
+        js_put_real(w, "valid_loss", f->tried[k].loss);
+        js_put_uint(w, "epochs", f->tried[k].outcome.epochs);
+        js_put_uint(w, "best_epoch", f->tried[k].outcome.best_epoch);
+        js_close(w);
+    }
+    js_close(w);
+}
+
+static void put_bins(struct js_out *w, const struct head_fit *f, int64_t bins)
+{
+    js_array(w, "reliability");
+    for (int64_t b = 0; b < bins; b++) {
+        js_object(w, NULL);
+        js_put_uint(w, "n", f->bin[b].n);
+        js_put_real(w, "probability", f->bin[b].p);
+        js_put_real(w, "share", f->bin[b].share);
+        js_close(w);
+    }
+    js_close(w);
+}
+
+/* Into the object that is open. */
+static void put_fit(struct js_out *w, const struct heads *h, int64_t k)
+{
+    const struct head_fit *f = &h->fit[k];
+    char room[16], length[40];
+    snprintf(length, sizeof length, "auc_of_%s_length", h->row);
+    js_put_uint(w, "seed", f->trainer.c.seed);
+    js_put_string(w, "layer", head_options_layer(f->tried[f->best].depth, room));
+    js_put_real(w, "temperature", f->temperature);
+    js_put_real(w, "threshold", f->threshold);
+    cmd_heads_put_spread(w, "auc", &f->auc);
+    cmd_heads_put_spread(w, "accuracy", &f->accuracy);
+    cmd_heads_put_spread(w, "ece", &f->ece);
+    cmd_heads_put_spread(w, "ece_before_temperature", &f->ece_before);
+    cmd_heads_put_spread(w, length, &f->length_auc);
+    put_layers(w, f);
+    put_bins(w, f, h->f->bins);
+}
+
+int cmd_heads_report(const struct heads *h, const struct features *set, const char *folder,
+                     void (*more)(void *ctx, struct js_out *w, int64_t k), void *ctx, struct err *e)
+{
+    struct js_out w;
+    char path[FILE_PATH];
+    int r = file_path(path, e, "%s/report.json", folder);
+    if (r) return r;
+    js_out_init(&w, 2);
+    js_object(&w, NULL);
+    js_put_string(&w, "task", features_origin(set)->task);
+    js_put_string(&w, "features", features_digest(set));
+    js_put_uint(&w, "train_rows", h->fit[0].rows[FEATURES_TRAIN]);
+    js_put_uint(&w, "valid_rows", h->fit[0].rows[FEATURES_VALID]);
+    js_put_uint(&w, "test_rows", h->fit[0].rows[FEATURES_TEST]);
+    js_put_int(&w, "bins", h->f->bins);
+    js_array(&w, "runs");
+    for (int64_t k = 0; k < h->n; k++) {
+        js_object(&w, NULL);
+        put_fit(&w, h, k);
+        if (more) more(ctx, &w, k);
+        js_close(&w);
+    }
+    js_close(&w);
+    js_close(&w);
+    return js_out_save(&w, path, e);
+}
+
+int cmd_heads_save(const struct heads *h, int64_t k, double threshold, const struct features *set,
+                   const char *folder, struct err *e)
+{
+    char path[FILE_PATH];
+    struct head *head = NULL;
+    int r = file_path(path, e, "%s/%s.safetensors", folder, features_origin(set)->task);
+    if (!r) r = head_fit_head(&head, &h->fit[k], features_origin(set), threshold, e);
+    if (!r) r = head_file_save(path, head, e);
+    if (!r) printf("\n%s\n", path);
+    head_free(head);
+    return r;
+}

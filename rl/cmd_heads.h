@@ -1,0 +1,40 @@
+/* What the commands share that train heads: fitting one for each seed, what is shown and kept of them. */
+#ifndef TERSE_RL_CMD_HEADS_H
+#define TERSE_RL_CMD_HEADS_H
+
+#include "checkpoints/json.h"
+#include "rl/head_options.h"
+
+/* The heads of a run, and the flags they follow from. */
+struct heads {
+    const struct head_flags *f; /* borrowed */
+    const char *row;            /* "prompt", "chain": what a row of the features is; static text */
+    struct head_fit *fit;       /* [n] one for each seed, owned */
+    int64_t n;
+};
+
+/* Fits them all; test may be NULL. *out is the caller's to cmd_heads_free, also after an error: NOMEM, those
+ * of head_fit, INTERRUPTED. */
+int cmd_heads_fit(struct heads *out, const struct head_flags *f, const char *row, const struct features *set,
+                  const struct features *test, struct pool *pool, struct err *e);
+void cmd_heads_free(struct heads *h);
+/* The seed whose chosen layer does best on validation rows. */
+int64_t cmd_heads_best(const struct heads *h);
+
+/* Prints the layers that were tried, all seeds side by side; the test's figures of the k-th; a figure with
+ * its interval. */
+void cmd_heads_print_layers(const struct heads *h);
+void cmd_heads_print_figures(const struct heads *h, int64_t k);
+void cmd_heads_print_spread(const char *name, const struct spread *s);
+
+/* {"value", "low", "high"}, null where there is none. */
+void cmd_heads_put_spread(struct js_out *w, const char *key, const struct spread *s);
+/* Writes FOLDER/report.json. `more` (may be NULL) adds to the object of the k-th seed. */
+int cmd_heads_report(const struct heads *h, const struct features *set, const char *folder,
+                     void (*more)(void *ctx, struct js_out *w, int64_t k), void *ctx, struct err *e);
+/* Writes the k-th as FOLDER/TASK.safetensors with `threshold`, and prints the path. Errors: those of
+ * head_fit_head and head_file_save. */
+int cmd_heads_save(const struct heads *h, int64_t k, double threshold, const struct features *set,
+                   const char *folder, struct err *e);
+
+#endif
