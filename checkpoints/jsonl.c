@@ -7,8 +7,8 @@
 
 enum { JSONL_MAX = 1 << 30 /* bytes */ };
 
-static int line_take(const char *what, uint64_t number, const char *line, size_t n, jsonl_take *take, void *ctx,
-                     struct err *e)
+static int line_take(const char *what, uint64_t number, const char *line, size_t n, jsonl_take *take,
+                     void *ctx, struct err *e)
 {
     struct js *v;
     int r = js_parse(&v, what, line, n, NULL, e);

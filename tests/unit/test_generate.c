@@ -83,7 +83,8 @@ static int hear(void *ctx, struct request *r, int32_t token)
 static void generate(struct rig *g, uint32_t streams, const int32_t *stop, uint32_t n_stop, struct answers *a)
 {
     struct err e = {0};
-    struct generate_config c = {streams, VOCAB, stop, n_stop, hear, a};
+    struct generate_config c = {
+        .streams = streams, .vocab = VOCAB, .stop = stop, .n_stop = n_stop, .on_token = hear, .ctx = a};
     if (generate_run(g->s, &c, a->r, REQUESTS, &a->stats, &e)) fail_msg("%s", e.msg);
 }
 
