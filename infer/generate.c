@@ -313,7 +313,7 @@ static void check_begin(struct run *g, uint32_t i)
     const struct request_check *c = r->check;
     uint32_t rest = r->n_answer - t->ran, end = r->n_prompt + r->n_answer + c->n;
     memcpy(t->check, r->answer + t->ran, rest * sizeof *t->check);
-    memcpy(t->check + rest, c->ids, c->n * sizeof *t->check);
+    if (c->n) memcpy(t->check + rest, c->ids, c->n * sizeof *t->check);
     t->to_check = rest + c->n, t->checked = 0;
     if (!c->whole) session_watch(g->s, i, end - 1, end);
 }

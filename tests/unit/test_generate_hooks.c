@@ -265,7 +265,7 @@ static void checks_are_run_after_answers(void **state)
             assert_int_equal(checked.pooled[i], r->check->whole ? r->n_answer : 1);
             memcpy(ids, r->prompt, r->n_prompt * sizeof *ids);
             memcpy(ids + r->n_prompt, r->answer, r->n_answer * sizeof *ids);
-            memcpy(ids + n, put, r->check->n * sizeof *ids);
+            if (r->check->n) memcpy(ids + n, put, r->check->n * sizeof *ids);
             states_alone(&rig, ids, end, r->adapt_from, r->check->whole ? r->n_prompt : end - 1, end, 0,
                          r->check->whole ? POOL_MEAN : POOL_LAST, want);
             assert_memory_equal(want, checked.state[i], rig.width * sizeof(float));
