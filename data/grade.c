@@ -2,7 +2,7 @@
 #include "data/maths/lex.h"
 #include "data/maths/parse.h"
 #include "data/maths/same.h"
-#include "data/number.h"
+#include "infer/number.h"
 
 #include <stdlib.h>
 #include <string.h>

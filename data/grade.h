@@ -7,7 +7,7 @@
 #ifndef TERSE_DATA_GRADE_H
 #define TERSE_DATA_GRADE_H
 
-#include "data/answer.h"
+#include "infer/answer.h"
 
 enum grade_verdict {
     GRADE_EQUAL,
@@ -20,7 +20,7 @@ struct grade_options {
     int digits;     /* where an answer has a decimal point and is not the same number: digits after the point
                        (below 1: significant digits) that must agree; 0: none, it must be exact */
     bool relations; /* x >= 2 may stand for [2, infinity), and the other way round */
-    int find;       /* ANSWER_FIND_ bits: where answers may stand (data/answer.h) */
+    int find;       /* ANSWER_FIND_ bits: where answers may stand (infer/answer.h) */
 };
 
 /* digits 6, relations, every place an answer may stand. */

@@ -1,9 +1,9 @@
 #include "data/labelled.h"
 
 #include "checkpoints/jsonl.h"
-#include "data/ascii.h"
 #include "data/conversations.h"
 #include "data/problems.h"
+#include "infer/ascii.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 #include "data/problems.h"
 #include "checkpoints/jsonl.h"
-#include "data/answer.h"
-#include "data/ascii.h"
 #include "data/conversations.h"
+#include "infer/answer.h"
+#include "infer/ascii.h"
 
 #include <stdlib.h>
 #include <string.h>

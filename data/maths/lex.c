@@ -1,5 +1,5 @@
 #include "data/maths/lex.h"
-#include "data/ascii.h"
+#include "infer/ascii.h"
 
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* Finding the answer in a text, and files of problems. */
 #include "checkpoints/file.h"
 #include "checkpoints/json.h"
-#include "data/answer.h"
 #include "data/problems.h"
+#include "infer/answer.h"
 #include "infer/utf8.h"
 #include "tests/support/clock.h"
 #include "tests/support/scratch.h"

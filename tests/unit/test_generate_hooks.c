@@ -19,7 +19,8 @@ struct rig {
 
 struct run {
     struct rig *rig;
-    struct request r[REQUESTS], other[REQUESTS]; /* other: what a request becomes where it goes the other way */
+    struct request r[REQUESTS],
+        other[REQUESTS]; /* other: what a request becomes where it goes the other way */
     int32_t token[REQUESTS][MAX_NEW], prompt[REQUESTS][64], second[REQUESTS][64];
     float state[REQUESTS][WIDTH_MAX];
     uint32_t pooled[REQUESTS];
@@ -60,13 +61,14 @@ static void run_init(struct run *t, struct rig *rig)
         uint32_t to = 10 + 3 * i;
         random_text(t->prompt[i], 64, 40 + i), random_text(t->second[i], 64, 80 + i);
         memcpy(t->second[i], t->prompt[i], to * sizeof(int32_t));
-        t->r[i] = (struct request){.prompt = t->prompt[i],
-                                   .n_prompt = to + 4,
-                                   .adapt_from = to + 1,
-                                   .max_new = MAX_NEW - i,
-                                   .sampler = {.temperature = 0.9, .top_p = 1, .repetition_penalty = 1, .seed = 3},
-                                   .stream = i,
-                                   .answer = t->token[i]};
+        t->r[i] =
+            (struct request){.prompt = t->prompt[i],
+                             .n_prompt = to + 4,
+                             .adapt_from = to + 1,
+                             .max_new = MAX_NEW - i,
+                             .sampler = {.temperature = 0.9, .top_p = 1, .repetition_penalty = 1, .seed = 3},
+                             .stream = i,
+                             .answer = t->token[i]};
         t->other[i] = t->r[i];
         t->other[i].prompt = t->second[i], t->other[i].n_prompt = to + 7, t->other[i].adapt_from = UINT32_MAX;
     }

@@ -1,5 +1,5 @@
-#include "data/number.h"
-#include "data/ascii.h"
+#include "infer/number.h"
+#include "infer/ascii.h"
 
 #include <string.h>
 

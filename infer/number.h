@@ -1,6 +1,6 @@
 /* Plain numbers, read and compared without anything else: the fast path of grading. */
-#ifndef TERSE_DATA_NUMBER_H
-#define TERSE_DATA_NUMBER_H
+#ifndef TERSE_INFER_NUMBER_H
+#define TERSE_INFER_NUMBER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -14,8 +14,8 @@
  * 1 to 5 in what follows the last "</think>", then 1 to 5 before it, then 6 after it, then 6 before it. What
  * follows a chat token ("<|im_end|>") does not count. Every function is linear in its input up to a constant,
  * touches no global, and never fails. */
-#ifndef TERSE_DATA_ANSWER_H
-#define TERSE_DATA_ANSWER_H
+#ifndef TERSE_INFER_ANSWER_H
+#define TERSE_INFER_ANSWER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* Bytes of ASCII, whatever the locale. */
-#ifndef TERSE_DATA_ASCII_H
-#define TERSE_DATA_ASCII_H
+#ifndef TERSE_INFER_ASCII_H
+#define TERSE_INFER_ASCII_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
-#include "data/answer.h"
-#include "data/ascii.h"
-#include "data/number.h"
+#include "infer/answer.h"
+#include "infer/ascii.h"
+#include "infer/number.h"
 
 #include <string.h>
 #include <strings.h>
