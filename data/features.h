@@ -3,18 +3,19 @@
  * manifest.json that holds the sha256 of each; no shard is opened before its digest is checked.
  *
  *     manifest.json    {"format": "terse-features", "version", "task", "base", "tokenizer", "adapter",
- *                       "pooling", "wording", "width", "depths": [..],
+ *                       "pooling", "wording", "made", "width", "depths": [..],
  *                       "shards": [{"name", "sha256", "docs" (rows), "tokens" (of their prompts)}]}
  *     shard-00000.h5   states_0, states_1 ..: f32 [rows * width], one for each depth, in the order of depths;
  *                      group, text u64, prompt_tokens, base_tokens, adapter_tokens, chain u32, answer i32,
  *                      label, base_right, adapter_right u8 (2: unknown), each [rows];
  *                      depths u32[]; attributes version, width, task, base, tokenizer, adapter, pooling,
- *                      wording */
+ *                      wording, made */
 #ifndef TERSE_DATA_FEATURES_H
 #define TERSE_DATA_FEATURES_H
 
 #include "infer/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,7 @@ struct features_origin {
     const char *adapter;    /* digest of the adapter; "" for states of the base alone */
     const char *pooling;    /* "last", "mean", "ema" */
     const char *wording;    /* of the verification prompt, whole; "" for none */
+    const char *made;       /* digest of all that decided the rows, beside the above; "" unknown */
     const uint32_t *depths; /* [n_depths], each once: where in the model (infer/states.h) */
     uint32_t n_depths, width;
 };
@@ -47,14 +49,23 @@ struct feature {
     uint8_t base_right, adapter_right; /* likewise: was that answer right */
 };
 
+/* Whether states of two sets may be taken together: all of the above but `made`. */
+bool features_origin_alike(const struct features_origin *a, const struct features_origin *b);
+/* Whether the sets are the same, row by row: `made` known and the same too. */
+bool features_origin_same(const struct features_origin *a, const struct features_origin *b);
+
 /* ---- writing ------------------------------------------------------------------------------------------- */
 
 struct features_writer;
 
-/* Starts a set in DIR.tmp (an old one is removed). *origin must outlive the writer. Errors: FIELD_RANGE (no
- * depth, one twice, width 0, ..), LOCKED, those of writing. *out is then NULL. */
+/* Starts a set in DIR.tmp, or goes on with the rows that were left there by a writer of the same origin
+ * (features_origin_same) that was stopped; what else stands there is removed. *origin must outlive the
+ * writer. Errors: FIELD_RANGE (no depth, one twice, width 0, ..), LOCKED, those of writing. *out is then
+ * NULL. */
 int features_writer_open(struct features_writer **out, const char *dir, const struct features_origin *origin,
                          struct err *e);
+/* Rows there are: not 0 at the start where the writer goes on. */
+uint64_t features_writer_count(const struct features_writer *w);
 /* Appends a row, copied; x [n_depths][width]. Errors: FIELD_RANGE, NONFINITE (names the depth), those of
  * writing; the set is then only good for abort. */
 int features_writer_add(struct features_writer *w, const struct feature *row, const float *x, struct err *e);
@@ -62,6 +73,12 @@ int features_writer_add(struct features_writer *w, const struct feature *row, co
  * freed either way; on an error DIR is what it was and DIR.tmp is gone. DATA_EMPTY without rows. */
 int features_writer_commit(struct features_writer *w, struct err *e);
 void features_writer_abort(struct features_writer *w); /* removes DIR.tmp and frees; NULL ok */
+/* Stops with the rows so far in DIR.tmp, to be gone on with; `w` is freed either way. A process that is
+ * killed leaves those of whole shards. Errors: those of writing; DIR.tmp is then gone. */
+int features_writer_leave(struct features_writer *w, struct err *e);
+/* How a loop over rows that came to `rc` ends: commits after 0, leaves after ERR_INTERRUPTED, else aborts.
+ * Returns rc, or what went wrong in ending. */
+int features_writer_end(struct features_writer *w, int rc, struct err *e);
 
 /* ---- reading ------------------------------------------------------------------------------------------- */
 

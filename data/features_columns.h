@@ -16,7 +16,7 @@
     X(answer, I32, int32_t) X(label, U8, uint8_t) X(base_right, U8, uint8_t) X(adapter_right, U8, uint8_t)
 
 /* X(name) of the origin's texts, in the manifest and as attributes of each shard. */
-#define FEATURE_TEXTS(X) X(task) X(base) X(tokenizer) X(adapter) X(pooling) X(wording)
+#define FEATURE_TEXTS(X) X(task) X(base) X(tokenizer) X(adapter) X(pooling) X(wording) X(made)
 
 /* FIELD_RANGE unless the origin can be written. */
 int features_origin_check(const struct features_origin *o, const char *what, struct err *e);

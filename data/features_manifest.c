@@ -27,6 +27,20 @@ int features_origin_check(const struct features_origin *o, const char *what, str
     return 0;
 }
 
+bool features_origin_alike(const struct features_origin *a, const struct features_origin *b)
+{
+    return strcmp(a->task, b->task) == 0 && strcmp(a->base, b->base) == 0 &&
+           strcmp(a->tokenizer, b->tokenizer) == 0 && strcmp(a->adapter, b->adapter) == 0 &&
+           strcmp(a->pooling, b->pooling) == 0 && strcmp(a->wording, b->wording) == 0 &&
+           a->n_depths == b->n_depths && a->width == b->width &&
+           memcmp(a->depths, b->depths, a->n_depths * sizeof *a->depths) == 0;
+}
+
+bool features_origin_same(const struct features_origin *a, const struct features_origin *b)
+{
+    return *a->made && strcmp(a->made, b->made) == 0 && features_origin_alike(a, b);
+}
+
 int features_row_check(const struct feature *r, const char *what, uint64_t at, struct err *e)
 {
     if (r->label <= FEATURE_UNKNOWN && r->base_right <= FEATURE_UNKNOWN &&

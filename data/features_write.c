@@ -1,4 +1,5 @@
 #include "checkpoints/hdf5.h"
+#include "checkpoints/json.h"
 #include "data/features_columns.h"
 
 #include <math.h>
@@ -19,6 +20,7 @@ struct features_writer {
     struct feature *rows; /* [cap] */
     float *x;             /* [n_depths][cap][width] */
     uint64_t n, cap, tokens;
+    uint64_t sealed; /* rows of the shards before it */
 };
 
 static void free_writer(struct features_writer *w)
@@ -26,6 +28,46 @@ static void free_writer(struct features_writer *w)
     free(w->rows);
     free(w->x);
     free(w);
+}
+
+/* Takes over the shards that are listed in DIR.tmp. An error, unless all of them are there and of this
+ * origin; the list is then empty. */
+static int take_over(struct features_writer *w, struct err *e)
+{
+    struct shard_set *s = &w->set;
+    struct features_origin o;
+    struct js *root;
+    uint32_t *depths;
+    char path[FILE_PATH], digest[SHA256_HEX];
+    int rc = file_path(path, e, "%s/manifest.json", s->temp);
+    if (!rc) rc = features_manifest_load(path, &root, &o, &depths, &s->entries, &s->n, digest, e);
+    if (rc) return rc;
+    if (!features_origin_same(&o, w->origin)) rc = err_set(e, ERR_DATA_HASH, "%s is of others", path);
+    for (size_t i = 0; !rc && i < s->n; i++) {
+        rc = file_path(path, e, "%s/%s", s->temp, s->entries[i].name);
+        if (!rc) rc = shard_check_digest(path, &s->entries[i], e);
+        w->sealed += s->entries[i].docs;
+    }
+    free(depths);
+    js_free(root);
+    s->cap = s->n;
+    if (!rc) return 0;
+    free(s->entries);
+    s->entries = NULL, s->n = s->cap = 0, w->sealed = 0;
+    return rc;
+}
+
+/* What cannot be gone on with makes room; what could not be looked at does not. */
+static int open_set(struct features_writer *w, const char *dir, struct err *e)
+{
+    struct err why = {0};
+    int rc = shard_set_take(&w->set, dir, e);
+    if (rc || !take_over(w, &why)) return rc;
+    if (why.code != ERR_NOMEM && why.code != ERR_EACCES && why.code != ERR_IO && why.code != ERR_EIO)
+        return shard_set_clear(&w->set, e);
+    shard_set_leave(&w->set);
+    if (e) *e = why;
+    return why.code;
 }
 
 int features_writer_open(struct features_writer **out, const char *dir, const struct features_origin *origin,
@@ -42,7 +84,7 @@ int features_writer_open(struct features_writer **out, const char *dir, const st
     w->rows = malloc(w->cap * sizeof *w->rows);
     w->x = malloc(w->cap * origin->n_depths * origin->width * sizeof *w->x);
     rc = w->rows && w->x ? 0 : err_set(e, ERR_NOMEM, "no memory for a shard of features");
-    if (!rc) rc = shard_set_open(&w->set, dir, e);
+    if (!rc) rc = open_set(w, dir, e);
     if (rc)
         free_writer(w);
     else
@@ -117,6 +159,14 @@ static int write_shard(const struct features_writer *w, const char *path, struct
     return rc;
 }
 
+static int save_manifest(const struct features_writer *w, struct err *e)
+{
+    char path[FILE_PATH];
+    int rc = file_path(path, e, "%s/manifest.json", w->set.temp);
+    return rc ? rc : features_manifest_save(path, w->origin, w->set.entries, w->set.n, e);
+}
+
+/* Writes what is left; the manifest with it, so that a killed process leaves what can be gone on with. */
 static int flush_shard(struct features_writer *w, struct err *e)
 {
     char path[FILE_PATH];
@@ -127,8 +177,14 @@ static int flush_shard(struct features_writer *w, struct err *e)
     if (rc) return rc;
     entry->docs = w->n;
     entry->tokens = w->tokens;
+    w->sealed += w->n;
     w->n = w->tokens = 0;
-    return 0;
+    return save_manifest(w, e);
+}
+
+uint64_t features_writer_count(const struct features_writer *w)
+{
+    return w->sealed + w->n;
 }
 
 int features_writer_add(struct features_writer *w, const struct feature *row, const float *x, struct err *e)
@@ -149,15 +205,36 @@ int features_writer_add(struct features_writer *w, const struct feature *row, co
 
 int features_writer_commit(struct features_writer *w, struct err *e)
 {
-    char path[FILE_PATH];
     int rc = w->n ? flush_shard(w, e) : 0;
     if (!rc && w->set.n == 0) rc = err_set(e, ERR_DATA_EMPTY, "no row for %s", w->set.dir);
-    if (!rc) rc = file_path(path, e, "%s/manifest.json", w->set.temp);
-    if (!rc) rc = features_manifest_save(path, w->origin, w->set.entries, w->set.n, e);
     if (rc)
         shard_set_abort(&w->set);
     else
         rc = shard_set_commit(&w->set, e);
     free_writer(w);
+    return rc;
+}
+
+int features_writer_leave(struct features_writer *w, struct err *e)
+{
+    int rc = w->n ? flush_shard(w, e) : 0;
+    if (rc)
+        shard_set_abort(&w->set);
+    else
+        shard_set_leave(&w->set);
+    free_writer(w);
+    return rc;
+}
+
+int features_writer_end(struct features_writer *w, int rc, struct err *e)
+{
+    struct err why = {0};
+    if (!rc) return features_writer_commit(w, e);
+    if (rc != ERR_INTERRUPTED) {
+        features_writer_abort(w);
+    } else if (features_writer_leave(w, &why)) {
+        if (e) *e = why;
+        rc = why.code;
+    }
     return rc;
 }

@@ -10,18 +10,6 @@
 
 enum { MAX_TURNS = 256 };
 
-/* FNV-1a over roles and contents. */
-static uint64_t hash_turns(const struct chat_turn *turns, uint32_t n)
-{
-    uint64_t h = 0xcbf29ce484222325u;
-    for (uint32_t i = 0; i < n; i++) {
-        h = (h ^ (uint64_t)turns[i].role) * 0x100000001b3u;
-        for (size_t k = 0; k < turns[i].len; k++) h = (h ^ (uint8_t)turns[i].content[k]) * 0x100000001b3u;
-        h = (h ^ 0xff) * 0x100000001b3u; /* in no UTF-8 */
-    }
-    return h;
-}
-
 static int reserve(struct labelled *p, struct err *e)
 {
     if (p->n < p->capacity) return 0;
@@ -41,7 +29,7 @@ static int add(struct labelled *p, uint64_t row, const struct chat_turn *turns, 
     if (r) return r;
     for (uint32_t i = 0; i < n; i++) bytes += turns[i].len;
     struct labelled_prompt *q = &p->at[p->n++];
-    *q = (struct labelled_prompt){.n_turns = n, .label = label, .group = hash_turns(turns, n), .row = row};
+    *q = (struct labelled_prompt){.n_turns = n, .label = label, .group = problem_hash(turns, n), .row = row};
     q->turns = malloc(n * sizeof *turns);
     q->text = malloc(bytes);
     if (!q->turns || !q->text) return err_set(e, ERR_NOMEM, "no memory for a prompt");

@@ -128,13 +128,62 @@ int problems_load(struct problems *out, const char *path, uint64_t max, struct e
     return r;
 }
 
+/* ---- equal ones ---------------------------------------------------------------------------------------- */
+
+/* FNV-1a. */
+uint64_t problem_hash(const struct chat_turn *turns, uint32_t n)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (uint32_t i = 0; i < n; i++) {
+        h = (h ^ (uint64_t)turns[i].role) * 0x100000001b3u;
+        for (size_t k = 0; k < turns[i].len; k++) h = (h ^ (uint8_t)turns[i].content[k]) * 0x100000001b3u;
+        h = (h ^ 0xff) * 0x100000001b3u; /* in no UTF-8 */
+    }
+    return h;
+}
+
+static void problem_clear(struct problem *p)
+{
+    free(p->turns);
+    free(p->text);
+    free(p->reference);
+}
+
+struct hashed {
+    uint64_t hash;
+    size_t at;
+};
+
+static int by_hash(const void *a, const void *b)
+{
+    const struct hashed *x = a, *y = b;
+    if (x->hash != y->hash) return x->hash < y->hash ? -1 : 1;
+    return x->at < y->at ? -1 : x->at > y->at;
+}
+
+int64_t problems_unique(struct problems *p, struct err *e)
+{
+    struct hashed *h = malloc((p->n + 1) * sizeof *h);
+    if (!h) return err_set(e, ERR_NOMEM, "no memory to compare %zu problems", p->n);
+    size_t all = p->n, n = 0;
+    for (size_t i = 0; i < all; i++)
+        h[i] = (struct hashed){problem_hash(p->at[i].turns, p->at[i].n_turns), i};
+    qsort(h, all, sizeof *h, by_hash);
+    for (size_t i = 1; i < all; i++) {
+        if (h[i].hash != h[i - 1].hash) continue;
+        problem_clear(&p->at[h[i].at]);
+        p->at[h[i].at].turns = NULL;
+    }
+    for (size_t i = 0; i < all; i++)
+        if (p->at[i].turns) p->at[n++] = p->at[i];
+    p->n = n;
+    free(h);
+    return (int64_t)(all - n);
+}
+
 void problems_clear(struct problems *p)
 {
-    for (size_t i = 0; i < p->n; i++) {
-        free(p->at[i].turns);
-        free(p->at[i].text);
-        free(p->at[i].reference);
-    }
+    for (size_t i = 0; i < p->n; i++) problem_clear(&p->at[i]);
     free(p->at);
     memset(p, 0, sizeof *p);
 }

@@ -29,6 +29,12 @@ struct problems {
 int problems_load(struct problems *out, const char *path, uint64_t max, struct err *e);
 void problems_clear(struct problems *p);
 
+/* Hash of roles and contents: equal questions have equal ones. */
+uint64_t problem_hash(const struct chat_turn *turns, uint32_t n);
+/* Drops each problem whose question has come before, so that no question counts twice; returns how many.
+ * Errors: NOMEM (negative). */
+int64_t problems_unique(struct problems *p, struct err *e);
+
 struct conv_row;
 /* The turns of a row before its last, which must be an assistant's after a user's, into turns [max], which
  * get the answer too, behind them; contents are the row's. Returns how many, 0 when the row asks nothing. */

@@ -24,16 +24,27 @@ static int take_lock(struct shard_set *s, struct err *e)
     return rc ? rc : file_lock_take(&s->lock, path, e);
 }
 
-int shard_set_open(struct shard_set *s, const char *dir, struct err *e)
+int shard_set_take(struct shard_set *s, const char *dir, struct err *e)
 {
     *s = (struct shard_set){.lock.fd = -1};
     int rc = file_path(s->dir, e, "%s", dir);
     if (!rc) rc = file_path(s->temp, e, "%s.tmp", dir);
     if (!rc) rc = take_lock(s, e);
-    if (!rc) rc = file_remove_tree(s->temp, e);
+    return rc;
+}
+
+int shard_set_clear(struct shard_set *s, struct err *e)
+{
+    int rc = file_remove_tree(s->temp, e);
     if (!rc) rc = file_make_dirs(s->temp, e);
     if (rc) release(s);
     return rc;
+}
+
+int shard_set_open(struct shard_set *s, const char *dir, struct err *e)
+{
+    int rc = shard_set_take(s, dir, e);
+    return rc ? rc : shard_set_clear(s, e);
 }
 
 int shard_set_next(struct shard_set *s, char path[FILE_PATH], struct shard_entry **entry, struct err *e)
@@ -69,6 +80,11 @@ int shard_set_commit(struct shard_set *s, struct err *e)
 void shard_set_abort(struct shard_set *s)
 {
     file_remove_tree(s->temp, NULL);
+    release(s);
+}
+
+void shard_set_leave(struct shard_set *s)
+{
     release(s);
 }
 

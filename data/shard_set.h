@@ -29,6 +29,9 @@ struct shard_set {
 
 /* Takes the lock and an empty DIR.tmp. ERR_LOCKED, errors of writing; nothing is then to be released. */
 int shard_set_open(struct shard_set *s, const char *dir, struct err *e);
+/* The same in two steps, for who looks first at what stands in DIR.tmp: the lock, and DIR.tmp made empty. */
+int shard_set_take(struct shard_set *s, const char *dir, struct err *e);
+int shard_set_clear(struct shard_set *s, struct err *e);
 /* The next shard's path and entry, whose docs and tokens are the caller's to fill. TOO_MANY, NOMEM, PATH. */
 int shard_set_next(struct shard_set *s, char path[FILE_PATH], struct shard_entry **entry, struct err *e);
 /* After the file was written: fsync, and its digest into the entry. */
@@ -37,6 +40,7 @@ int shard_set_seal(const char *path, struct shard_entry *entry, struct err *e);
  * is what it was and DIR.tmp is gone. */
 int shard_set_commit(struct shard_set *s, struct err *e);
 void shard_set_abort(struct shard_set *s); /* removes DIR.tmp, releases */
+void shard_set_leave(struct shard_set *s); /* releases; DIR.tmp stays */
 
 /* ---- the manifest's list of them ----------------------------------------------------------------------- */
 

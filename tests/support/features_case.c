@@ -12,6 +12,7 @@ const struct features_origin *features_case_origin(uint32_t width)
                                  .adapter = "",
                                  .pooling = "last",
                                  .wording = "Is it right?\n",
+                                 .made = "5e77",
                                  .depths = depths,
                                  .n_depths = FEATURES_CASE_DEPTHS,
                                  .width = width};

@@ -62,6 +62,7 @@ static void round_trip(void **state)
     assert_string_equal(o->adapter, "");
     assert_string_equal(o->pooling, want->pooling);
     assert_string_equal(o->wording, want->wording);
+    assert_string_equal(o->made, want->made);
     assert_int_equal(o->width, WIDTH);
     assert_int_equal(o->n_depths, DEPTHS);
     assert_memory_equal(o->depths, want->depths, sizeof(uint32_t) * DEPTHS);
@@ -86,6 +87,64 @@ static void several_files(void **state)
         features_close(f);
     }
     check_set(MANY, WIDE);
+}
+
+/* Adds rows [from, to) of a case's set. */
+static void add_rows(struct features_writer *w, uint64_t from, uint64_t to)
+{
+    float x[DEPTHS * WIDTH];
+    for (uint64_t i = from; i < to; i++) {
+        struct feature row = features_case_row(i, WIDTH, x);
+        assert_int_equal(features_writer_add(w, &row, x, NULL), 0);
+    }
+}
+
+static struct features_writer *open_writer(const struct features_origin *o, uint64_t rows)
+{
+    struct features_writer *w;
+    struct err e = {0};
+    if (features_writer_open(&w, scratch("set"), o, &e)) fail_msg("%s", e.msg);
+    assert_true(features_writer_count(w) == rows);
+    return w;
+}
+
+/* A writer that was stopped twice: the rows are those of one that was not, the old set stands until then. */
+static void goes_on(void **state)
+{
+    (void)state;
+    struct features_origin o = *features_case_origin(WIDTH);
+    assert_int_equal(features_case_write(scratch("set"), 3, WIDTH, NULL), 0);
+    for (uint64_t done = 0; done < 180; done += 90) {
+        struct features_writer *w = open_writer(&o, done);
+        add_rows(w, done, done + 90);
+        assert_int_equal(features_writer_leave(w, NULL), 0);
+        check_set(3, WIDTH);
+    }
+    struct features_writer *w = open_writer(&o, 180);
+    add_rows(w, 180, ROWS);
+    assert_int_equal(features_writer_commit(w, NULL), 0);
+    check_set(ROWS, WIDTH);
+    assert_false(file_exists(scratch("set.tmp")));
+}
+
+/* What was left by another, or was damaged, is begun anew. */
+static void begins_anew(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        struct features_origin o = *features_case_origin(WIDTH);
+        struct features_writer *w = open_writer(&o, 0);
+        add_rows(w, 0, 20);
+        assert_int_equal(features_writer_leave(w, NULL), 0);
+        if (i == 0) o.made = "other";
+        if (i == 1) o.made = ""; /* unknown is never the same */
+        if (i == 2) o.pooling = "mean";
+        if (i == 3) scratch_write("set.tmp/shard-00000.h5", "x", 1);
+        if (i == 4) scratch_write("set.tmp/manifest.json", "{", 1);
+        w = open_writer(&o, 0);
+        assert_false(file_exists(scratch("set.tmp/shard-00000.h5")));
+        features_writer_abort(w);
+    }
 }
 
 static void writer_refuses_rows(void **state)
@@ -257,6 +316,7 @@ static void write_hostile(const struct hostile *h)
     put_text(f, h, "adapter", "");
     put_text(f, h, "pooling", "ema");
     put_text(f, h, "wording", "");
+    put_text(f, h, "made", "");
     assert_int_equal(hdf5_write(f, "depths", DTYPE_U32, depths, 2, &(struct hdf5_layout){0}, NULL), 0);
     put_rows(f, h);
     assert_int_equal(hdf5_close(f, NULL), 0);
@@ -264,7 +324,8 @@ static void write_hostile(const struct hostile *h)
     int n =
         snprintf(manifest, sizeof manifest,
                  "{\"format\":\"terse-features\",\"version\":1,\"task\":\"switcher\",\"base\":\"b\","
-                 "\"tokenizer\":\"t\",\"adapter\":\"\",\"pooling\":\"ema\",\"wording\":\"\",\"width\":%d,"
+                 "\"tokenizer\":\"t\",\"adapter\":\"\",\"pooling\":\"ema\",\"wording\":\"\",\"made\":\"\","
+                 "\"width\":%d,"
                  "\"depths\":[2,5],\"shards\":[{\"name\":\"shard-00000.h5\",\"sha256\":\"%s\",\"docs\":%d,"
                  "\"tokens\":50}]}",
                  NARROW, hash, FEW);
@@ -382,10 +443,16 @@ static void splits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip),          cmocka_unit_test(several_files),
-        cmocka_unit_test(writer_refuses_rows), cmocka_unit_test(writer_refuses_origins),
-        cmocka_unit_test(digest_guards),       cmocka_unit_test(hostile_shards),
-        cmocka_unit_test(hostile_manifests),   cmocka_unit_test(splits),
+        cmocka_unit_test(round_trip),
+        cmocka_unit_test(several_files),
+        cmocka_unit_test(goes_on),
+        cmocka_unit_test(begins_anew),
+        cmocka_unit_test(writer_refuses_rows),
+        cmocka_unit_test(writer_refuses_origins),
+        cmocka_unit_test(digest_guards),
+        cmocka_unit_test(hostile_shards),
+        cmocka_unit_test(hostile_manifests),
+        cmocka_unit_test(splits),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

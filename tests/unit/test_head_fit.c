@@ -24,7 +24,7 @@ static const char hex_c[] = "c00000000000000000000000000000000000000000000000000
  * problem. With `long_ones` the number of tokens gives a third of the labels away. */
 static void write_set(const char *name, const char *base, uint64_t seed, bool long_ones)
 {
-    struct features_origin o = {"switcher", base, hex_c, "", "mean", "", depths, DEPTHS, WIDTH};
+    struct features_origin o = {"switcher", base, hex_c, "", "mean", "", "", depths, DEPTHS, WIDTH};
     struct features_writer *w;
     struct err e = {0};
     if (features_writer_open(&w, scratch(name), &o, &e)) fail_msg("%s", e.msg);
