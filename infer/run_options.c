@@ -48,10 +48,9 @@ static int load_bundle(struct loaded *l, const struct model_source *from, struct
     return r;
 }
 
-int run_options_load(struct loaded *l, const struct model_source *from, const struct model_flags *f,
-                     struct err *e)
+struct load_options run_options_model(const struct model_flags *f)
 {
-    struct load_options o = {
+    return (struct load_options){
         .model = f->model,
         .adapter = f->lora,
         .dtype = (enum load_dtype)f->dtype,
@@ -59,6 +58,12 @@ int run_options_load(struct loaded *l, const struct model_source *from, const st
         .threads = (unsigned)f->threads,
         .context = (uint32_t)f->context,
     };
+}
+
+int run_options_load(struct loaded *l, const struct model_source *from, const struct model_flags *f,
+                     struct err *e)
+{
+    struct load_options o = run_options_model(f);
     return f->bundle ? load_bundle(l, from, &o, f->bundle, e) : from->load(l, &o, e);
 }
 

@@ -69,6 +69,11 @@ struct budget_flags {
 #define SAMPLING_FLAG(config, field) .at = offsetof(struct config, sampling) + offsetof(struct sampling_flags, field)
 /* temp: the default temperature as text, or NULL for what generation_config.json says. */
 #define SAMPLING_ROWS(config, temp)                                                                                    \
+    SAMPLING_CUT_ROWS(config, temp),                                                                                   \
+    {.key = "seed", .type = OPT_UINT64, SAMPLING_FLAG(config, seed), .preset = "0",                                    \
+     .help = "the same seed, the same answer"}
+/* All but the seed, for a command with several. */
+#define SAMPLING_CUT_ROWS(config, temp)                                                                                \
     {.key = "temperature", .alias = "temp", .type = OPT_FLOAT, SAMPLING_FLAG(config, temperature), .preset = temp,     \
      .unset = "the model's", .min = 0, .max = 100, .group = "Sampling",                                                \
      .help = "0 for the likeliest token always"},                                                                      \
@@ -81,9 +86,7 @@ struct budget_flags {
     {.key = "repeat_penalty", .alias = "repetition_penalty", .type = OPT_FLOAT,                                        \
      SAMPLING_FLAG(config, repeat_penalty), .preset = "1", .min = 0.01, .max = 100,                                    \
      .help = "above 1: tokens of the text so far become less likely; generation_config.json's is not used, since a "   \
-             "penalty spoils reasoning, which repeats itself"},                                                        \
-    {.key = "seed", .type = OPT_UINT64, SAMPLING_FLAG(config, seed), .preset = "0",                                    \
-     .help = "the same seed, the same answer"}
+             "penalty spoils reasoning, which repeats itself"}
 
 #define BUDGET_FLAG(config, field) .at = offsetof(struct config, forcing) + offsetof(struct budget_flags, field)
 /* answer, answer_unset: the default of answer_tokens as text, or NULL and what that means; text: what stands for
@@ -107,6 +110,8 @@ void run_options_table(struct option *out, const struct option *rows, size_t byt
  */
 int run_options_check(const struct options *o, struct err *e);
 
+/* What the flags say of a model; the texts are f's. */
+struct load_options run_options_model(const struct model_flags *f);
 /* Loads what the flags say. Errors: those of from->load, bundle_open and bundle_check. */
 int run_options_load(struct loaded *l, const struct model_source *from, const struct model_flags *f,
                      struct err *e);

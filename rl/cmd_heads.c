@@ -3,9 +3,82 @@
 #include "checkpoints/file.h"
 #include "checkpoints/head_file.h"
 #include "infer/cli.h"
+#include "train/run_record.h"
 
 #include <math.h>
 #include <stdlib.h>
+
+/* ---- features ------------------------------------------------------------------------------------------ */
+
+int cmd_heads_load(struct loaded *l, const struct load_options *o, struct err *e)
+{
+    *l = (struct loaded){0};
+    int r = load_folder(l, o, e);
+    if (!r) r = load_digests(l, e);
+    if (!r) r = load_model(l, o, e);
+    return r || !o->adapter ? r : load_adapter(l, o->adapter, e);
+}
+
+/* A base's digest is that of what it was made from; what counts here is how it was rounded. */
+static int add_weights(struct sha256 *s, const struct loaded *l, struct err *e)
+{
+    char hex[SHA256_HEX];
+    int r = model_digest(&l->base->config, l->base->bound, hex, e);
+    if (r) return r;
+    sha256_update(s, hex, sizeof hex);
+    if (!l->adapter) return 0;
+    const struct adapter *a = l->adapter;
+    char text[128];
+    int n = snprintf(text, sizeof text, "%u %a %d %u %d", a->cfg.rank, a->cfg.alpha, a->cfg.rslora,
+                     a->cfg.targets, a->cfg.gate);
+    sha256_update(s, text, (size_t)n);
+    sha256_update(s, l->info.invocation, l->info.n_invocation * sizeof *l->info.invocation);
+    sha256_update(s, a->weights, a->count * sizeof *a->weights);
+    return 0;
+}
+
+int cmd_heads_made(char hex[SHA256_HEX], const struct options *o, const char *const *free_keys,
+                   const struct loaded *l, const struct string_list *files, struct err *e)
+{
+    static const char version[] = "1"; /* another one when the same settings come to mean other rows */
+    struct run_kind kind = {.free_keys = free_keys};
+    struct sha256 s;
+    int r = run_digest(&kind, o, hex, e);
+    if (!r) r = sha256_init(&s, e);
+    if (r) return r;
+    sha256_update(&s, version, sizeof version);
+    sha256_update(&s, hex, SHA256_HEX);
+    r = add_weights(&s, l, e);
+    for (size_t i = 0; !r && i < files->n; i++) {
+        r = sha256_file(files->items[i], hex, NULL, e);
+        if (!r) sha256_update(&s, hex, SHA256_HEX);
+    }
+    sha256_final(&s, r ? NULL : hex);
+    return r;
+}
+
+int cmd_heads_reuse(struct features **out, const char *dir, const struct features_origin *would,
+                    struct err *e)
+{
+    struct err why = {0};
+    *out = NULL;
+    if (!file_exists(dir)) return 0;
+    int r = features_open(out, dir, &why);
+    if (r == ERR_NOMEM) return err_set(e, r, "%s", why.msg);
+    if (r) {
+        fprintf(stderr, "%s; these features are made anew\n", why.msg);
+    } else if (features_origin_same(features_origin(*out), would)) {
+        fprintf(stderr, "%s: %u rows are there already\n", dir, features_count(*out));
+    } else {
+        fprintf(stderr, "%s: other files, models or settings than these; made anew, and replaced then\n",
+                dir);
+        features_close(*out);
+        *out = NULL;
+    }
+    return 0;
+}
+
+/* ---- heads --------------------------------------------------------------------------------------------- */
 
 int cmd_heads_fit(struct heads *out, const struct head_flags *f, const char *row, const struct features *set,
                   const struct features *test, struct pool *pool, struct err *e)
@@ -17,7 +90,9 @@ int cmd_heads_fit(struct heads *out, const struct head_flags *f, const char *row
         struct head_fit_config c = head_options_fit(f, k);
         r = head_fit(&out->fit[k], set, test, &c, pool, NULL, NULL, e);
         if (!r && cli_interrupted())
-            r = err_set(e, ERR_INTERRUPTED, "stopped while heads were trained; the features are kept");
+            r = err_set(e, ERR_INTERRUPTED,
+                        "stopped while heads were trained; the features are kept, and the same command goes "
+                        "on from them");
     }
     return r;
 }

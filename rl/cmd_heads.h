@@ -1,9 +1,25 @@
-/* What the commands share that train heads: fitting one for each seed, what is shown and kept of them. */
+/* What the commands share that train heads: features that are there already, fitting a head for each seed,
+ * what is shown and kept of them. */
 #ifndef TERSE_RL_CMD_HEADS_H
 #define TERSE_RL_CMD_HEADS_H
 
 #include "checkpoints/json.h"
+#include "checkpoints/load.h"
 #include "rl/head_options.h"
+
+/* Model, digests, and the adapter if there is one; l->base stays open. *l is the caller's to load_clear, also
+ * after an error. Errors: those of load_folder, load_digests, load_model, load_adapter. */
+int cmd_heads_load(struct loaded *l, const struct load_options *o, struct err *e);
+
+/* Digest of what decides features beside their origin: files [n] as they are, the weights as they are loaded,
+ * the adapter's, and every option but those of free_keys (which ends with NULL). Errors: those of
+ * sha256_file, NOMEM. */
+int cmd_heads_made(char hex[SHA256_HEX], const struct options *o, const char *const *free_keys,
+                   const struct loaded *l, const struct string_list *files, struct err *e);
+/* Opens the set at `dir` if it is whole and the very one that would be made (features_origin_same), and says
+ * so; else *out is NULL, and it says why another one there will be replaced. Errors: NOMEM. */
+int cmd_heads_reuse(struct features **out, const char *dir, const struct features_origin *would,
+                    struct err *e);
 
 /* The heads of a run, and the flags they follow from. */
 struct heads {

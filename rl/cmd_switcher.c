@@ -1,15 +1,12 @@
 /* terse switcher: a head that says of a prompt whether thinking will pay. */
 #include "rl/cmd_switcher.h"
 #include "checkpoints/file.h"
-#include "checkpoints/load.h"
 #include "checkpoints/yaml.h"
 #include "infer/cli.h"
 #include "infer/option_rows.h"
 #include "infer/progress.h"
 #include "rl/cmd_heads.h"
 #include "rl/switcher.h"
-
-#include <string.h>
 
 struct switcher_flags {
     struct head_flags head;
@@ -52,32 +49,49 @@ static int on_prompt(void *ctx, size_t done)
     return cli_interrupted();
 }
 
-/* Prompts of the files, run through the base into OUTPUT/NAME, and that opened. */
-static int make_features(struct features **out, const struct switcher_flags *f, const struct loaded *l,
-                         const struct string_list *files, const char *name, struct err *e)
+/* Prompts of the files, run through the base into `dir`. */
+static int make_features(const struct switcher_flags *f, const struct loaded *l,
+                         const struct switcher_states *c, const struct string_list *files, const char *dir,
+                         struct err *e)
 {
-    struct switcher_states c = {
-        .pooling = (enum pooling)f->pooling, .system = f->system, .max_tokens = l->m->context};
     struct labelled prompts = {0};
     struct progress bar;
-    char dir[FILE_PATH];
-    *out = NULL;
-    int r = head_options_depths(&c.depths, &f->head, l->m->c.layers, e);
+    int r = 0;
     for (size_t i = 0; !r && i < files->n; i++)
         r = labelled_load(&prompts, files->items[i], f->difficulty, e);
-    if (!r) r = file_path(dir, e, "%s/%s", f->output, name);
     if (!r && prompts.without)
         fprintf(stderr, "%llu rows without a question or a label left out\n",
                 (unsigned long long)prompts.without);
     if (!r) {
-        progress_start(&bar, stderr, name, "prompt", 0, prompts.n);
-        r = switcher_features(l, &prompts, &c, dir, on_prompt, &bar, e);
+        progress_start(&bar, stderr, "read", "prompt", 0, prompts.n);
+        r = switcher_features(l, &prompts, c, dir, on_prompt, &bar, e);
         if (r)
             progress_clear(&bar);
         else
             progress_finish(&bar, prompts.n, NULL);
     }
     labelled_clear(&prompts);
+    return r;
+}
+
+static const char *const free_keys[] = {"config", "output", "model",   "threads", "train",
+                                        "test",   "layers", HEAD_KEYS, NULL};
+
+/* OUTPUT/NAME: as it stands there, or made of the files. */
+static int take_features(struct features **out, const struct switcher_flags *f, const struct options *o,
+                         const struct loaded *l, const struct string_list *files, const char *name,
+                         struct err *e)
+{
+    char made[SHA256_HEX], dir[FILE_PATH];
+    struct switcher_states c = {
+        .pooling = (enum pooling)f->pooling, .system = f->system, .made = made, .max_tokens = l->m->context};
+    int r = head_options_depths(&c.depths, &f->head, l->m->c.layers, e);
+    if (!r) r = cmd_heads_made(made, o, free_keys, l, files, e);
+    if (!r) r = file_path(dir, e, "%s/%s", f->output, name);
+    struct features_origin would = switcher_origin(l, &c);
+    if (!r) r = cmd_heads_reuse(out, dir, &would, e);
+    if (r || *out) return r;
+    r = make_features(f, l, &c, files, dir, e);
     return r ? r : features_open(out, dir, e);
 }
 
@@ -99,32 +113,23 @@ static int fit(const struct switcher_flags *f, const struct loaded *l, const str
     return r;
 }
 
-static int load(struct loaded *l, const struct switcher_flags *f, struct err *e)
-{
-    struct load_options o = {.model = f->model,
-                             .dtype = (enum load_dtype)f->dtype,
-                             .threads = (unsigned)f->threads,
-                             .context = (uint32_t)f->context};
-    memset(l, 0, sizeof *l);
-    int r = load_folder(l, &o, e);
-    if (!r) r = load_digests(l, e);
-    if (!r) r = load_model(l, &o, e);
-    return r;
-}
-
 static int run(struct switcher_flags *f, struct options *o, struct err *e)
 {
-    struct loaded l = {0};
+    struct loaded l;
     struct features *set = NULL, *test = NULL;
     int r = f->config ? yaml_load_options(f->config, o, e) : 0;
     if (!r) r = options_check_required(o, e);
     if (!r && !f->test.n) r = head_options_shares(&f->head, e);
     if (r) return r;
     cli_catch_signals();
-    r = load(&l, f, e);
+    struct load_options lo = {.model = f->model,
+                              .dtype = (enum load_dtype)f->dtype,
+                              .threads = (unsigned)f->threads,
+                              .context = (uint32_t)f->context};
+    r = cmd_heads_load(&l, &lo, e);
     if (!r) r = file_make_dirs(f->output, e);
-    if (!r) r = make_features(&set, f, &l, &f->train, "features", e);
-    if (!r && f->test.n) r = make_features(&test, f, &l, &f->test, "features-test", e);
+    if (!r) r = take_features(&set, f, o, &l, &f->train, "features", e);
+    if (!r && f->test.n) r = take_features(&test, f, o, &l, &f->test, "features-test", e);
     if (!r) r = fit(f, &l, set, test, e);
     features_close(set), features_close(test);
     load_clear(&l);

@@ -18,6 +18,7 @@
 #include "rl/cmd_eval.h"
 #include "rl/cmd_ppo.h"
 #include "rl/cmd_switcher.h"
+#include "rl/cmd_verifier.h"
 #include "train/cmd_bench_train.h"
 #include "train/cmd_plot.h"
 #include "train/cmd_sft.h"
@@ -68,6 +69,7 @@ static const struct command commands[] = {
     {.name = "sft", .summary = "fine-tune a model on conversations", .run = cmd_sft, .group = "Training"},
     {.name = "ppo", .summary = "make answers short and right by reinforcement", .run = cmd_ppo},
     {.name = "switcher", .summary = "learn which prompts are worth thinking about", .run = cmd_switcher},
+    {.name = "verifier", .summary = "learn which answers are right", .run = cmd_verifier},
     {.name = "eval", .summary = "count the problems a model solves", .run = cmd_eval},
     {.name = "compare", .summary = "two evaluations side by side", .run = cmd_compare},
     {.name = "grade", .summary = "tell whether answers are right", .run = cmd_grade},

@@ -1,6 +1,5 @@
 #include "rl/switcher.h"
 
-#include "data/features.h"
 #include "infer/prompt.h"
 
 #include <stdlib.h>
@@ -44,36 +43,39 @@ static int run_all(struct run *r, const struct labelled *p, int (*tick)(void *ct
                    struct err *e)
 {
     int rc = 0;
-    for (size_t i = 0; !rc && i < p->n; i++) {
+    for (size_t i = features_writer_count(r->w); !rc && i < p->n; i++) {
         rc = run_prompt(r, &p->at[i], e);
         if (!rc && tick && tick(ctx, i + 1))
-            rc = err_set(e, ERR_INTERRUPTED, "stopped after %zu of %zu prompts", i + 1, p->n);
+            rc = err_set(e, ERR_INTERRUPTED, "stopped after %zu of %zu prompts; the same command goes on",
+                         i + 1, p->n);
     }
     return rc;
+}
+
+struct features_origin switcher_origin(const struct loaded *l, const struct switcher_states *c)
+{
+    return (struct features_origin){.task = "switcher",
+                                    .base = l->digest_base,
+                                    .tokenizer = l->digest_tokenizer,
+                                    .adapter = "",
+                                    .pooling = pooling_names[c->pooling],
+                                    .wording = "",
+                                    .made = c->made,
+                                    .depths = c->depths.depth,
+                                    .n_depths = c->depths.n,
+                                    .width = l->m->c.width};
 }
 
 int switcher_features(const struct loaded *l, const struct labelled *prompts, const struct switcher_states *c,
                       const char *dir, int (*tick)(void *ctx, size_t done), void *ctx, struct err *e)
 {
     struct session_config sc = {.streams = 1, .max_tokens = c->max_tokens, .states = c->depths};
-    struct features_origin o = {.task = "switcher",
-                                .base = l->digest_base,
-                                .tokenizer = l->digest_tokenizer,
-                                .adapter = "",
-                                .pooling = pooling_names[c->pooling],
-                                .wording = "",
-                                .depths = c->depths.depth,
-                                .n_depths = c->depths.n,
-                                .width = l->m->c.width};
+    struct features_origin o = switcher_origin(l, c);
     struct run r = {.l = l, .c = c, .x = malloc((size_t)o.n_depths * o.width * sizeof(float) + 1)};
     int rc = r.x ? 0 : err_set(e, ERR_NOMEM, "no memory for states");
     if (!rc) rc = session_create(&r.s, l->m, NULL, &sc, e);
     if (!rc) rc = features_writer_open(&r.w, dir, &o, e);
-    if (!rc) rc = run_all(&r, prompts, tick, ctx, e);
-    if (rc)
-        features_writer_abort(r.w);
-    else
-        rc = features_writer_commit(r.w, e);
+    if (!rc) rc = features_writer_end(r.w, run_all(&r, prompts, tick, ctx, e), e);
     session_free(r.s);
     free(r.x);
     return rc;

@@ -2,6 +2,7 @@
 #ifndef TERSE_RL_SWITCHER_H
 #define TERSE_RL_SWITCHER_H
 
+#include "data/features.h"
 #include "data/labelled.h"
 #include "infer/loaded.h"
 #include "infer/session.h"
@@ -10,14 +11,18 @@ struct switcher_states {
     struct states_config depths;
     enum pooling pooling;
     const char *system; /* as for prompt_chat */
+    const char *made;   /* of the features' origin */
     uint32_t max_tokens;
 };
 
+/* Where the features come from; texts are l's and c's. */
+struct features_origin switcher_origin(const struct loaded *l, const struct switcher_states *c);
+
 /* Runs every prompt through the base, as a chat whose next turn is the assistant's, and writes the states of
  * what was asked last (prompt_asked) as the feature set DIR. l has its digests. `tick` (may be NULL) hears
- * how many are done, and stops it by not returning 0: INTERRUPTED. Other errors: FIELD_RANGE (a depth that
- * the model has not), CTX_FULL (a prompt above max_tokens, naming its row), those of prompt_chat,
- * session_create and features_writer_add. */
+ * how many are done, and stops it by not returning 0: INTERRUPTED; the same call then goes on. Other errors:
+ * FIELD_RANGE (a depth that the model has not), CTX_FULL (a prompt above max_tokens, naming its row), those
+ * of prompt_chat, session_create and features_writer_add. */
 int switcher_features(const struct loaded *l, const struct labelled *prompts, const struct switcher_states *c,
                       const char *dir, int (*tick)(void *ctx, size_t done), void *ctx, struct err *e);
 
