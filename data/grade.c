@@ -2,7 +2,9 @@
 #include "data/maths/lex.h"
 #include "data/maths/parse.h"
 #include "data/maths/same.h"
+#include "infer/ascii.h"
 #include "infer/number.h"
+#include "infer/reply.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -153,6 +155,25 @@ struct grade grade_text(const char *reference, size_t n, const char *text, size_
     if (a.kind) g = grade_answers(reference, n, a.s, a.n, o);
     g.answer = a;
     return g;
+}
+
+/* Skips white space from *i on and says whether there was any. */
+static bool skip_space(const struct answer *a, size_t *i)
+{
+    size_t from = *i;
+    while (*i < a->n && is_space(a->s[*i])) ++*i;
+    return *i > from;
+}
+
+bool grade_reply(const char *reference, size_t n, const char *text, size_t len)
+{
+    size_t reply = text_reply(text, len), i = 0, j = 0;
+    struct answer x = answer_trim(reference, n), y = answer_trim(text + reply, len - reply);
+    while (i < x.n && j < y.n && skip_space(&x, &i) == skip_space(&y, &j)) {
+        char p = x.s[i++], q = y.s[j++]; /* trimmed: space is never the last */
+        if (p != q && !(is_letter(p) && (p | 32) == (q | 32))) return false;
+    }
+    return x.n && i == x.n && j == y.n;
 }
 
 const char *grade_verdict_name(enum grade_verdict v)

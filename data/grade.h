@@ -40,6 +40,11 @@ struct grade grade_answers(const char *reference, size_t n, const char *candidat
 struct grade grade_text(const char *reference, size_t n, const char *text, size_t len,
                         const struct grade_options *o);
 
+/* Whether the reply in text[0..len), what follows its thinking (text_reply), is a reference reply word for
+ * word: capitals, the amount of white space, and what stands around an answer (answer_trim) do not count. For
+ * what is no answer to look for: a fact in a sentence, a greeting. */
+bool grade_reply(const char *reference, size_t n, const char *text, size_t len);
+
 /* "equal", "different", "no answer", "undecided". */
 const char *grade_verdict_name(enum grade_verdict v);
 

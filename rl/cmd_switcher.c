@@ -54,17 +54,18 @@ static int make_features(const struct switcher_flags *f, const struct loaded *l,
                          const struct switcher_states *c, const struct string_list *files, const char *dir,
                          struct err *e)
 {
+    struct labelled_rules rules = {.difficulty = f->difficulty, .label = true};
     struct labelled prompts = {0};
     struct progress bar;
     int r = 0;
     for (size_t i = 0; !r && i < files->n; i++)
-        r = labelled_load(&prompts, files->items[i], f->difficulty, e);
+        r = labelled_load(&prompts, files->items[i], &rules, e);
     if (!r && prompts.without)
         fprintf(stderr, "%llu rows without a question or a label left out\n",
                 (unsigned long long)prompts.without);
     if (!r) {
         progress_start(&bar, stderr, "read", "prompt", 0, prompts.n);
-        r = switcher_features(l, &prompts, c, dir, on_prompt, &bar, e);
+        r = switcher_features(l, &prompts, NULL, c, dir, on_prompt, &bar, e);
         if (r)
             progress_clear(&bar);
         else

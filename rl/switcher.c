@@ -3,16 +3,105 @@
 #include "infer/prompt.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+/* ---- answers ------------------------------------------------------------------------------------------- */
+
+struct measuring {
+    struct switcher_answers *out;
+    const struct labelled *prompts;
+    int way; /* 0: the base alone */
+    int (*tick)(void *ctx, size_t done, uint64_t tokens);
+    void *ctx;
+    uint64_t tokens, before; /* generated now, and before this way began */
+};
+
+static int on_answer(void *ctx, const struct eval_sample *s, struct err *e)
+{
+    struct measuring *m = ctx;
+    const struct labelled_prompt *p = &m->prompts->at[s->index];
+    (void)e;
+    m->out[s->index].tokens[m->way] = s->tokens;
+    m->out[s->index].right[m->way] =
+        p->whole ? grade_reply(p->reference, strlen(p->reference), s->text, s->len) : s->correct;
+    return 0;
+}
+
+static int on_tick(void *ctx, size_t done, uint64_t tokens)
+{
+    struct measuring *m = ctx;
+    m->tokens = m->before + tokens;
+    return m->tick ? m->tick(m->ctx, (size_t)m->way * m->prompts->n + done, m->tokens) : 0;
+}
+
+/* All prompts, the base alone first. */
+static int answer_all(struct measuring *m, const struct loaded *l, const struct problems *p,
+                      const struct eval_config *c, struct err *e)
+{
+    struct loaded alone = *l;
+    struct eval_events ev = {on_answer, on_tick, m};
+    struct eval_config plain = *c;
+    struct eval_result unused;
+    int rc = 0;
+    alone.adapter = NULL, alone.lora = NULL;
+    plain.n_caps = 0;
+    for (m->way = 0; !rc && m->way < 2; m->way++) {
+        rc = eval_run(&unused, m->way ? l : &alone, p, &plain, &ev, e);
+        m->before = m->tokens;
+    }
+    return rc;
+}
+
+int switcher_measure(struct switcher_answers *out, const struct loaded *l, struct labelled *prompts,
+                     const struct eval_config *c, int (*tick)(void *ctx, size_t done, uint64_t tokens),
+                     void *ctx, struct err *e)
+{
+    struct measuring m = {.out = out, .prompts = prompts, .tick = tick, .ctx = ctx};
+    struct problems p = {.n = prompts->n};
+    if (!l->lora) return err_set(e, ERR_DATA_EMPTY, "there is no adapter to measure");
+    p.at = calloc(p.n + 1, sizeof *p.at);
+    if (!p.at) return err_set(e, ERR_NOMEM, "no memory for %zu problems", p.n);
+    for (size_t i = 0; i < p.n; i++) { /* lent, not copied */
+        const struct labelled_prompt *q = &prompts->at[i];
+        p.at[i] = (struct problem){
+            .turns = q->turns, .n_turns = q->n_turns, .reference = q->reference, .row = q->row};
+    }
+    int rc = answer_all(&m, l, &p, c, e);
+    for (size_t i = 0; !rc && i < p.n; i++) prompts->at[i].label = !out[i].right[0] && out[i].right[1];
+    free(p.at);
+    return rc;
+}
+
+/* ---- states -------------------------------------------------------------------------------------------- */
 
 struct run {
     const struct loaded *l;
     const struct switcher_states *c;
+    const struct switcher_answers *answers; /* or NULL */
     struct session *s;
     struct features_writer *w;
     float *x; /* [depths][width] */
 };
 
-static int run_prompt(struct run *r, const struct labelled_prompt *p, struct err *e)
+static struct feature feature_of(const struct labelled_prompt *p, const struct switcher_answers *a,
+                                 uint32_t tokens)
+{
+    struct feature row = {.group = p->group,
+                          .text = p->row,
+                          .prompt_tokens = tokens,
+                          .answer = -1,
+                          .label = p->label,
+                          .base_right = FEATURE_UNKNOWN,
+                          .adapter_right = FEATURE_UNKNOWN};
+    if (a) {
+        row.base_tokens = a->tokens[0], row.adapter_tokens = a->tokens[1];
+        row.base_right = a->right[0], row.adapter_right = a->right[1];
+    }
+    return row;
+}
+
+static int run_prompt(struct run *r, const struct labelled_prompt *p, const struct switcher_answers *a,
+                      struct err *e)
 {
     struct prompt prompt;
     uint32_t from, to, width = r->l->m->c.width;
@@ -28,13 +117,7 @@ static int run_prompt(struct run *r, const struct labelled_prompt *p, struct err
     }
     for (uint32_t k = 0; !rc && k < r->c->depths.n; k++)
         session_states(r->s, 0, k, r->c->pooling, r->x + (size_t)k * width);
-    struct feature row = {.group = p->group,
-                          .text = p->row,
-                          .prompt_tokens = prompt.n,
-                          .answer = -1,
-                          .label = p->label,
-                          .base_right = FEATURE_UNKNOWN,
-                          .adapter_right = FEATURE_UNKNOWN};
+    struct feature row = feature_of(p, a, prompt.n);
     prompt_clear(&prompt);
     return rc ? rc : features_writer_add(r->w, &row, r->x, e);
 }
@@ -44,7 +127,7 @@ static int run_all(struct run *r, const struct labelled *p, int (*tick)(void *ct
 {
     int rc = 0;
     for (size_t i = features_writer_count(r->w); !rc && i < p->n; i++) {
-        rc = run_prompt(r, &p->at[i], e);
+        rc = run_prompt(r, &p->at[i], r->answers ? &r->answers[i] : NULL, e);
         if (!rc && tick && tick(ctx, i + 1))
             rc = err_set(e, ERR_INTERRUPTED, "stopped after %zu of %zu prompts; the same command goes on",
                          i + 1, p->n);
@@ -66,12 +149,13 @@ struct features_origin switcher_origin(const struct loaded *l, const struct swit
                                     .width = l->m->c.width};
 }
 
-int switcher_features(const struct loaded *l, const struct labelled *prompts, const struct switcher_states *c,
-                      const char *dir, int (*tick)(void *ctx, size_t done), void *ctx, struct err *e)
+int switcher_features(const struct loaded *l, const struct labelled *prompts,
+                      const struct switcher_answers *answers, const struct switcher_states *c, const char *dir,
+                      int (*tick)(void *ctx, size_t done), void *ctx, struct err *e)
 {
     struct session_config sc = {.streams = 1, .max_tokens = c->max_tokens, .states = c->depths};
     struct features_origin o = switcher_origin(l, c);
-    struct run r = {.l = l, .c = c, .x = malloc((size_t)o.n_depths * o.width * sizeof(float) + 1)};
+    struct run r = {.l = l, .c = c, .answers = answers, .x = malloc((size_t)o.n_depths * o.width * sizeof(float) + 1)};
     int rc = r.x ? 0 : err_set(e, ERR_NOMEM, "no memory for states");
     if (!rc) rc = session_create(&r.s, l->m, NULL, &sc, e);
     if (!rc) rc = features_writer_open(&r.w, dir, &o, e);

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import chat
+import mix
 import problems
 import traces
 
@@ -135,19 +136,10 @@ def reasoning_row(split):
 
 
 def prompt_row(split):
-    """A maker for the switcher: half easy (chat, facts, one step), half problems of 2-4 steps, all answered directly."""
+    """A maker for the switcher: half problems of 2-4 steps, half questions of the same lengths that need none."""
     def make(rng, source):
-        kind = rng.random()
-        if kind < 0.5:
-            p = problems.make_problem(rng, 1 + steps_of(rng, (1, 1, 1)), split)
-            return row(len(p.steps), source, "math", [(p.text, traces.answer(p))])
-        if kind < 0.85:
-            q, a, domain = chat.chat_turn(rng, split == "test")
-            return row(0, source, domain, [(q, a)])
-        while True:
-            q, a, domain = chat.one_sum(rng)
-            if chat.in_test(q) == (split == "test"):
-                return row(1, source, domain, [(q, a)])
+        difficulty, domain, prompt, reply = (mix.problem_row if rng.random() < 0.5 else mix.chat_row)(rng, split)
+        return row(difficulty, source, domain, [(prompt, reply)])
     return make
 
 
@@ -210,6 +202,16 @@ def print_lengths(tokenizer, data):
               f"total {sum(n)}")
 
 
+def check_lengths(tokenizer, data):
+    """A problem must not be known by its length: the AUC of prompt tokens (Mann and Whitney) stays near 1/2."""
+    tokens = [[len(tokenizer.encode(r["conversations"][0]["value"]).ids) for r in data if (r["difficulty"] > 1) == hard]
+              for hard in (True, False)]
+    wins = sum((x > y) + (x == y) / 2 for x in tokens[0] for y in tokens[1])
+    auc = wins / (len(tokens[0]) * len(tokens[1]))
+    print(f"  AUC of prompt length: {auc:.3f}")
+    assert 0.45 < auc < 0.55, "prompt lengths tell problems from chat"
+
+
 def check(folder, tokenizer_file):
     tokenizer = None
     if tokenizer_file.exists():
@@ -231,6 +233,8 @@ def check(folder, tokenizer_file):
         print(f"{name}: {rows} rows, by difficulty {dict(sorted(levels.items()))}")
         if tokenizer:
             print_lengths(tokenizer, data)
+            if name.startswith("mix"):
+                check_lengths(tokenizer, data)
     for a, b in (("sft", "test"), ("sft", "rl"), ("rl", "test")):
         assert not keys[a] & keys[b], f"{a} and {b} share a chain of equations"
     for a, b in (("base", "test"), ("base", "rl"), ("sft", "test"), ("mix", "mix-test")):
@@ -244,6 +248,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", dest="folder", type=pathlib.Path, default=pathlib.Path("data/nano"))
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default="", help="mix,mix-test: these shards alone; the others stay as they are")
     parser.add_argument("--check", action="store_true", help="read the shards back and verify them")
     parser.add_argument("--tokenizer", type=pathlib.Path, default=pathlib.Path("checkpoints/nano/tokenizer.json"))
     args = parser.parse_args()
@@ -252,7 +257,8 @@ def main():
         return
     args.folder.mkdir(parents=True, exist_ok=True)
     for name, rows, maker in SHARDS:
-        write_shard(args.folder, name, rows, maker, args.seed)
+        if not args.only or name in args.only.split(","):
+            write_shard(args.folder, name, rows, maker, args.seed)
 
 
 if __name__ == "__main__":
