@@ -47,7 +47,7 @@ static struct load_options device_options(const struct bundle *b, const struct e
     return (struct load_options){
         .model = b->part[BUNDLE_MODEL].path,
         .adapter = *b->part[BUNDLE_ADAPTER].name ? b->part[BUNDLE_ADAPTER].path : NULL,
-        .heads = *b->part[BUNDLE_HEADS].name ? b->part[BUNDLE_HEADS].path : NULL,
+        .heads = {*b->part[BUNDLE_HEADS].name ? b->part[BUNDLE_HEADS].path : NULL},
         .threads = o->gguf.threads,
         .context = 64,
     };

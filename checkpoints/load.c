@@ -43,11 +43,7 @@ int load_heads(struct loaded *l, const char *path, struct err *e)
     struct head *more[HEAD_TASKS];
     int r = *l->digest_base ? 0 : load_digests(l, e);
     if (!r) r = head_file_load_any(more, path, e);
-    for (int t = 0; !r && t < HEAD_TASKS; t++) {
-        if (!more[t]) continue;
-        head_free(l->head[t]);
-        l->head[t] = more[t];
-    }
+    if (!r) loaded_heads_take(l, more);
     bool known = base_is_known(l->base);
     return r ? r
              : loaded_heads_check(l, known ? l->digest_base : NULL, known ? l->digest_tokenizer : NULL, path,
@@ -60,7 +56,7 @@ int load_all(struct loaded *l, const struct load_options *o, struct err *e)
     int r = load_folder(l, o, e);
     if (!r) r = load_model(l, o, e);
     if (!r && o->adapter) r = load_adapter(l, o->adapter, e);
-    if (!r && o->heads) r = load_heads(l, o->heads, e);
+    for (int i = 0; !r && i < HEAD_TASKS && o->heads[i]; i++) r = load_heads(l, o->heads[i], e);
     if (r) {
         load_clear(l);
         return r;
@@ -75,10 +71,3 @@ void load_clear(struct loaded *l)
     base_close(l->base);
     loaded_clear(l);
 }
-
-const struct model_source source_any = {
-    .load = load_all,
-    .preset = "checkpoints/nano",
-    .model = "Hugging Face folder or GGUF file",
-    .adapter = "adapter: a PEFT folder or GGUF file",
-};

@@ -8,10 +8,6 @@
 #include "checkpoints/hf_tokenizer.h"
 #include "checkpoints/peft.h"
 #include "infer/loaded.h"
-#include "infer/run_options.h"
-
-/* Hugging Face folders and PEFT adapters as well as GGUF files: what terse's commands read. */
-extern const struct model_source source_any;
 
 /* All of it, and closes the maps: what is left is one copy of the weights. After an error *l is empty.
  * Errors: those of the steps below. */

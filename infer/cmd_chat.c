@@ -15,14 +15,15 @@ struct chat_options {
     struct model_flags model;
     struct sampling_flags sampling;
     struct budget_flags forcing;
+    struct ask_flags ask;
     char *system;
     int64_t tokens;
-    bool think;
 };
 
 #define AT(field) .at = offsetof(struct chat_options, field)
 static const struct option rows[] = {
     MODEL_ROWS(chat_options),
+    HEADS_ROW(chat_options),
     BUNDLE_ROW(chat_options),
     {.key = "system",
      .type = OPT_STRING,
@@ -30,7 +31,7 @@ static const struct option rows[] = {
      .unset = "the model's own",
      .group = "Conversation",
      .help = "system turn"},
-    {.key = "think", .type = OPT_BOOL, AT(think), .help = "begin every answer with <think>"},
+    ASK_ROWS(chat_options),
     LENGTH_ROW(AT(tokens)),
     BUDGET_ROWS(chat_options, NULL, "as many as -n leaves", "\\n</think>\\n\\n"),
     SAMPLING_ROWS(chat_options, NULL),
@@ -39,11 +40,11 @@ static const struct option rows[] = {
 
 struct conversation {
     const struct chat_options *f;
-    struct talk talk;
+    struct asker asker;
+    struct ask_config how;
     struct chat_turn *turns; /* [n], contents owned */
     uint32_t n, capacity;
     char *system; /* owned; NULL: the model's own */
-    bool adapter_off;
 };
 
 /* ---- turns ------------------------------------------------------------------------------------------- */
@@ -68,40 +69,43 @@ static void turns_cut(struct conversation *c, uint32_t n)
     while (c->n > n) free((char *)(uintptr_t)c->turns[--c->n].content);
 }
 
-static int prompt_make(struct prompt *p, const struct conversation *c, struct err *e)
-{
-    int r = prompt_chat(p, c->talk.l, c->turns, c->n, c->system, c->f->think, e);
-    if (!r && c->adapter_off) p->adapt_from = UINT32_MAX;
-    return r;
-}
-
-static void timing_print(const struct generate_stats *stats)
+static void timing_print(const struct generate_stats *stats, const struct ask *q)
 {
     char text[160];
     if (!cli_live(stderr)) return;
-    talk_timing(stats, 1, text, sizeof text);
+    talk_timing(stats, q->chains, text, sizeof text);
     fprintf(stderr, "%s%s%s\n", cli_style(stderr, CLI_DIM), text, cli_style(stderr, CLI_PLAIN));
+}
+
+/* The chain that stands for the answer, shown where it was not shown as it came. */
+static int chain_show(const struct ask *q, uint32_t i, struct err *e)
+{
+    if (q->chains == 1) return 0;
+    int r = talk_vote_print(stderr, q, true, e);
+    cli_text(stdout, q->text[i].text, q->text[i].n);
+    putchar('\n');
+    return r || fflush(stdout) || ferror(stdout) ? err_errno(e, errno, "cannot write the answer") : 0;
 }
 
 /* Answers the last turn. The answer joins the conversation without its thinking: later turns are the base's
  * to read, and it has never seen any. */
 static int answer(struct conversation *c, struct err *e)
 {
-    struct prompt p;
-    struct answered a = {.text = {.f = stdout, .text.t = c->talk.l->tokenizer}};
+    struct ask q;
     struct generate_stats stats;
-    int r = prompt_make(&p, c, e);
+    int r = ask_chat(&q, &c->asker, &c->how, c->turns, c->n, c->system, e);
     if (r) return r;
     cli_catch_signals();
-    r = talk_answer(&c->talk, &p, (uint32_t)c->f->tokens, &a, 1, &stats, e);
-    const struct detok *d = &a.text.text;
+    r = talk_run(&c->asker, &q, stdout, &stats, e);
+    uint32_t best = q.settled && q.vote.chain < q.chains ? q.vote.chain : 0;
+    if (!r) r = chain_show(&q, best, e);
+    const struct detok *d = &q.text[best];
     size_t reply = d->n ? text_reply(d->text, d->n) : 0;
-    if (!r) timing_print(&stats);
+    if (!r) timing_print(&stats, &q);
     if (!r) r = turn_add(c, ROLE_ASSISTANT, d->n ? d->text + reply : "", d->n - reply, e);
     if (!r && cli_interrupted() == SIGTERM) r = err_set(e, ERR_INTERRUPTED, "told to end");
     cli_release_signals();
-    printer_clear(&a.text);
-    prompt_clear(&p);
+    ask_clear(&q);
     return r;
 }
 
@@ -121,7 +125,7 @@ static void help_print(void)
 {
     fputs("/reset            forget the conversation\n"
           "/system TEXT      another system turn; forgets the conversation\n"
-          "/adapter on|off   let the adapter answer, or the base alone\n"
+          "/mode MODE        auto, chat (the base alone) or reason (with the adapter)\n"
           "Ctrl-C stops an answer, Ctrl-D leaves.\n",
           stderr);
 }
@@ -136,14 +140,20 @@ static int system_set(struct conversation *c, const char *text, struct err *e)
     return 0;
 }
 
-static void adapter_switch(struct conversation *c, const char *word)
+static void mode_set(struct conversation *c, const char *word)
 {
-    if (!c->talk.l->lora)
-        fprintf(stderr, "there is no adapter; start with --lora ADAPTER\n");
-    else if (strcmp(word, "on") && strcmp(word, "off"))
-        fprintf(stderr, "/adapter on or /adapter off\n");
+    static const char *const names[] = {"auto", "chat", "reason"};
+    struct ask_config how = c->how;
+    struct err e = {0};
+    int k = 0;
+    while (k < 3 && strcmp(word, names[k]) != 0) k++;
+    how.mode = (enum ask_mode)k;
+    if (k == 3)
+        fprintf(stderr, "/mode auto, /mode chat or /mode reason\n");
+    else if (ask_config_check(&how, c->asker.l, &e))
+        fprintf(stderr, "%s\n", e.msg);
     else
-        c->adapter_off = !strcmp(word, "off");
+        c->how = how;
 }
 
 /* True when `line` is the command `name`; *rest is what follows it. */
@@ -162,8 +172,8 @@ static int obey(struct conversation *c, const char *line, struct err *e)
         turns_cut(c, 0);
     else if (is_command(line, "/system", &rest))
         return system_set(c, rest, e);
-    else if (is_command(line, "/adapter", &rest))
-        adapter_switch(c, rest);
+    else if (is_command(line, "/mode", &rest))
+        mode_set(c, rest);
     else {
         if (!is_command(line, "/help", &rest)) fprintf(stderr, "unknown command %.40s\n", line);
         help_print();
@@ -218,17 +228,18 @@ static int loop(struct conversation *c, struct err *e)
     return r;
 }
 
-static int converse(const struct chat_options *f, const struct options *o, const struct loaded *l,
-                    struct err *e)
+static int converse(const struct model_source *from, const struct chat_options *f, const struct options *o,
+                    const struct loaded *l, struct err *e)
 {
     struct conversation c = {.f = f};
-    struct sampler_config sampler;
     struct budget budget;
-    run_options_sampler(&sampler, o, &f->sampling, &l->m->c);
-    int r = run_options_budget(&budget, &f->forcing, l->tokenizer, BUDGET_CLOSING, e);
+    int r = run_options_ask(&c.how, o, &f->ask, from, l, e);
+    if (!r) r = run_options_budget(&budget, &f->forcing, l->tokenizer, BUDGET_CLOSING, e);
     if (r) return r;
-    r = talk_open(&c.talk, l, &sampler, run_options_session(&f->model, 1, l->m->context), e);
-    if (budget.tokens) c.talk.budget = &budget;
+    run_options_sampler(&c.how.sampler, o, &f->sampling, &l->m->c);
+    c.how.max_new = (uint32_t)f->tokens, c.how.budget = budget.tokens ? &budget : NULL;
+    r = sampler_config_check(&c.how.sampler, e);
+    if (!r) r = asker_open(&c.asker, l, run_options_session(&f->model, c.how.chains, l->m->context), e);
     if (!r && f->system) r = system_set(&c, f->system, e);
     if (!r && l->cold) fprintf(stderr, "the adapter changes nothing: its B matrices are all zero\n");
     if (!r && isatty(0)) fprintf(stderr, "/help lists the commands, Ctrl-C stops an answer, Ctrl-D leaves\n");
@@ -236,7 +247,7 @@ static int converse(const struct chat_options *f, const struct options *o, const
     turns_cut(&c, 0);
     free(c.turns);
     free(c.system);
-    talk_close(&c.talk);
+    asker_clear(&c.asker);
     budget_clear(&budget);
     return r;
 }
@@ -247,7 +258,7 @@ static int run(const struct model_source *from, const struct chat_options *f, co
     struct loaded l;
     int r = run_options_load(&l, from, &f->model, e);
     if (r) return r;
-    r = converse(f, o, &l, e);
+    r = converse(from, f, o, &l, e);
     loaded_clear(&l);
     return r;
 }

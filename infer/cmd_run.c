@@ -11,20 +11,26 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PROMPT_MAX = 64 << 20 /* bytes */, MAX_STREAMS = 64 };
+enum {
+    PROMPT_MAX = 64 << 20 /* bytes */,
+    MAX_STREAMS = 64,
+    HEADERS = 64 /* tokens around two turns, at most */
+};
 
 struct generate_flags {
     struct model_flags model;
     struct sampling_flags sampling;
     struct budget_flags forcing;
+    struct ask_flags ask;
     char *prompt, *file, *system;
-    int64_t tokens, answers;
-    bool raw, think, json;
+    int64_t tokens;
+    bool raw, json;
 };
 
 #define AT(field) .at = offsetof(struct generate_flags, field)
 static const struct option rows[] = {
     MODEL_ROWS(generate_flags),
+    HEADS_ROW(generate_flags),
     BUNDLE_ROW(generate_flags),
     {.key = "prompt",
      .type = OPT_STRING,
@@ -44,16 +50,8 @@ static const struct option rows[] = {
      .type = OPT_BOOL,
      AT(raw),
      .help = "go on from the text as it is, without a chat around it"},
-    {.key = "think", .type = OPT_BOOL, AT(think), .help = "begin the answer with <think>"},
+    ASK_ROWS(generate_flags),
     LENGTH_ROW(AT(tokens), .group = "Answer"),
-    {.key = "answers",
-     .type = OPT_INT,
-     AT(answers),
-     .preset = "1",
-     .min = 1,
-     .max = 1024,
-     .short_flag = 'N',
-     .help = "so many answers to the one prompt, each with its own luck, side by side"},
     {.key = "json", .type = OPT_BOOL, AT(json), .help = "print an object a line and answer instead of text"},
     BUDGET_ROWS(generate_flags, NULL, "as many as -n leaves", "\\n</think>\\n\\n"),
     SAMPLING_ROWS(generate_flags, NULL),
@@ -95,12 +93,16 @@ static int prompt_text(const struct generate_flags *f, char **text, size_t *n, s
     return r;
 }
 
-static int prompt_make(struct prompt *out, const struct generate_flags *f, const struct loaded *l,
-                       const char *text, size_t n, struct err *e)
+/* The question, in the one way or the two that it may be answered. */
+static int question_make(struct ask *q, struct asker *a, const struct generate_flags *f,
+                         const struct ask_config *c, const char *text, size_t n, struct err *e)
 {
+    const struct loaded *l = a->l;
     struct chat_turn turn = {ROLE_USER, text, n};
-    int r = f->raw ? prompt_raw(out, l, text, n, e) : prompt_chat(out, l, &turn, 1, f->system, f->think, e);
-    if (!r && l->lora && out->adapt_from == UINT32_MAX)
+    struct prompt p;
+    int r = f->raw ? prompt_raw(&p, l, text, n, e) : 0;
+    if (!r) r = f->raw ? ask_prompt(q, a, c, &p, e) : ask_chat(q, a, c, &turn, 1, f->system, e);
+    if (!r && l->lora && q->reason.n && q->reason.adapt_from == UINT32_MAX)
         fprintf(stderr, "the adapter does not act: the prompt does not hold the tokens it waits for\n");
     if (!r && l->cold) fprintf(stderr, "the adapter changes nothing: its B matrices are all zero\n");
     return r;
@@ -113,97 +115,169 @@ static const char *finish_name(enum finish f)
     return f == FINISH_STOP ? "stop" : f == FINISH_LENGTH ? "length" : "cancel";
 }
 
-static int json_print(const struct answered *a, uint32_t index, const struct prompt *p, struct err *e)
+/* What is known of a chain, in the object that is open. */
+static void chain_put(struct js_out *w, const struct ask *q, uint32_t i)
 {
-    const struct detok *d = &a->text.text;
+    const struct request *r = &q->request[i];
+    const struct detok *d = &q->text[i];
+    struct answer a = ask_answer(q, i);
     size_t reply = d->n ? text_reply(d->text, d->n) : 0;
-    struct js_out w;
-    js_out_init(&w, 0);
-    js_object(&w, NULL);
-    js_put_uint(&w, "index", index);
-    js_put_text(&w, "text", d->n ? d->text : "", d->n);
-    js_put_text(&w, "reply", d->n ? d->text + reply : "", d->n - reply);
-    js_put_string(&w, "finish", finish_name(a->finish));
-    js_put_bool(&w, "closed", a->closed);
-    js_put_uint(&w, "prompt_tokens", p->n);
-    js_put_uint(&w, "tokens", a->tokens);
-    js_close(&w);
-    int r = js_out_end(&w, e);
-    if (!r && (fwrite(w.text, 1, w.n, stdout) != w.n || putchar('\n') == EOF || fflush(stdout)))
+    js_put_uint(w, "index", i);
+    js_put_text(w, "text", d->n ? d->text : "", d->n);
+    js_put_text(w, "reply", d->n ? d->text + reply : "", d->n - reply);
+    js_put_string(w, "finish", finish_name(r->finish));
+    js_put_bool(w, "closed", r->closed);
+    js_put_uint(w, "tokens", r->n_answer);
+    if (!q->c.votes && !q->scored[i]) return;
+    if (a.kind == ANSWER_NONE)
+        js_put_null(w, "answer");
+    else
+        js_put_text(w, "answer", a.s, a.n);
+    if (q->scored[i])
+        js_put_real(w, "score", (double)q->chain[i].score);
+    else
+        js_put_null(w, "score");
+}
+
+/* How the question was taken. */
+static void way_put(struct js_out *w, const struct ask *q)
+{
+    js_put_string(w, "mode", q->reasons ? "reason" : "chat");
+    if (q->probability >= 0) js_put_real(w, "probability", q->probability);
+    js_put_uint(w, "prompt_tokens", ask_way(q)->n);
+}
+
+static void vote_put(struct js_out *w, const struct ask *q)
+{
+    js_object(w, "vote");
+    js_put_string(w, "kind", vote_name(q->c.vote));
+    js_put_uint(w, "chain", q->vote.chain);
+    js_put_real(w, "weight", (double)q->vote.weight / VOTE_ONE);
+    js_put_real(w, "total", (double)q->vote.total / VOTE_ONE);
+    js_put_bool(w, "early", q->early);
+    js_close(w);
+}
+
+static int line_print(struct js_out *w, struct err *e)
+{
+    int r = js_out_end(w, e);
+    if (!r && (fwrite(w->text, 1, w->n, stdout) != w->n || putchar('\n') == EOF || fflush(stdout)))
         r = err_errno(e, errno, "cannot write the answer");
-    js_out_free(&w);
+    js_out_free(w);
     return r;
 }
 
-/* Several answers come side by side, so they are printed when all are done. */
-static int answers_print(const struct generate_flags *f, const struct answered *a, const struct prompt *p,
-                         struct err *e)
+/* An object a line: one for each answer, or where there was a vote one for the question. */
+static int json_print(const struct ask *q, struct err *e)
+{
+    struct js_out w;
+    int r = 0;
+    for (uint32_t i = 0; !r && !q->c.votes && i < q->chains; i++) {
+        js_out_init(&w, 0);
+        js_object(&w, NULL);
+        chain_put(&w, q, i);
+        way_put(&w, q);
+        js_close(&w);
+        r = line_print(&w, e);
+    }
+    if (r || !q->c.votes) return r;
+    js_out_init(&w, 0);
+    js_object(&w, NULL);
+    chain_put(&w, q, q->vote.chain < q->chains ? q->vote.chain : 0);
+    way_put(&w, q);
+    vote_put(&w, q);
+    js_array(&w, "chains");
+    for (uint32_t i = 0; i < q->chains; i++) {
+        js_object(&w, NULL);
+        chain_put(&w, q, i);
+        js_close(&w);
+    }
+    js_close(&w);
+    js_close(&w);
+    return line_print(&w, e);
+}
+
+static int text_print(const struct ask *q, uint32_t i, struct err *e)
+{
+    cli_text(stdout, q->text[i].text, q->text[i].n);
+    putchar('\n');
+    return fflush(stdout) || ferror(stdout) ? err_errno(e, errno, "cannot write the answers") : 0;
+}
+
+/* Several chains come side by side, so they are printed when all are done: all of them, or the one that the
+ * vote has picked. */
+static int answers_print(const struct generate_flags *f, const struct ask *q, struct err *e)
 {
     int r = 0;
-    for (uint32_t i = 0; !r && i < (uint32_t)f->answers; i++) {
-        const struct detok *d = &a[i].text.text;
-        if (f->json) {
-            r = json_print(&a[i], i, p, e);
-        } else if (f->answers > 1) {
-            printf("--- answer %u of %u\n", i + 1, (uint32_t)f->answers);
-            cli_text(stdout, d->text, d->n);
-            putchar('\n');
-        }
+    if (f->json) return json_print(q, e);
+    if (q->c.chains == 1 || (q->to && !q->reasons)) return 0; /* it came as it was written */
+    for (uint32_t i = 0; !r && i < q->chains && (!q->c.votes || f->ask.show_chains); i++) {
+        printf("--- answer %u of %u\n", i + 1, q->chains);
+        r = text_print(q, i, e);
     }
-    if (!r && (fflush(stdout) || ferror(stdout))) r = err_errno(e, errno, "cannot write the answers");
-    return r;
+    if (!r && q->c.votes) r = talk_vote_print(stderr, q, true, e);
+    if (!r && q->c.votes && f->ask.show_chains) puts("--- voted for");
+    return !r && q->c.votes && q->vote.chain < q->chains ? text_print(q, q->vote.chain, e) : r;
 }
 
 /* One line on what it took. */
-static void timing_print(const struct generate_stats *stats, const struct answered *a, uint32_t n)
+static void timing_print(const struct generate_stats *stats, const struct ask *q)
 {
     char timing[160];
-    talk_timing(stats, n, timing, sizeof timing);
+    const struct request *r = &q->request[0];
+    talk_timing(stats, q->chains, timing, sizeof timing);
     fprintf(stderr, "%s%s%s%s%s\n", cli_style(stderr, CLI_DIM), timing,
-            a[0].closed && n == 1 ? ", the thinking closed by its budget" : "",
-            a[0].finish == FINISH_LENGTH && n == 1 ? ", cut there" : "", cli_style(stderr, CLI_PLAIN));
+            r->closed && q->chains == 1 ? ", the thinking closed by its budget" : "",
+            r->finish == FINISH_LENGTH && q->chains == 1 ? ", cut there" : "", cli_style(stderr, CLI_PLAIN));
 }
 
-static int answers_make(const struct generate_flags *f, const struct options *o, const struct loaded *l,
-                        const struct prompt *p, const struct budget *b, struct answered *a, struct err *e)
+static bool cut_short(const struct ask *q)
 {
-    struct sampler_config c;
-    struct talk t;
+    return !q->settled && q->request[0].finish == FINISH_CANCEL;
+}
+
+static int answer(const struct generate_flags *f, const struct ask_config *c, struct asker *a,
+                  const char *text, size_t n, struct err *e)
+{
+    struct ask q;
     struct generate_stats stats = {0};
-    uint32_t n = (uint32_t)f->answers, most = f->tokens ? p->n + (uint32_t)f->tokens : l->m->context;
-    run_options_sampler(&c, o, &f->sampling, &l->m->c);
-    struct session_config sc = run_options_session(&f->model, n < MAX_STREAMS ? n : MAX_STREAMS, most);
-    int r = talk_open(&t, l, &c, sc, e);
+    int r = question_make(&q, a, f, c, text, n, e);
     if (r) return r;
-    if (b->tokens) t.budget = b;
-    FILE *live = n > 1 || f->json ? NULL : stdout;
-    for (uint32_t i = 0; i < n; i++) a[i].text = (struct printer){.f = live, .text.t = l->tokenizer};
-    r = talk_answer(&t, p, (uint32_t)f->tokens, a, n, &stats, e);
-    if (!r) r = answers_print(f, a, p, e);
-    if (!r) {
-        timing_print(&stats, a, n);
-        if (a[0].finish == FINISH_CANCEL) r = err_set(e, ERR_INTERRUPTED, "interrupted");
-    }
-    talk_close(&t);
+    r = talk_run(a, &q, f->json ? NULL : stdout, &stats, e);
+    if (!r) r = answers_print(f, &q, e);
+    if (!r) timing_print(&stats, &q);
+    if (!r && cut_short(&q)) r = err_set(e, ERR_INTERRUPTED, "interrupted");
+    ask_clear(&q);
     return r;
 }
 
-static int answer(const struct generate_flags *f, const struct options *o, const struct loaded *l,
-                  const char *text, size_t n, struct err *e)
+/* Tokens that a stream needs, at most: a byte may become three of another form. */
+static uint32_t longest(const struct generate_flags *f, const struct loaded *l, size_t n)
 {
-    struct prompt p;
+    const char *system = f->system ? f->system : tokenizer_default_system(l->tokenizer);
+    uint64_t most = (uint64_t)f->tokens + 3 * (n + (system ? strlen(system) : 0)) + HEADERS;
+    return f->tokens && most < l->m->context ? (uint32_t)most : l->m->context;
+}
+
+static int ask_all(const struct model_source *from, const struct generate_flags *f, const struct options *o,
+                   const struct loaded *l, const char *text, size_t n, struct err *e)
+{
+    struct ask_config c;
+    struct asker a;
     struct budget b;
-    int r = prompt_make(&p, f, l, text, n, e);
+    int r = run_options_ask(&c, o, &f->ask, from, l, e);
+    if (!r) r = run_options_budget(&b, &f->forcing, l->tokenizer, BUDGET_CLOSING, e);
     if (r) return r;
-    struct answered *a = calloc((size_t)f->answers, sizeof *a);
-    r = run_options_budget(&b, &f->forcing, l->tokenizer, BUDGET_CLOSING, e);
-    if (!r)
-        r = a ? answers_make(f, o, l, &p, &b, a, e)
-              : err_set(e, ERR_NOMEM, "no memory for %u answers", (unsigned)f->answers);
-    for (uint32_t i = 0; a && i < (uint32_t)f->answers; i++) printer_clear(&a[i].text);
-    free(a);
+    uint32_t streams = c.chains < MAX_STREAMS ? c.chains : MAX_STREAMS;
+    run_options_sampler(&c.sampler, o, &f->sampling, &l->m->c);
+    c.max_new = (uint32_t)f->tokens, c.budget = b.tokens ? &b : NULL;
+    r = sampler_config_check(&c.sampler, e);
+    if (!r) r = asker_open(&a, l, run_options_session(&f->model, streams, longest(f, l, n)), e);
+    if (!r) {
+        r = answer(f, &c, &a, text, n, e);
+        asker_clear(&a);
+    }
     budget_clear(&b);
-    prompt_clear(&p);
     return r;
 }
 
@@ -216,7 +290,7 @@ static int run(const struct model_source *from, const struct generate_flags *f, 
     int r = prompt_text(f, &text, &n, e);
     if (!r && !(r = run_options_load(&l, from, &f->model, e))) {
         cli_catch_signals();
-        r = answer(f, o, &l, text, n, e);
+        r = ask_all(from, f, o, &l, text, n, e);
         loaded_clear(&l);
     }
     free(text);
@@ -226,7 +300,7 @@ static int run(const struct model_source *from, const struct generate_flags *f, 
 static int check(const struct options *o, const struct generate_flags *f, struct err *e)
 {
     if (f->prompt && f->file) return err_set(e, ERR_USAGE, "-p and -f both give a prompt; leave one out");
-    if (f->raw && (f->system || f->think))
+    if (f->raw && (f->system || f->ask.think))
         return err_set(e, ERR_USAGE, "--raw takes the text as it is, so --system and --think have no place");
     int r = run_options_lengths(&f->forcing, f->tokens, e);
     return r ? r : run_options_check(o, e);

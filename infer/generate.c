@@ -324,6 +324,7 @@ static void checks_take(struct run *g)
     for (uint32_t i = 0; i < g->c->streams && !g->cancelled; i++) {
         struct slot *t = &g->slot[i];
         if (!t->r || !t->to_check || t->checked < t->to_check) continue;
+        t->r->checking = false;
         int said = g->c->on_checked(g->c->ctx, t->r, i);
         if (said && said != GENERATE_LEAVE) g->cancelled = 1;
         g->stats.checked_tokens += t->to_check;
@@ -342,11 +343,12 @@ static void deliver(struct run *g, uint32_t i, int32_t token, float logprob)
     g->stats.decoded_tokens++;
     int full = r->n_answer == min32(t->most, t->room);
     r->finish = is_stop(g, token) ? FINISH_STOP : full ? FINISH_LENGTH : FINISH_NONE;
+    r->checking = t->checks && r->finish != FINISH_NONE;
     int said = g->c->on_token ? g->c->on_token(g->c->ctx, r, token) : 0;
     if (said && said != GENERATE_LEAVE) g->cancelled = 1;
     if (said == GENERATE_LEAVE && r->finish == FINISH_NONE) r->finish = FINISH_CANCEL;
     if (r->finish == FINISH_NONE) return;
-    if (t->checks && r->finish != FINISH_CANCEL)
+    if (r->checking)
         check_begin(g, i);
     else
         leave(g, i);
@@ -361,6 +363,7 @@ static void sweep(struct run *g)
         for (uint32_t k = 0; k < g->c->streams; k++) waiting += g->slot[k].r && g->slot[k].leader == i;
         if (!t->r || !t->r->unwanted || (t->leader == i && waiting > 1)) continue;
         if (t->r->finish == FINISH_NONE) t->r->finish = FINISH_CANCEL;
+        t->r->checking = false;
         leave(g, i);
     }
 }
@@ -426,7 +429,8 @@ static int all(struct run *g, struct request *requests, size_t n, struct err *e)
 {
     size_t next = 0;
     for (size_t i = 0; i < n; i++)
-        requests[i].n_answer = 0, requests[i].finish = FINISH_NONE, requests[i].closed = false;
+        requests[i].n_answer = 0, requests[i].finish = FINISH_NONE,
+        requests[i].closed = requests[i].checking = false;
     do {
         int r = admit(g, requests, n, &next, e);
         if (!r && busy(g)) r = pass(g, e);

@@ -47,6 +47,7 @@ struct request {
     uint32_t n_answer;
     bool closed; /* answer [budget->tokens] and the budget->n - 1 after it were put in */
     enum finish finish;
+    bool checking;        /* it is finished, and its check is yet to be run */
     double first_seconds; /* from the call until its first token */
 };
 

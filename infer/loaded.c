@@ -115,12 +115,22 @@ int loaded_heads_check(const struct loaded *l, const char *base, const char *tok
     return r;
 }
 
+void loaded_heads_take(struct loaded *l, struct head *more[HEAD_TASKS])
+{
+    for (int t = 0; t < HEAD_TASKS; t++) {
+        if (!more[t]) continue;
+        head_free(l->head[t]);
+        l->head[t] = more[t];
+    }
+}
+
 int load_gguf_heads(struct loaded *l, const char *path, struct err *e)
 {
-    int r = gguf_heads_load(l->head, path, e);
-    if (!r) r = loaded_heads_check(l, known(l->digest_base), known(l->digest_tokenizer), path, e);
-    for (int t = 0; r && t < HEAD_TASKS; t++) head_free(l->head[t]), l->head[t] = NULL;
-    return r;
+    struct head *more[HEAD_TASKS];
+    int r = gguf_heads_load(more, path, e);
+    if (r) return r;
+    loaded_heads_take(l, more);
+    return loaded_heads_check(l, known(l->digest_base), known(l->digest_tokenizer), path, e);
 }
 
 int load_gguf(struct loaded *l, const struct load_options *o, struct err *e)
@@ -129,7 +139,7 @@ int load_gguf(struct loaded *l, const struct load_options *o, struct err *e)
     int r = pool_create(&l->pool, o->threads, e);
     if (!r) r = load_base(l, o, e);
     if (!r && o->adapter) r = load_gguf_adapter(l, o->adapter, e);
-    if (!r && o->heads) r = load_gguf_heads(l, o->heads, e);
+    for (int i = 0; !r && i < HEAD_TASKS && o->heads[i]; i++) r = load_gguf_heads(l, o->heads[i], e);
     if (r) loaded_clear(l);
     return r;
 }

@@ -19,13 +19,13 @@ struct load_options {
     const char *model; /* GGUF file (or what else the loader reads); its label when `file` is given */
     const void *file;  /* [file_bytes] a GGUF file in memory, or NULL */
     size_t file_bytes;
-    const char *adapter;   /* the same, or NULL */
-    const char *heads;     /* a GGUF file of heads (or what else the loader reads), or NULL */
-    enum load_dtype dtype; /* LOAD_AUTO: the model's own */
-    bool act8;             /* 8-bit activations (model_use_act8) */
-    unsigned threads;      /* 0: one a processor */
-    uint32_t context;      /* longest sequence; 0, or more than the model's: the model's */
-    uint64_t memory;       /* bytes that weights and tables may take; 0: no limit */
+    const char *adapter;           /* the same, or NULL */
+    const char *heads[HEAD_TASKS]; /* GGUF files of heads (or what else the loader reads), or NULL */
+    enum load_dtype dtype;         /* LOAD_AUTO: the model's own */
+    bool act8;                     /* 8-bit activations (model_use_act8) */
+    unsigned threads;              /* 0: one a processor */
+    uint32_t context;              /* longest sequence; 0, or more than the model's: the model's */
+    uint64_t memory;               /* bytes that weights and tables may take; 0: no limit */
 };
 
 struct base; /* checkpoints/base.h */
@@ -68,8 +68,10 @@ int load_gguf_adapter(struct loaded *l, const char *path, struct err *e);
 int loaded_heads_check(const struct loaded *l, const char *base, const char *tokenizer, const char *path,
                        struct err *e);
 
-/* The heads alone, for a model, and an adapter if it has one, that are loaded. Errors: those of
- * gguf_heads_load and loaded_heads_check; there are no heads then. */
+/* Heads that have been read join l, in place of those it has for the same tasks. */
+void loaded_heads_take(struct loaded *l, struct head *more[HEAD_TASKS]);
+/* The heads of a file, beside those there are or instead of them, for a model, and an adapter if it has one,
+ * that are loaded. Errors: those of gguf_heads_load and loaded_heads_check. */
 int load_gguf_heads(struct loaded *l, const char *path, struct err *e);
 
 /* Frees what there is and zeroes *l; base is closed by who opened it. */

@@ -5,6 +5,7 @@
 
 const struct model_source source_gguf = {
     .load = load_gguf,
+    .same = ask_same_text,
     .model = "GGUF file",
     .adapter = "adapter: a GGUF file",
 };
@@ -25,8 +26,9 @@ int run_options_check(const struct options *o, struct err *e)
 {
     const struct option *model = options_find(o, "model");
     if (options_find(o, "bundle") && options_given(o, "bundle")) {
-        if (!options_given(o, "model") && !options_given(o, "lora")) return 0;
-        return err_set(e, ERR_USAGE, "--bundle brings its own model and adapter; leave out -m and --lora");
+        if (!options_given(o, "model") && !options_given(o, "lora") && !options_given(o, "heads")) return 0;
+        return err_set(e, ERR_USAGE,
+                       "--bundle brings its own model, adapter and heads; leave out -m, --lora and --heads");
     }
     if (!model->required || options_given(o, "model")) return 0;
     return err_set(e, ERR_USAGE, "no model given; add -m with a %s", model->help);
@@ -40,7 +42,7 @@ static int load_bundle(struct loaded *l, const struct model_source *from, struct
     if (r) return r;
     o->model = b.part[BUNDLE_MODEL].path;
     o->adapter = *b.part[BUNDLE_ADAPTER].name ? b.part[BUNDLE_ADAPTER].path : NULL;
-    o->heads = *b.part[BUNDLE_HEADS].name ? b.part[BUNDLE_HEADS].path : NULL;
+    o->heads[0] = *b.part[BUNDLE_HEADS].name ? b.part[BUNDLE_HEADS].path : NULL;
     r = from->load(l, o, e);
     if (r) return r;
     r = bundle_check(&b, l, folder, e);
@@ -64,6 +66,10 @@ int run_options_load(struct loaded *l, const struct model_source *from, const st
                      struct err *e)
 {
     struct load_options o = run_options_model(f);
+    if (f->heads.n > HEAD_TASKS)
+        return err_set(e, ERR_USAGE, "%zu files of heads, at most %d: a switcher and a verifier", f->heads.n,
+                       HEAD_TASKS);
+    for (size_t i = 0; i < f->heads.n; i++) o.heads[i] = f->heads.items[i];
     return f->bundle ? load_bundle(l, from, &o, f->bundle, e) : from->load(l, &o, e);
 }
 
@@ -95,6 +101,31 @@ int run_options_budget(struct budget *b, const struct budget_flags *f, const str
     if (!f->budget) return 0;
     return budget_init(b, t, (uint32_t)f->budget, (uint32_t)f->answer_tokens,
                        f->closing ? f->closing : closing, e);
+}
+
+int run_options_ask(struct ask_config *out, const struct options *o, const struct ask_flags *f,
+                    const struct model_source *from, const struct loaded *l, struct err *e)
+{
+    bool gate_all = l->adapter && l->adapter->cfg.gate == GATE_ALL, verifier = l->head[HEAD_VERIFIER] != NULL;
+    bool mode = options_given(o, "mode"), vote = options_given(o, "vote");
+    *out = (struct ask_config){
+        .mode = mode ? (enum ask_mode)f->mode : ASK_REASON,
+        .think = f->think,
+        .threshold = options_given(o, "threshold") ? f->threshold : -1,
+        .chains = (uint32_t)f->answers,
+        .votes = f->vote > 0,
+        .vote = f->vote > 0 ? (enum vote_kind)(f->vote - 1) : VOTE_MAJORITY,
+        .all = f->show_chains,
+        .same = from->same,
+    };
+    if (!mode && l->head[HEAD_SWITCHER] && l->lora && !gate_all) out->mode = ASK_AUTO;
+    if (!vote && verifier && f->answers > 1 && out->mode != ASK_CHAT)
+        out->votes = true, out->vote = VOTE_WEIGHTED;
+    if (f->answers == 1) out->votes = false;
+    out->scores = verifier && (f->answers > 1 || f->show_chains);
+    if (options_given(o, "threshold") && out->mode != ASK_AUTO)
+        return err_set(e, ERR_USAGE, "--threshold is the switcher's, which is asked in mode auto only");
+    return ask_config_check(out, l, e);
 }
 
 static bool has(const struct options *o, const char *key)

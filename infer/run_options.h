@@ -2,6 +2,7 @@
 #ifndef TERSE_INFER_RUN_OPTIONS_H
 #define TERSE_INFER_RUN_OPTIONS_H
 
+#include "infer/ask.h"
 #include "infer/budget.h"
 #include "infer/loaded.h"
 #include "infer/option.h"
@@ -13,6 +14,7 @@ struct model_source {
     int (*load)(struct loaded *l, const struct load_options *o, struct err *e);
     const char *preset;          /* of --model; NULL: it has to be given */
     const char *model, *adapter; /* what they may be, for --help */
+    ask_same *same;              /* which answers are the same, for votes */
 };
 /* GGUF files alone. */
 extern const struct model_source source_gguf;
@@ -20,9 +22,10 @@ extern const struct model_source source_gguf;
 /* A command's config has these as members `model` and `sampling`. */
 struct model_flags {
     char *model, *lora;
-    char *bundle;  /* of a command that has BUNDLE_ROW */
-    int dtype;     /* enum load_dtype */
-    int act_dtype; /* 1: int8 */
+    char *bundle;             /* of a command that has BUNDLE_ROW */
+    struct string_list heads; /* of one that has HEADS_ROW */
+    int dtype;                /* enum load_dtype */
+    int act_dtype;            /* 1: int8 */
     int64_t threads, context;
     int kv_dtype; /* enum kv_type */
     int64_t cache_mib;
@@ -31,6 +34,14 @@ struct sampling_flags {
     double temperature, top_p, min_p, repeat_penalty;
     int64_t top_k;
     uint64_t seed;
+};
+
+/* A command that has ASK_ROWS has these as member `ask`. */
+struct ask_flags {
+    int mode, vote; /* vote: 0 none, else 1 + enum vote_kind */
+    double threshold;
+    int64_t answers;
+    bool think, show_chains;
 };
 
 /* A command that has BUDGET_ROWS has these as member `forcing`. */
@@ -65,6 +76,26 @@ struct budget_flags {
 #define BUNDLE_ROW(config)                                                                                             \
     {.key = "bundle", .type = OPT_PATH, MODEL_FLAG(config, bundle), .unset = "none",                                   \
      .help = "folder made by terse export --bundle: model, adapter and heads that belong together, instead of -m"}
+
+#define HEADS_ROW(config)                                                                                              \
+    {.key = "heads", .type = OPT_PATHS, MODEL_FLAG(config, heads), .unset = "none",                                    \
+     .help = "switcher and verifier: FILE[,FILE], safetensors or GGUF"}
+
+#define ASK_FLAG(config, field) .at = offsetof(struct config, ask) + offsetof(struct ask_flags, field)
+#define ASK_ROWS(config)                                                                                               \
+    {.key = "mode", .type = OPT_ENUM, ASK_FLAG(config, mode), .choices = ASK_MODES,                                    \
+     .unset = "auto with a switcher, else reason", .group = "Thinking",                                                \
+     .help = "auto asks the switcher, chat answers with the base alone, reason with the adapter"},                     \
+    {.key = "threshold", .type = OPT_FLOAT, ASK_FLAG(config, threshold), .unset = "the switcher's", .min = 0, .max = 1, \
+     .help = "from this probability on it is worth thinking about"},                                                   \
+    {.key = "think", .type = OPT_BOOL, ASK_FLAG(config, think), .help = "begin what is reasoned about with <think>"},  \
+    {.key = "answers", .alias = "chains", .type = OPT_INT, ASK_FLAG(config, answers), .preset = "1", .min = 1,         \
+     .max = 1024, .short_flag = 'N', .help = "chains side by side, each with its own luck"},                           \
+    {.key = "vote", .type = OPT_ENUM, ASK_FLAG(config, vote), .choices = "none|majority|weighted|best",                \
+     .unset = "weighted with a verifier, else none",                                                                   \
+     .help = "which of the chains' answers is the answer: most chains, most probability, the likeliest chain"},        \
+    {.key = "show_chains", .type = OPT_BOOL, ASK_FLAG(config, show_chains),                                            \
+     .help = "print every chain, and run all of them to their end"}
 
 #define SAMPLING_FLAG(config, field) .at = offsetof(struct config, sampling) + offsetof(struct sampling_flags, field)
 /* temp: the default temperature as text, or NULL for what generation_config.json says. */
@@ -126,6 +157,11 @@ int run_options_lengths(const struct budget_flags *f, int64_t max_new, struct er
  * default. Errors: those of budget_init. */
 int run_options_budget(struct budget *b, const struct budget_flags *f, const struct tokenizer *t,
                        const char *closing, struct err *e);
+
+/* What the flags and the heads of l say of answering; sampler, budget and max_new are left alone. USAGE when
+ * it cannot be done (ask_config_check). */
+int run_options_ask(struct ask_config *out, const struct options *o, const struct ask_flags *f,
+                    const struct model_source *from, const struct loaded *l, struct err *e);
 
 /* The flags, and for those not given the model's defaults. */
 void run_options_sampler(struct sampler_config *out, const struct options *o, const struct sampling_flags *f,

@@ -1,90 +1,120 @@
 #include "infer/talk.h"
 #include "infer/cli.h"
+#include "infer/printer.h"
 
-#include <stdlib.h>
+#include <errno.h>
 #include <string.h>
 
-int talk_open(struct talk *t, const struct loaded *l, const struct sampler_config *c,
-              struct session_config sc, struct err *e)
-{
-    if (sc.max_tokens > l->m->context) sc.max_tokens = l->m->context;
-    *t = (struct talk){.l = l, .streams = sc.streams, .max_tokens = sc.max_tokens, .sampler = *c};
-    t->n_stop = prompt_stops(l->tokenizer, t->stop);
-    int r = sampler_config_check(c, e);
-    if (!r) r = session_create(&t->s, l->m, l->lora, &sc, e);
-    if (r) talk_close(t);
-    return r;
-}
-
-void talk_close(struct talk *t)
-{
-    session_free(t->s);
-    memset(t, 0, sizeof *t);
-}
-
 struct listener {
-    struct talk *t;
-    struct request *requests;
-    struct answered *a;
+    struct printer printer; /* of the only chain */
+    bool live;
     int code;
     struct err *e;
 };
 
-static int on_token(void *ctx, struct request *r, int32_t token)
+/* What the prompt dictates of the answer. */
+static void on_route(void *ctx, struct ask *q)
 {
     struct listener *l = ctx;
-    struct answered *a = &l->a[r - l->requests];
-    if (!l->code) l->code = printer_token(&a->text, token, l->e);
+    const struct prompt *p = ask_way(q);
+    char text[160];
+    talk_route(q, text, sizeof text);
+    if (*text && cli_live(stderr))
+        fprintf(stderr, "%s%s%s\n", cli_style(stderr, CLI_DIM), text, cli_style(stderr, CLI_PLAIN));
+    l->live = l->printer.f && q->chains == 1;
+    for (uint32_t i = p->n - p->forced; l->live && !l->code && i < p->n; i++)
+        l->code = printer_token(&l->printer, p->ids[i], l->e);
+}
+
+static int on_token(void *ctx, struct ask *q, uint32_t i, int32_t token)
+{
+    struct listener *l = ctx;
+    (void)q, (void)i;
+    if (l->live && !l->code) l->code = printer_token(&l->printer, token, l->e);
     return l->code || cli_interrupted();
 }
 
-/* The part of the answer that the prompt dictates. */
-static int begin(struct answered *a, const struct prompt *p, struct err *e)
+int talk_run(struct asker *a, struct ask *q, FILE *live, struct generate_stats *stats, struct err *e)
 {
-    int r = 0;
-    for (uint32_t i = p->n - p->forced; !r && i < p->n; i++) r = printer_token(&a->text, p->ids[i], e);
-    return r;
-}
-
-static int run(struct talk *t, const struct prompt *p, uint32_t max_new, int32_t *ids, struct request *q,
-               struct answered *a, uint32_t n, struct generate_stats *stats, struct err *e)
-{
-    struct listener l = {.t = t, .requests = q, .a = a, .e = e};
-    struct generate_config c = {.streams = n < t->streams ? n : t->streams, .on_token = on_token, .ctx = &l};
-    c.vocab = (uint32_t)tokenizer_vocab(t->l->tokenizer), c.stop = t->stop, c.n_stop = t->n_stop;
-    int r = 0;
-    for (uint32_t i = 0; !r && i < n; i++) {
-        q[i] = (struct request){
-            .prompt = p->ids, .n_prompt = p->n, .adapt_from = p->adapt_from, .max_new = max_new};
-        q[i].budget = t->budget, q[i].thinking = p->thinking;
-        q[i].stream = i, q[i].answer = ids + (size_t)i * max_new, q[i].sampler = t->sampler;
-        r = begin(&a[i], p, e);
-    }
-    if (!r) r = generate_run(t->s, &c, q, n, stats, e);
+    struct listener l = {.printer = {.f = live, .text.t = a->l->tokenizer}, .e = e};
+    struct ask_events ev = {.routed = on_route, .token = on_token, .ctx = &l};
+    int r = ask_run(a, q, 1, &ev, stats, e);
     if (!r) r = l.code;
-    for (uint32_t i = 0; i < n; i++) {
-        a[i].finish = q[i].finish, a[i].tokens = q[i].n_answer, a[i].closed = q[i].closed;
-        if (!r) r = printer_end(&a[i].text, e);
-    }
+    if (!r && l.live) r = printer_end(&l.printer, e);
+    printer_clear(&l.printer);
     return r;
 }
 
-int talk_answer(struct talk *t, const struct prompt *p, uint32_t max_new, struct answered *a, uint32_t n,
-                struct generate_stats *stats, struct err *e)
+void talk_route(const struct ask *q, char *text, size_t size)
 {
-    if (p->n >= t->max_tokens)
-        return err_set(e, ERR_CTX_FULL,
-                       "the prompt has %u tokens and the context %u, which leaves no room for an answer",
-                       p->n, t->max_tokens);
-    uint32_t room = t->max_tokens - p->n;
-    if (!max_new || max_new > room) max_new = room;
-    int32_t *ids = calloc(n, max_new * sizeof *ids);
-    struct request *q = calloc(n, sizeof *q);
-    int r = ids && q ? run(t, p, max_new, ids, q, a, n, stats, e)
-                     : err_set(e, ERR_NOMEM, "no memory for %u answers of %u tokens", n, max_new);
-    free(ids);
-    free(q);
-    return r;
+    double threshold =
+        q->c.threshold < 0 && q->to ? q->asker->head[HEAD_SWITCHER].h->c.threshold : q->c.threshold;
+    *text = 0;
+    if (q->probability < 0) return;
+    snprintf(text, size, "the switcher: %.0f %% worth thinking about (from %.0f %% on): %s",
+             100 * q->probability, 100 * threshold, q->reasons ? "reasoning" : "chat");
+}
+
+/* ---- votes --------------------------------------------------------------------------------------------- */
+
+enum { ANSWER_SHOWN = 60 /* bytes */ };
+
+static void answer_print(FILE *f, const struct ask *q, uint32_t i)
+{
+    struct answer a = ask_answer(q, i);
+    if (a.kind == ANSWER_NONE) {
+        fputs("no answer", f);
+        return;
+    }
+    cli_text(f, a.s, a.n < ANSWER_SHOWN ? a.n : ANSWER_SHOWN);
+    if (a.n > ANSWER_SHOWN) fputs("...", f);
+}
+
+static void chain_print(FILE *f, const struct ask *q, uint32_t i)
+{
+    const struct request *r = &q->request[i];
+    bool won = q->chain[i].answer >= 0 && q->chain[i].answer == q->vote.answer;
+    fprintf(f, "%s%5u  %6u  ", cli_style(f, won ? CLI_BOLD : CLI_PLAIN), i + 1, r->n_answer);
+    if (q->scored[i])
+        fprintf(f, "%5.2f  ", (double)q->chain[i].score);
+    else
+        fprintf(f, "%5s  ", "-");
+    if (q->chain[i].answer == VOTE_PENDING)
+        fputs("given up", f);
+    else
+        answer_print(f, q, i);
+    fprintf(f, "%s%s\n", r->closed ? "  (closed by the budget)" : "", cli_style(f, CLI_PLAIN));
+}
+
+static void outcome_print(FILE *f, const struct ask *q)
+{
+    uint32_t over = 0, same = 0;
+    for (uint32_t i = 0; i < q->chains; i++) {
+        over += q->chain[i].answer != VOTE_PENDING;
+        same += q->chain[i].answer == q->vote.answer;
+    }
+    if (q->vote.answer < 0) {
+        fprintf(f, "no chain of %u has an answer\n", over);
+        return;
+    }
+    fprintf(f, "%s vote: ", vote_name(q->c.vote));
+    answer_print(f, q, q->vote.chain);
+    fprintf(f, ", %u of %u chains", same, over);
+    if (q->c.vote == VOTE_WEIGHTED)
+        fprintf(f, ", %.2f of %.2f by weight", (double)q->vote.weight / VOTE_ONE,
+                (double)q->vote.total / VOTE_ONE);
+    if (q->c.vote == VOTE_BEST) fprintf(f, ", score %.2f", (double)q->vote.weight / VOTE_ONE);
+    if (q->early) fprintf(f, "; %u given up, which could not have changed it", q->chains - over);
+    fputc('\n', f);
+}
+
+int talk_vote_print(FILE *f, const struct ask *q, bool chains, struct err *e)
+{
+    if (chains)
+        fprintf(f, "%schain  tokens  score  answer%s\n", cli_style(f, CLI_DIM), cli_style(f, CLI_PLAIN));
+    for (uint32_t i = 0; chains && i < q->chains; i++) chain_print(f, q, i);
+    if (q->c.votes) outcome_print(f, q);
+    return fflush(f) || ferror(f) ? err_errno(e, errno, "cannot write the vote") : 0;
 }
 
 static double rate(double n, double seconds)

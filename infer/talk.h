@@ -1,43 +1,24 @@
-/* A loaded model that answers: what generate, chat and the check of an export share. */
+/* Asking at a terminal: what generate and chat share. */
 #ifndef TERSE_INFER_TALK_H
 #define TERSE_INFER_TALK_H
 
-#include "infer/generate.h"
-#include "infer/printer.h"
-#include "infer/prompt.h"
+#include "infer/ask.h"
 
-struct talk {
-    const struct loaded *l;
-    struct session *s;
-    struct sampler_config sampler;
-    const struct budget *budget; /* borrowed; the caller may set one. NULL: none */
-    uint32_t streams, max_tokens;
-    int32_t stop[PROMPT_MAX_STOPS];
-    uint32_t n_stop;
-};
+#include <stdio.h>
 
-struct answered {
-    struct printer text;
-    enum finish finish;
-    bool closed;     /* its thinking, by the budget */
-    uint32_t tokens; /* the end of the turn included */
-};
+/* Answers q. What the switcher thought goes to stderr where that is a terminal; the text of a single chain
+ * goes to `live` as it comes, its thinking dimmed (NULL: nowhere). Ctrl-C ends it; the chains keep what they
+ * have. Errors: those of ask_run, of writing. */
+int talk_run(struct asker *a, struct ask *q, FILE *live, struct generate_stats *stats, struct err *e);
 
-/* sc: streams are the answers at a time, max_tokens (of a prompt and its answer) is clipped to the model's
- * context. *t borrows l. After an error *t is empty. Errors: those of sampler_create and session_create. */
-int talk_open(struct talk *t, const struct loaded *l, const struct sampler_config *c,
-              struct session_config sc, struct err *e);
-void talk_close(struct talk *t);
+/* "The switcher: 93 % worth thinking about (from 50 % on): reasoning"; "" where it was not asked. */
+void talk_route(const struct ask *q, char *text, size_t size);
 
-/* n answers to one prompt, at most max_new tokens each (0: until the context is full). What the first stream
- * holds of the prompt is not run again. Each a[i].text is set by the caller (a printer, perhaps without a
- * file) and ended here; the caller clears it, after an error too. *stats may be NULL. A signal
- * (cli_interrupted) cancels: finish is then FINISH_CANCEL. Errors: CTX_FULL (no room for an answer), those of
- * generate_run and of the printer. */
-int talk_answer(struct talk *t, const struct prompt *p, uint32_t max_new, struct answered *a, uint32_t n,
-                struct generate_stats *stats, struct err *e);
+/* How the vote went: a line for each chain, with tokens, score and answer, where `chains`, then one for the
+ * outcome. Errors: those of writing. */
+int talk_vote_print(FILE *f, const struct ask *q, bool chains, struct err *e);
 
-/* "35 tokens read at 812 tok/s, first word after 0.05 s, 120 written at 95 tok/s" */
+/* "41 tokens read at 180 tok/s, first word after 0.25 s, 98 written at 21 tok/s", without a newline. */
 void talk_timing(const struct generate_stats *s, uint32_t answers, char *text, size_t size);
 
 #endif

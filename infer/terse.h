@@ -290,6 +290,18 @@ enum terse_go { TERSE_GO_ON = 0, TERSE_STOP_ALL = 1, TERSE_STOP_THIS = 2 };
  * call's, are to end here; they keep what they have. What it may not do is use the session. */
 typedef int terse_on_piece(void *context, const struct terse_piece *piece);
 
+/* How a question is answered. */
+enum terse_mode {
+    TERSE_AUTO =
+        0, /* by TERSE_CHAT or TERSE_REASON, as the switcher of the model's bundle says when it has read
+            * the question; without a switcher, without an adapter, or from ids: by TERSE_REASON */
+    TERSE_CHAT = 1,  /* by the base alone: the adapter does not act */
+    TERSE_REASON = 2 /* with the session's adapter, if there is one */
+};
+/* Which of several answers is the answer: the one that most of them give, that has the most of the verifier's
+ * probability, or the verifier's favourite. Answers are the same when they are the same number or text. */
+enum terse_vote { TERSE_NO_VOTE = 0, TERSE_MAJORITY = 1, TERSE_WEIGHTED = 2, TERSE_BEST = 3 };
+
 struct terse_question {
     size_t size;
     const struct terse_message *messages; /* [n_messages] the conversation, ended by the user's turn */
@@ -299,10 +311,10 @@ struct terse_question {
     const char *system;  /* where no message is a system turn; NULL: the model's own */
     uint32_t answers;    /* 0: 1; more than the session's streams wait for their turn */
     uint32_t max_tokens; /* of each answer; 0: as many as the stream holds */
-    uint32_t base_only;  /* 1: the adapter does not act */
-    uint32_t think;      /* 1: the answer begins with "<think>\n"; messages only */
+    uint32_t mode;       /* enum terse_mode */
+    uint32_t think;      /* 1: an answer by TERSE_REASON begins with "<think>\n"; messages only */
     uint32_t logprobs;   /* 1: log-probabilities are recorded */
-    uint32_t reserved;
+    uint32_t vote;       /* enum terse_vote; chains that could not change it any more are given up */
     const struct terse_sampling *sampling; /* NULL: the model's; answer i draws with luck of its own */
     terse_on_piece *on_piece;              /* or NULL */
     void *context;
@@ -312,6 +324,9 @@ struct terse_question {
     uint32_t budget;        /* 0: none */
     uint32_t answer_tokens; /* also when the thinking had ended by then; 0: as many as there is room for */
     const char *closing;    /* how, as text; NULL: "\n</think>\n\n" */
+    double threshold;       /* of the switcher's probability; 0: the switcher's own */
+    uint32_t run_all;       /* 1: no answer is given up before its end */
+    uint32_t scores;        /* 1: the verifier reads every answer, whether a vote goes by it or not */
 };
 
 struct terse_answers;
@@ -344,6 +359,24 @@ TERSE_API const float *terse_answers_logprobs(const struct terse_answers *a, uin
 TERSE_API enum terse_finish terse_answers_finish(const struct terse_answers *a, uint32_t i);
 /* 1 when its thinking was closed by the budget. */
 TERSE_API int terse_answers_closed(const struct terse_answers *a, uint32_t i);
+
+/* What the switcher and the vote came to. */
+struct terse_outcome {
+    size_t size;
+    uint32_t reasoned;    /* 1: with the adapter; 0: the base alone */
+    uint32_t winner;      /* the answer to show: the vote's, or 0 */
+    double probability;   /* the switcher's, that thinking pays; negative: it was not asked */
+    double weight, total; /* of the winner, and of all answers, as the vote counts them */
+    uint32_t given_up;    /* answers that were given up, since they could not change it */
+    uint32_t reserved;
+};
+/* Fills *out, of which out->size is set. */
+TERSE_API void terse_answers_outcome(const struct terse_answers *a, struct terse_outcome *out);
+/* The verifier's probability that answer i is right; negative where it did not read it. */
+TERSE_API double terse_answers_score(const struct terse_answers *a, uint32_t i);
+/* The final answer in the text of answer i: what stands in its last box, or after "the answer is", or its
+ * last number; *bytes of it, not ended by a zero. NULL where there is none, and for answers given up. */
+TERSE_API const char *terse_answers_final(const struct terse_answers *a, uint32_t i, size_t *bytes);
 TERSE_API void terse_answers_free(struct terse_answers *a);
 
 /* ---- streams, token by token -----------------------------------------------------------------------------

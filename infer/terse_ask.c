@@ -1,125 +1,98 @@
 /* libterse: questions and their answers. */
-#include "infer/detok.h"
+#include "infer/ask.h"
 #include "infer/reply.h"
 #include "infer/terse_private.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-struct answer {
-    struct detok text; /* made when the answer is done */
-    int32_t *ids;      /* [n] */
-    float *logprob;    /* [n] or NULL */
-    uint32_t n;
-    bool closed;
-    enum finish finish;
-};
-
+/* What is left of a question. */
 struct terse_answers {
-    uint32_t n;
-    int32_t *ids;   /* all answers' */
-    float *logprob; /* or NULL */
-    struct answer answer[];
+    struct ask q;
 };
 
 /* One question while it is answered. */
 struct asked {
     struct terse_question q;
-    struct sampler_config sampler;
-    struct budget budget; /* tokens 0: none */
-    struct prompt p;
-    uint32_t answers, max_new;
-    struct terse_answers *a;
-    struct request *request;  /* [answers], in the list of all */
+    struct budget budget;     /* tokens 0: none */
     struct utf8_stream *utf8; /* [answers] */
 };
 
 struct asking {
     struct terse_session *s;
-    struct asked *q; /* [n] */
-    size_t n, total; /* questions, answers */
-    struct request *request;
-    struct utf8_stream *utf8; /* [total] */
-    char *text;               /* a piece on its way */
+    struct loaded l; /* the model with the session's adapter and what heads fit both; borrowed */
+    struct asker asker;
+    struct asked *k; /* [n] */
+    struct ask *ask; /* [n] */
+    size_t n, begun; /* begun: of ask that are to be cleared */
+    char *text;      /* a piece on its way */
+    bool stopped;
 };
 
 /* ---- a question ---------------------------------------------------------------------------------------- */
 
-static int prompt_of(struct asked *k, const struct terse_session *s, struct err *e)
+static int config_of(struct ask_config *c, struct asked *k, const struct asking *g, struct err *e)
 {
-    const struct loaded *l = terse_loaded(s);
     const struct terse_question *q = &k->q;
-    struct chat_turn *turns;
-    if ((q->messages != NULL) == (q->ids != NULL) || (q->ids && q->think))
-        return err_set(e, ERR_USAGE, "a question has messages, perhaps to be thought about, or ids");
-    if (q->n_ids > INT32_MAX) return err_set(e, ERR_TEXT_LEN, "a prompt of %zu tokens", q->n_ids);
-    if (q->ids) return prompt_ids(&k->p, l, q->ids, (uint32_t)q->n_ids, e);
-    int r = terse_turns(&turns, q->messages, q->n_messages, e);
-    if (r) return r;
-    r = prompt_chat(&k->p, l, turns, (uint32_t)q->n_messages, q->system, q->think != 0, e);
-    free(turns);
+    const struct loaded *l = &g->l;
+    if (q->answers > 1 << 16 || q->mode > TERSE_REASON || q->vote > TERSE_BEST ||
+        !(q->threshold >= 0 && q->threshold <= 1))
+        return err_set(e, ERR_FIELD_RANGE,
+                       "answers %u, mode %u, vote %u, threshold %g; expected at most %d, %d, %d and 1",
+                       q->answers, q->mode, q->vote, q->threshold, 1 << 16, TERSE_REASON, TERSE_BEST);
+    *c = (struct ask_config){
+        .mode = q->mode == TERSE_CHAT ? ASK_CHAT : ASK_REASON,
+        .think = q->think,
+        .threshold = q->threshold > 0 ? q->threshold : -1,
+        .chains = q->answers ? q->answers : 1,
+        .max_new = q->max_tokens,
+        .votes = q->vote != TERSE_NO_VOTE,
+        .vote = q->vote ? (enum vote_kind)(q->vote - 1) : VOTE_MAJORITY,
+        .scores = q->scores && l->head[HEAD_VERIFIER],
+        .all = q->run_all,
+        .logprobs = q->logprobs,
+    };
+    if (q->mode == TERSE_AUTO && q->messages && l->head[HEAD_SWITCHER] && l->lora &&
+        l->adapter->cfg.gate != GATE_ALL)
+        c->mode = ASK_AUTO;
+    int r = terse_sampler_config(&c->sampler, g->s->m, q->sampling, e);
+    if (!r && q->budget)
+        r = budget_init(&k->budget, l->tokenizer, q->budget, q->answer_tokens,
+                        q->closing ? q->closing : BUDGET_CLOSING, e);
+    c->budget = k->budget.tokens ? &k->budget : NULL;
     return r;
 }
 
-/* Room for n answers of max_new tokens. */
-static int answers_create(struct terse_answers **out, const struct tokenizer *t, uint32_t n, uint32_t max_new,
-                          bool logprobs, struct err *e)
+static int ask_ids(struct ask *out, struct asking *g, const struct terse_question *q,
+                   const struct ask_config *c, struct err *e)
 {
-    struct terse_answers *a = *out = calloc(1, sizeof *a + n * sizeof *a->answer);
-    size_t tokens = (size_t)n * max_new;
-    if (a) a->ids = calloc(tokens, sizeof *a->ids);
-    if (a && logprobs) a->logprob = calloc(tokens, sizeof *a->logprob);
-    if (!a || !a->ids || (logprobs && !a->logprob))
-        return err_set(e, ERR_NOMEM, "no memory for %u answers of %u tokens", n, max_new);
-    a->n = n;
-    for (uint32_t i = 0; i < n; i++)
-        a->answer[i] = (struct answer){
-            .text.t = t,
-            .ids = a->ids + (size_t)i * max_new,
-            .logprob = logprobs ? a->logprob + (size_t)i * max_new : NULL,
-        };
-    return 0;
+    struct prompt p;
+    if (q->n_ids > INT32_MAX) return err_set(e, ERR_TEXT_LEN, "a prompt of %zu tokens", q->n_ids);
+    int r = prompt_ids(&p, &g->l, q->ids, (uint32_t)q->n_ids, e);
+    return r ? r : ask_prompt(out, &g->asker, c, &p, e);
 }
 
-static int asked_init(struct asked *k, const struct terse_session *s, const struct terse_question *q,
-                      struct err *e)
+static int question_take(struct asking *g, size_t i, const struct terse_question *from, struct err *e)
 {
-    int r = q ? terse_take(&k->q, sizeof k->q, q, "terse_question", e) : err_set(e, ERR_USAGE, "no question");
-    if (!r && k->q.reserved) r = err_set(e, ERR_VERSION, "terse_question: reserved is set, expected 0");
-    if (!r) r = terse_sampler_config(&k->sampler, s->m, k->q.sampling, e);
-    if (!r && k->q.budget)
-        r = budget_init(&k->budget, s->m->l.tokenizer, k->q.budget, k->q.answer_tokens,
-                        k->q.closing ? k->q.closing : BUDGET_CLOSING, e);
-    if (!r) r = prompt_of(k, s, e);
+    struct asked *k = &g->k[i];
+    const struct terse_question *q = &k->q;
+    struct ask_config c;
+    struct chat_turn *turns;
+    int r = from ? terse_take(&k->q, sizeof k->q, from, "terse_question", e)
+                 : err_set(e, ERR_USAGE, "no question");
+    if (!r) r = config_of(&c, k, g, e);
+    if (!r && ((q->messages != NULL) == (q->ids != NULL) || (q->ids && q->think)))
+        r = err_set(e, ERR_USAGE, "a question has messages, perhaps to be thought about, or ids");
+    if (!r && q->ids) {
+        r = ask_ids(&g->ask[i], g, q, &c, e);
+    } else if (!r && !(r = terse_turns(&turns, q->messages, q->n_messages, e))) {
+        r = ask_chat(&g->ask[i], &g->asker, &c, turns, (uint32_t)q->n_messages, q->system, e);
+        free(turns);
+    }
     if (r) return r;
-    uint32_t most = session_max_tokens(s->s);
-    if (k->p.n >= most)
-        return err_set(e, ERR_CTX_FULL,
-                       "the prompt has %u tokens and a stream %u, which leaves no room for an answer", k->p.n,
-                       most);
-    if (k->q.base_only) k->p.adapt_from = UINT32_MAX;
-    if (k->q.answers > 1 << 16)
-        return err_set(e, ERR_FIELD_RANGE, "%u answers, expected at most %d", k->q.answers, 1 << 16);
-    k->answers = k->q.answers ? k->q.answers : 1;
-    k->max_new = k->q.max_tokens && k->q.max_tokens < most - k->p.n ? k->q.max_tokens : most - k->p.n;
-    return answers_create(&k->a, s->m->l.tokenizer, k->answers, k->max_new, k->q.logprobs != 0, e);
-}
-
-static void requests_fill(struct asked *k)
-{
-    for (uint32_t i = 0; i < k->answers; i++)
-        k->request[i] = (struct request){
-            .prompt = k->p.ids,
-            .n_prompt = k->p.n,
-            .adapt_from = k->p.adapt_from,
-            .max_new = k->max_new,
-            .sampler = k->sampler,
-            .stream = i,
-            .budget = k->budget.tokens ? &k->budget : NULL,
-            .thinking = k->p.thinking,
-            .answer = k->a->answer[i].ids,
-            .logprob = k->a->answer[i].logprob,
-        };
+    g->begun++;
+    k->utf8 = calloc(c.chains, sizeof *k->utf8);
+    return k->utf8 ? 0 : err_set(e, ERR_NOMEM, "no memory for %u answers", c.chains);
 }
 
 /* ---- pieces -------------------------------------------------------------------------------------------- */
@@ -140,13 +113,13 @@ static int go(int said)
     return said == TERSE_STOP_THIS ? GENERATE_LEAVE : said ? TERSE_STOP_ALL : 0;
 }
 
-static int on_token(void *ctx, struct request *r, int32_t token)
+static int on_token(void *ctx, struct ask *q, uint32_t i, int32_t token)
 {
     struct asking *g = ctx;
-    struct asked *k = g->q;
-    while (r < k->request || r >= k->request + k->answers) k++;
+    struct asked *k = &g->k[q - g->ask];
+    const struct request *r = &q->request[i];
+    if (g->stopped) return TERSE_STOP_ALL;
     if (!k->q.on_piece) return 0;
-    uint32_t i = (uint32_t)(r - k->request);
     struct terse_piece piece = {.answer = i, .token = token, .text = g->text, .tokens = r->n_answer};
     piece.bytes = terse_piece_text(g->s->m, &k->utf8[i], token, g->text);
     piece.finish = finish_of(r->finish);
@@ -156,82 +129,79 @@ static int on_token(void *ctx, struct request *r, int32_t token)
     return go(k->q.on_piece(k->q.context, &piece));
 }
 
-/* The beginning that a question dictates. Answers that are not wanted have no room left. */
-static int begin(struct asked *k)
+/* The beginning that a question dictates. */
+static void on_route(void *ctx, struct ask *q)
 {
+    struct asking *g = ctx;
+    const struct asked *k = &g->k[q - g->ask];
     int said = 0;
-    if (!k->q.on_piece || !k->q.think) return 0;
-    for (uint32_t i = 0; i < k->answers && said != TERSE_STOP_ALL; i++) {
+    if (!k->q.on_piece || !k->q.think || !q->reasons) return;
+    for (uint32_t i = 0; i < q->chains && said != TERSE_STOP_ALL && !g->stopped; i++) {
         struct terse_piece piece = {i, -1, PROMPT_THINK, sizeof PROMPT_THINK - 1, 0, 0, TERSE_UNFINISHED};
         said = go(k->q.on_piece(k->q.context, &piece));
-        if (said == GENERATE_LEAVE) k->request[i].max_new = 0;
+        if (said == GENERATE_LEAVE) q->request[i].unwanted = true;
     }
-    return said == TERSE_STOP_ALL;
+    if (said != TERSE_STOP_ALL) return;
+    g->stopped = true;
+    for (size_t n = 0; n < g->n; n++)
+        for (uint32_t i = 0; i < g->ask[n].c.chains; i++) g->ask[n].request[i].unwanted = true;
 }
 
 /* ---- all of it ----------------------------------------------------------------------------------------- */
 
+/* The model as the session has it: with its adapter, and with the heads that were made for the two. */
+static int view_make(struct asking *g, struct err *e)
+{
+    struct err why = {0};
+    g->l = *terse_loaded(g->s);
+    for (int t = 0; t < HEAD_TASKS; t++) {
+        struct loaded one = g->l;
+        memset(one.head, 0, sizeof one.head);
+        one.head[t] = g->s->m->l.head[t];
+        g->l.head[t] = one.head[t] && !loaded_heads_check(&one, NULL, NULL, "", &why) ? one.head[t] : NULL;
+    }
+    return asker_init(&g->asker, &g->l, g->s->s, g->s->streams, e);
+}
+
 static int run(struct asking *g, struct err *e)
 {
-    struct terse_session *s = g->s;
-    struct terse_stats *t = &s->stats;
+    struct terse_stats *t = &g->s->stats;
     struct generate_stats stats = {0};
-    struct generate_config c = {.streams = s->streams, .on_token = on_token, .ctx = g};
-    c.vocab = (uint32_t)tokenizer_vocab(s->m->l.tokenizer), c.stop = s->m->stop, c.n_stop = s->m->n_stop;
-    for (size_t i = 0; g->total && i < g->n; i++)
-        if (begin(&g->q[i])) g->total = 0;
-    int r = generate_run(s->s, &c, g->request, g->total, &stats, e);
-    for (size_t i = 0; i < g->n; i++) t->prompt_tokens += g->q[i].p.n;
+    struct ask_events ev = {.routed = on_route, .token = on_token, .ctx = g};
+    int r = ask_run(&g->asker, g->ask, g->n, &ev, &stats, e);
+    for (size_t i = 0; i < g->n; i++) t->prompt_tokens += ask_way(&g->ask[i])->n;
     t->encoded_tokens += stats.prompt_tokens, t->answer_tokens += stats.decoded_tokens;
     t->prefill_seconds += stats.prefill_seconds, t->decode_seconds += stats.decode_seconds;
     t->first_token_seconds = stats.first_token_seconds;
     return r;
 }
 
-static int memory_take(struct asking *g, struct err *e)
-{
-    g->request = calloc(g->total, sizeof *g->request);
-    g->utf8 = calloc(g->total, sizeof *g->utf8);
-    g->text = malloc(g->s->m->token_room);
-    if (!g->request || !g->utf8 || !g->text)
-        return err_set(e, ERR_NOMEM, "no memory for %zu answers", g->total);
-    size_t at = 0;
-    for (size_t i = 0; i < g->n; at += g->q[i++].answers) {
-        g->q[i].request = g->request + at, g->q[i].utf8 = g->utf8 + at;
-        requests_fill(&g->q[i]);
-    }
-    return 0;
-}
-
-static int texts_make(struct asked *k, struct err *e)
-{
-    int r = 0;
-    for (uint32_t i = 0; !r && i < k->answers; i++) {
-        struct answer *a = &k->a->answer[i];
-        a->n = k->request[i].n_answer, a->closed = k->request[i].closed;
-        bool wanted = k->request[i].max_new && k->request[i].finish != FINISH_NONE;
-        a->finish = wanted ? k->request[i].finish : FINISH_CANCEL;
-        for (uint32_t t = k->p.n - k->p.forced; !r && t < k->p.n; t++)
-            r = detok_push(&a->text, k->p.ids[t], e);
-        for (uint32_t t = 0; !r && t < a->n; t++) r = detok_push(&a->text, a->ids[t], e);
-        if (!r) r = detok_end(&a->text, e);
-    }
-    return r;
-}
-
 static int ask(struct asking *g, const struct terse_question *q, struct err *e)
 {
-    int r = 0;
+    g->k = calloc(g->n, sizeof *g->k);
+    g->ask = calloc(g->n, sizeof *g->ask);
+    g->text = malloc(g->s->m->token_room);
+    int r = g->k && g->ask && g->text ? 0 : err_set(e, ERR_NOMEM, "no memory for %zu questions", g->n);
+    if (!r) r = view_make(g, e);
     for (size_t i = 0; !r && i < g->n; i++) {
         /* the caller's structs may be of another size than ours */
-        const char *at = (const char *)q + (i ? i * g->q[0].q.size : 0);
-        r = asked_init(&g->q[i], g->s, q ? (const void *)at : NULL, e);
-        g->total += g->q[i].answers;
+        const char *at = (const char *)q + (i ? i * g->k[0].q.size : 0);
+        r = question_take(g, i, q ? (const void *)at : NULL, e);
     }
-    if (!r) r = memory_take(g, e);
-    if (!r) r = run(g, e);
-    for (size_t i = 0; !r && i < g->n; i++) r = texts_make(&g->q[i], e);
-    return r;
+    return r ? r : run(g, e);
+}
+
+/* The caller's answers; what it does not want is cleared. */
+static int hand_out(struct asking *g, struct terse_answers **out, struct err *e)
+{
+    for (size_t i = 0; i < g->n; i++) {
+        out[i] = malloc(sizeof *out[i]);
+        if (!out[i]) return err_set(e, ERR_NOMEM, "no memory for answers");
+        out[i]->q = g->ask[i];
+        out[i]->q.asker = NULL;
+        g->ask[i] = (struct ask){0};
+    }
+    return 0;
 }
 
 int terse_ask_many(struct terse_session *s, const struct terse_question *q, size_t n,
@@ -241,20 +211,15 @@ int terse_ask_many(struct terse_session *s, const struct terse_question *q, size
     struct asking g = {.s = s, .n = n};
     for (size_t i = 0; out && i < n; i++) out[i] = NULL;
     if (!n) return 0;
-    g.q = calloc(n, sizeof *g.q);
-    int r = g.q ? ask(&g, q, &e) : err_set(&e, ERR_NOMEM, "no memory for %zu questions", n);
-    for (size_t i = 0; g.q && i < n; i++) {
-        budget_clear(&g.q[i].budget);
-        prompt_clear(&g.q[i].p);
-        if (out && !r)
-            out[i] = g.q[i].a;
-        else
-            terse_answers_free(g.q[i].a);
-    }
+    int r = ask(&g, q, &e);
+    if (!r && out) r = hand_out(&g, out, &e);
+    for (size_t i = 0; r && out && i < n; i++) terse_answers_free(out[i]), out[i] = NULL;
+    for (size_t i = 0; g.k && i < n; i++) budget_clear(&g.k[i].budget), free(g.k[i].utf8);
+    for (size_t i = 0; i < g.begun; i++) ask_clear(&g.ask[i]);
+    asker_clear(&g.asker);
     free(g.text);
-    free(g.utf8);
-    free(g.request);
-    free(g.q);
+    free(g.ask);
+    free(g.k);
     return terse_end(error, &e, r);
 }
 
@@ -268,46 +233,70 @@ int terse_ask(struct terse_session *s, const struct terse_question *q, struct te
 
 uint32_t terse_answers_count(const struct terse_answers *a)
 {
-    return a->n;
+    return a->q.chains;
 }
 
 const char *terse_answers_text(const struct terse_answers *a, uint32_t i, size_t *bytes)
 {
-    if (bytes) *bytes = a->answer[i].text.n;
-    return a->answer[i].text.text;
+    const struct detok *d = &a->q.text[i];
+    if (bytes) *bytes = d->n;
+    return d->text;
 }
 
 size_t terse_answers_reply(const struct terse_answers *a, uint32_t i)
 {
-    return text_reply(a->answer[i].text.text, a->answer[i].text.n);
+    return text_reply(a->q.text[i].text, a->q.text[i].n);
 }
 
 const int32_t *terse_answers_tokens(const struct terse_answers *a, uint32_t i, uint32_t *n)
 {
-    *n = a->answer[i].n;
-    return a->answer[i].ids;
+    *n = a->q.request[i].n_answer;
+    return a->q.request[i].answer;
 }
 
 const float *terse_answers_logprobs(const struct terse_answers *a, uint32_t i)
 {
-    return a->answer[i].logprob;
+    return a->q.request[i].logprob;
 }
 
 enum terse_finish terse_answers_finish(const struct terse_answers *a, uint32_t i)
 {
-    return (enum terse_finish)finish_of(a->answer[i].finish);
+    return (enum terse_finish)finish_of(a->q.request[i].finish);
 }
 
 int terse_answers_closed(const struct terse_answers *a, uint32_t i)
 {
-    return a->answer[i].closed;
+    return a->q.request[i].closed;
+}
+
+void terse_answers_outcome(const struct terse_answers *a, struct terse_outcome *out)
+{
+    const struct ask *q = &a->q;
+    struct terse_outcome o = {.size = sizeof o, .reasoned = q->reasons, .probability = q->probability};
+    if (q->c.votes) {
+        if (q->vote.chain < q->chains) o.winner = q->vote.chain;
+        o.weight = (double)q->vote.weight / VOTE_ONE, o.total = (double)q->vote.total / VOTE_ONE;
+    }
+    for (uint32_t i = 0; q->early && i < q->chains; i++) o.given_up += q->chain[i].answer == VOTE_PENDING;
+    terse_give(out, &o, sizeof o);
+}
+
+double terse_answers_score(const struct terse_answers *a, uint32_t i)
+{
+    return a->q.scored[i] ? (double)a->q.chain[i].score : -1;
+}
+
+const char *terse_answers_final(const struct terse_answers *a, uint32_t i, size_t *bytes)
+{
+    struct answer found = {.kind = ANSWER_NONE};
+    if (a->q.chain[i].answer >= 0) found = ask_answer(&a->q, i);
+    *bytes = found.n;
+    return found.s;
 }
 
 void terse_answers_free(struct terse_answers *a)
 {
     if (!a) return;
-    for (uint32_t i = 0; i < a->n; i++) detok_clear(&a->answer[i].text);
-    free(a->logprob);
-    free(a->ids);
+    ask_clear(&a->q);
     free(a);
 }

@@ -1,4 +1,5 @@
 /* libterse: sessions, and their streams token by token. */
+#include "infer/ask.h"
 #include "infer/terse_private.h"
 
 #include <math.h>
@@ -22,6 +23,9 @@ static int session_options(struct session_config *c, uint64_t *limit, const stru
         return err_set(e, ERR_FIELD_RANGE,
                        "streams %u, kv %u, adapter_rank %u; expected at most %d, %d and %d", o.streams, o.kv,
                        o.adapter_rank, TERSE_MAX_STREAMS, TERSE_KV_INT8, LORA_MAX_RANK);
+    uint32_t reserve;
+    r = ask_reserve(&reserve, &m->l, e);
+    if (r) return r;
     *limit = o.memory_limit;
     if (!o.max_tokens) o.max_tokens = DEFAULT_TOKENS;
     *c = (struct session_config){
@@ -31,7 +35,8 @@ static int session_options(struct session_config *c, uint64_t *limit, const stru
         .cache_bytes = o.cache_bytes ? o.cache_bytes : DEFAULT_CACHE,
         .rank = o.adapter_rank ? o.adapter_rank : DEFAULT_RANK,
     };
-    return 0;
+    c->max_tokens += reserve < context - c->max_tokens ? reserve : context - c->max_tokens;
+    return ask_states(&c->states, &m->l, e);
 }
 
 int terse_session_plan(uint64_t *bytes, const struct terse_model *m, const struct terse_session_options *o,

@@ -7,6 +7,7 @@
 #include "infer/progress.h"
 #include "infer/run_options.h"
 #include "rl/eval.h"
+#include "rl/source.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,6 +7,7 @@
 #include "infer/progress.h"
 #include "infer/run_options.h"
 #include "rl/cmd_heads.h"
+#include "rl/source.h"
 #include "rl/verifier.h"
 #include "train/vote_score.h"
 

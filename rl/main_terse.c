@@ -19,6 +19,7 @@
 #include "rl/cmd_ppo.h"
 #include "rl/cmd_switcher.h"
 #include "rl/cmd_verifier.h"
+#include "rl/source.h"
 #include "train/cmd_bench_train.h"
 #include "train/cmd_plot.h"
 #include "train/cmd_sft.h"

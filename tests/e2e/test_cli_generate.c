@@ -196,7 +196,7 @@ static void a_chat_remembers_and_forgets(void **state)
     assert_int_equal(strncmp(twice, first, n), 0);
     assert_string_not_equal(twice + n, first); /* the second turn knows of the first */
     assert_string_equal(again + n, first);
-    char *off = chat(lora, "/adapter off\nhi\n"), *on = chat(lora, "/adapter off\n/adapter on\nhi\n");
+    char *off = chat(lora, "/mode chat\nhi\n"), *on = chat(lora, "/mode chat\n/mode reason\nhi\n");
     assert_string_equal(off, first);
     assert_string_not_equal(on, first);
     char *system = chat("", "/system Be brief.\nhi\n"), *flag = chat("--system 'Be brief.'", "hi\n");
@@ -207,13 +207,14 @@ static void a_chat_remembers_and_forgets(void **state)
 static void a_chat_survives_bad_turns(void **state)
 {
     (void)state;
-    char *first = chat("", "hi\n"), *after = chat("-c 64", "\xff\xfe\n/nope\n/help\n/adapter on\nhi\n");
+    char *first = chat("", "hi\n"),
+         *after = chat("-c 64", "\xff\xfe\n/nope\n/help\n/mode auto\n/mode no\nhi\n");
     assert_string_equal(after, first);
     char *err = run_read(log_path);
     assert_non_null(strstr(err, "[UTF8]"));
     assert_non_null(strstr(err, "unknown command /nope"));
     assert_non_null(strstr(err, "/reset"));
-    assert_non_null(strstr(err, "there is no adapter"));
+    assert_non_null(strstr(err, "mode auto asks a switcher"));
     free(err), free(after), free(first);
     after = chat("-c 64", "hi\nhi\nhi\nhi\nhi\nhi\n/reset\nhi\n"); /* full, then room again */
     err = run_read(log_path);

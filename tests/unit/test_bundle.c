@@ -114,7 +114,7 @@ static void a_bundle_is_its_parts(void **state)
     must(bundle_open(&b, folder, &e), &e);
     struct load_options o = {.model = b.part[BUNDLE_MODEL].path,
                              .adapter = b.part[BUNDLE_ADAPTER].path,
-                             .heads = b.part[BUNDLE_HEADS].path,
+                             .heads = {b.part[BUNDLE_HEADS].path},
                              .threads = 1};
     must(load_gguf(&l, &o, &e), &e);
     must(bundle_check(&b, &l, folder, &e), &e);

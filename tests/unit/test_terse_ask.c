@@ -115,7 +115,7 @@ static void questions_share_the_streams(void **state)
     struct terse_session *s = rig_session(3, rig.adapter), *t = rig_session(1, rig.adapter);
     for (int i = 0; i < 3; i++) {
         q[i] = rig_question((uint32_t)i + 1, 10 + 5 * (uint32_t)i);
-        q[i].messages = &m[i], q[i].base_only = i == 1;
+        q[i].messages = &m[i], q[i].mode = i == 1 ? TERSE_CHAT : TERSE_AUTO;
     }
     OK(terse_ask_many(s, q, 3, a, &rig.e));
     for (int i = 0; i < 3; i++) {

@@ -68,11 +68,11 @@ static void adapters_switch(void **state)
     struct terse_answers *with = rig_ask(s, &q);
     assert_true(encoded(s) - before < 20 && all > 60);
     assert_string_not_equal(terse_answers_text(base, 0, NULL), terse_answers_text(with, 0, NULL));
-    q.base_only = 1;
+    q.mode = TERSE_CHAT;
     struct terse_answers *again = rig_ask(s, &q);
     rig_same_answer(base, 0, again, 0);
     terse_answers_free(again);
-    q.base_only = 0;
+    q.mode = TERSE_REASON;
     OK(terse_session_set_adapter(s, rig.other, &rig.e)); /* acts everywhere: nothing can be kept */
     before = encoded(s);
     terse_answers_free(rig_ask(s, &q));
