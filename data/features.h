@@ -74,10 +74,10 @@ int features_writer_add(struct features_writer *w, const struct feature *row, co
 int features_writer_commit(struct features_writer *w, struct err *e);
 void features_writer_abort(struct features_writer *w); /* removes DIR.tmp and frees; NULL ok */
 /* Stops with the rows so far in DIR.tmp, to be gone on with; `w` is freed either way. A process that is
- * killed leaves those of whole shards. Errors: those of writing; DIR.tmp is then gone. */
+ * killed, or could not write the last one, leaves those of whole shards. Errors: those of writing. */
 int features_writer_leave(struct features_writer *w, struct err *e);
-/* How a loop over rows that came to `rc` ends: commits after 0, leaves after ERR_INTERRUPTED, else aborts.
- * Returns rc, or what went wrong in ending. */
+/* How a loop over rows that came to `rc` ends: commits after 0; after ERR_INTERRUPTED leaves all rows, after
+ * another error, of its own too, those of whole shards. Returns rc, or what went wrong in ending. */
 int features_writer_end(struct features_writer *w, int rc, struct err *e);
 
 /* ---- reading ------------------------------------------------------------------------------------------- */

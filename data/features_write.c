@@ -203,10 +203,16 @@ int features_writer_add(struct features_writer *w, const struct feature *row, co
     return w->n < w->cap ? 0 : flush_shard(w, e);
 }
 
-int features_writer_commit(struct features_writer *w, struct err *e)
+/* The last shard. */
+static int finish(struct features_writer *w, struct err *e)
 {
     int rc = w->n ? flush_shard(w, e) : 0;
-    if (!rc && w->set.n == 0) rc = err_set(e, ERR_DATA_EMPTY, "no row for %s", w->set.dir);
+    return rc || w->set.n ? rc : err_set(e, ERR_DATA_EMPTY, "no row for %s", w->set.dir);
+}
+
+int features_writer_commit(struct features_writer *w, struct err *e)
+{
+    int rc = finish(w, e);
     if (rc)
         shard_set_abort(&w->set);
     else
@@ -215,26 +221,31 @@ int features_writer_commit(struct features_writer *w, struct err *e)
     return rc;
 }
 
+/* Whole shards stay in DIR.tmp; without any there is nothing to go on with. */
+static void let_go(struct features_writer *w)
+{
+    if (w->sealed)
+        shard_set_leave(&w->set);
+    else
+        shard_set_abort(&w->set);
+    free_writer(w);
+}
+
 int features_writer_leave(struct features_writer *w, struct err *e)
 {
     int rc = w->n ? flush_shard(w, e) : 0;
-    if (rc)
-        shard_set_abort(&w->set);
-    else
-        shard_set_leave(&w->set);
-    free_writer(w);
+    let_go(w);
     return rc;
 }
 
 int features_writer_end(struct features_writer *w, int rc, struct err *e)
 {
     struct err why = {0};
-    if (!rc) return features_writer_commit(w, e);
-    if (rc != ERR_INTERRUPTED) {
-        features_writer_abort(w);
-    } else if (features_writer_leave(w, &why)) {
-        if (e) *e = why;
-        rc = why.code;
-    }
-    return rc;
+    int wrong = 0;
+    if (rc == ERR_INTERRUPTED && w->n) wrong = flush_shard(w, &why);
+    if (!rc) wrong = finish(w, &why);
+    if (!rc && !wrong) wrong = file_replace_dir(w->set.temp, w->set.dir, &why);
+    let_go(w);
+    if (wrong && e) *e = why;
+    return wrong ? wrong : rc;
 }

@@ -1,7 +1,8 @@
 /* What every command of terse shares: the table of commands, help, exit statuses, messages, signals.
  *
  * Exit statuses: 0 ok, 1 failed, 2 wrong command line, 75 interrupted: the same command goes on, or begins
- * again where nothing was saved, as its sentence says. Results go to stdout, everything else to stderr. This file is the one place outside cmd_*.c and main_*.c that prints. */
+ * again where nothing was saved, as its sentence says. Results go to stdout, everything else to stderr. This
+ * file is the one place outside cmd_*.c and main_*.c that prints. */
 #ifndef TERSE_INFER_CLI_H
 #define TERSE_INFER_CLI_H
 

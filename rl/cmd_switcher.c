@@ -36,7 +36,7 @@ static const struct option table[] = {
     HEAD_SPLIT_ROWS(switcher_flags, "prompts", ", where no file is given"),
     HEAD_LAYERS_ROW(switcher_flags, "prompts"),
     {.key = "pooling", .type = OPT_ENUM, AT(pooling), .choices = "last|mean|ema", .preset = "ema", .help = "of a prompt's states"},
-    HEAD_FIT_ROWS(switcher_flags, "prompts", "8", "0.2", "0.5"),
+    HEAD_FIT_ROWS(switcher_flags, "prompts", "8", "0.2", "0.5", "true"),
     {0},
 };
 /* clang-format on */

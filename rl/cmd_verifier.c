@@ -55,7 +55,7 @@ static const struct option rows[] = {
      .help = "of a chain's states: that of the last token after verify_prompt, or the mean over the chain"},
     {.key = "verify_prompt", .type = OPT_STRING, AT(verify_prompt), .preset = HEAD_VERIFY_PROMPT,
      .help = "what is appended to a finished chain; \"\" reads its own last token"},
-    HEAD_FIT_ROWS(verifier_flags, "chains", "0", "0", "0"),
+    HEAD_FIT_ROWS(verifier_flags, "chains", "0", "0", "0", "false"),
     {0},
 };
 /* clang-format on */
@@ -115,9 +115,8 @@ static int make_features(const struct verifier_flags *f, const struct loaded *l,
     return r;
 }
 
-static const char *const free_keys[] = {"config",  "output", "model",         "lora", "threads",
-                                        "streams", "layers", "prefix_cache", "dataset", "test",
-                                        HEAD_KEYS, NULL};
+static const char *const free_keys[] = {"config", "output",       "model",   "lora", "threads", "streams",
+                                        "layers", "prefix_cache", "dataset", "test", HEAD_KEYS, NULL};
 
 /* OUTPUT/NAME: as it stands there, or made of the file. */
 static int take_features(struct features **out, const struct verifier_flags *f, const struct options *o,
@@ -171,7 +170,8 @@ static void votes_print(const struct votes *v)
 {
     printf("\n  %% right of %u test problems (95 %%), by votes among N chains\n", v->at[0].problems);
     printf("  %4s", "N");
-    for (int how = 0; how < VOTED_COUNT; how++) printf("  %-17s", vote_figure_names[how]);
+    for (int how = 0; how < VOTED_COUNT; how++)
+        printf("  %-*s", how + 1 < VOTED_COUNT ? 17 : 0, vote_figure_names[how]);
     printf("\n");
     for (uint32_t k = 0; k < v->n; k++) {
         printf("  %4u", v->at[k].chains);
@@ -179,7 +179,7 @@ static void votes_print(const struct votes *v)
             const struct spread *s = &v->at[k].figure[how];
             char text[32];
             snprintf(text, sizeof text, "%.1f (%.1f-%.1f)", 100 * s->value, 100 * s->low, 100 * s->high);
-            printf("  %-17s", text);
+            printf("  %-*s", how + 1 < VOTED_COUNT ? 17 : 0, text);
         }
         printf("\n");
     }
@@ -193,8 +193,8 @@ static void gains_print(const struct votes *v)
         const struct spread *a = &v->at[k].over_majority, *b = &v->at[k].over_single;
         char text[40];
         snprintf(text, sizeof text, "%+.2f (%+.2f to %+.2f)", 100 * a->value, 100 * a->low, 100 * a->high);
-        printf("  %4u  %-26s  %+.2f (%+.2f to %+.2f)\n", v->at[k].chains, text, 100 * b->value,
-               100 * b->low, 100 * b->high);
+        printf("  %4u  %-26s  %+.2f (%+.2f to %+.2f)\n", v->at[k].chains, text, 100 * b->value, 100 * b->low,
+               100 * b->high);
     }
 }
 
@@ -290,12 +290,13 @@ int cmd_verifier(int argc, char **argv)
     run_options_table(table, rows, sizeof rows, &source_any);
     if (options_init(&o, table, &f, &e)) return cli_fail(&e);
     o.usage = "terse verifier --config FILE [key=value ...]";
-    o.about = "Learns to tell from the hidden states of a finished chain whether its answer is right. Chains are "
-              "sampled and graded first; then a head is trained for each layer, and layer, temperature and "
-              "threshold are chosen on validation problems. Figures are of test problems: how well the head "
-              "tells right from wrong, beside what a chain's length alone would give, and what it is worth: "
-              "one chain, majority, weighted vote, best of N, and an oracle. The same command goes on where it "
-              "was stopped, and samples nothing anew when only the head's options change.";
+    o.about =
+        "Learns to tell from the hidden states of a finished chain whether its answer is right. Chains are "
+        "sampled and graded first; then a head is trained for each layer, and layer, temperature and "
+        "threshold are chosen on validation problems. Figures are of test problems: how well the head "
+        "tells right from wrong, beside what a chain's length alone would give, and what it is worth: "
+        "one chain, majority, weighted vote, best of N, and an oracle. The same command goes on where it "
+        "was stopped, and samples nothing anew when only the head's options change.";
     int status = cli_parse(&o, argc, argv);
     if (status < 0) status = run(&f, &o, &e) ? cli_fail(&e) : CLI_OK;
     options_free(&o);

@@ -34,15 +34,15 @@ struct head_flags {
     {.key = "layers", .type = OPT_STRINGS, HEAD_FLAG(config, layers), .unset = "each fourth of the model, and final",  \
      .group = "Head", .help = "1,2,final: where states are taken, after so many layers; one is chosen on validation " rows}
 
-/* What is learned, how, and how it is judged. rows: "prompts"; units, drop, sigma: presets. */
-#define HEAD_FIT_ROWS(config, rows, units, drop, sigma)                                                                \
+/* What is learned, how, and how it is judged. rows: "prompts"; units, drop, sigma, even: presets. */
+#define HEAD_FIT_ROWS(config, rows, units, drop, sigma, even)                                                                \
     {.key = "hidden", .type = OPT_INT, HEAD_FLAG(config, hidden), .preset = units, .min = 0, .max = HEAD_MAX_HIDDEN,   \
      .unit = "units", .help = "0 for a linear head"},                                                                  \
     {.key = "dropout", .type = OPT_FLOAT, HEAD_FLAG(config, dropout), .preset = drop, .min = 0, .max = 1,              \
      .open = OPT_OPEN_MAX, .help = "of hidden units"},                                                                 \
     {.key = "noise", .type = OPT_FLOAT, HEAD_FLAG(config, noise), .preset = sigma, .min = 0, .max = 100,               \
      .help = "sigma of what is added to standardised states"},                                                         \
-    {.key = "balance", .type = OPT_BOOL, HEAD_FLAG(config, balance), .preset = "true",                                 \
+    {.key = "balance", .type = OPT_BOOL, HEAD_FLAG(config, balance), .preset = even,                                 \
      .help = "let either label count half"},                                                                           \
     {.key = "learning_rate", .type = OPT_FLOAT, HEAD_FLAG(config, rate), .preset = "3e-3", .min = 0, .max = 10,        \
      .open = OPT_OPEN_MIN, .group = "Training", .help = "of AdamW"},                                                   \

@@ -40,9 +40,9 @@ struct features_origin verifier_origin(const struct loaded *l, const struct veri
  * have the same question (problems_unique).
  *
  * `tick` (may be NULL) hears of every token, and stops by not returning 0: INTERRUPTED; whole blocks are kept
- * in DIR.tmp, and the same call goes on after them. Other errors: FIELD_RANGE (a depth that the model has not,
- * a sampler's setting), CTX_FULL (naming the row of a problem that leaves no room), those of prompt_chat,
- * check_init, session_create, generate_run, features_writer_open and _add. */
+ * in DIR.tmp, and the same call goes on after them. Other errors: FIELD_RANGE (a depth that the model has
+ * not, a sampler's setting), CTX_FULL (naming the row of a problem that leaves no room), those of
+ * prompt_chat, check_init, session_create, generate_run, features_writer_open and _add. */
 int verifier_features(const struct loaded *l, const struct problems *p, const struct verifier_config *c,
                       const char *dir, int (*tick)(void *ctx, const struct verifier_progress *at), void *ctx,
                       struct err *e);

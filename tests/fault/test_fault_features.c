@@ -99,10 +99,71 @@ static void open_with_read_errors(void **state)
     open_with(FAULT_READ);
 }
 
+/* Rows up to `rows`, after those that are there. */
+static int go_on(uint64_t rows, int end, struct err *e)
+{
+    struct features_writer *w;
+    float x[FEATURES_CASE_DEPTHS * WIDTH];
+    int rc = features_writer_open(&w, scratch("on"), features_case_origin(WIDTH), e);
+    if (rc) return rc;
+    for (uint64_t i = features_writer_count(w); !rc && i < rows; i++) {
+        struct feature row = features_case_row(i, WIDTH, x);
+        rc = features_writer_add(w, &row, x, e);
+    }
+    return features_writer_end(w, rc ? rc : end, e);
+}
+
+/* Whatever fails while a set is gone on with, what was left stays, and the next one goes on or is done. */
+static void go_on_with(enum fault_kind kind)
+{
+    long n = 1;
+    struct features *f;
+    for (int fired = 1; fired; n++) {
+        struct err e = {0}, why = {0};
+        assert_int_equal(go_on(ROWS, ERR_INTERRUPTED, NULL), ERR_INTERRUPTED);
+        int files = fault_open_files();
+        fault_arm(kind, n);
+        int rc = go_on(ROWS + 1, n % 2 ? ERR_INTERRUPTED : 0, &e);
+        fired = fault_disarm();
+        assert_int_equal(fault_open_files(), files);
+        if (rc && (e.code != rc) != (rc == ERR_INTERRUPTED)) fail_msg("fault %ld: %d, \"%s\"", n, rc, e.msg);
+        if (!file_exists(scratch("on.tmp/shard-00000.h5")) && !file_exists(scratch("on")))
+            fail_msg("fault %ld: nothing left after %d, \"%s\"", n, rc, e.msg);
+        if (go_on(ROWS + 1, 0, &why) || features_open(&f, scratch("on"), &why))
+            fail_msg("fault %ld: %s", n, why.msg);
+        assert_int_equal(features_count(f), ROWS + 1);
+        features_close(f);
+        assert_int_equal(file_remove_tree(scratch("on"), NULL), 0);
+        assert_false(fault_leaks());
+        assert_in_range(n, 1, ENOUGH);
+    }
+    assert_true(n > 8);
+}
+
+static void go_on_without_memory(void **state)
+{
+    (void)state;
+    go_on_with(FAULT_ALLOC);
+}
+
+static void go_on_with_read_errors(void **state)
+{
+    (void)state;
+    go_on_with(FAULT_READ);
+}
+
+static void go_on_on_a_full_disk(void **state)
+{
+    (void)state;
+    go_on_with(FAULT_WRITE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(write_without_memory), cmocka_unit_test(write_on_a_full_disk),
-        cmocka_unit_test(open_without_memory), cmocka_unit_test(open_with_read_errors)};
+        cmocka_unit_test(open_without_memory),  cmocka_unit_test(open_with_read_errors),
+        cmocka_unit_test(go_on_without_memory), cmocka_unit_test(go_on_with_read_errors),
+        cmocka_unit_test(go_on_on_a_full_disk)};
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

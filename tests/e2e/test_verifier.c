@@ -1,0 +1,159 @@
+/* terse verifier as a user types it: problems to a head and what votes by it are worth, the same bits again,
+ * features used again, and what is refused. */
+#include "checkpoints/file.h"
+#include "checkpoints/head_file.h"
+#include "tests/support/run.h"
+#include "tests/support/small_base.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static char dir[256], log_path[300], rows_path[300];
+
+/* Sums that nano's base gets right now and then. */
+static int setup(void **state)
+{
+    (void)state;
+    char *text = calloc(1, 1 << 14);
+    size_t at = 0;
+    run_folder(dir, sizeof dir, "verifier");
+    snprintf(log_path, sizeof log_path, "%s/log", dir);
+    snprintf(rows_path, sizeof rows_path, "%s/sums.jsonl", dir);
+    for (int i = 0; i < 40; i++) {
+        int a = 11 + i * 7 % 60, b = 2 + i % 9;
+        at += (size_t)snprintf(text + at, 128, "{\"problem\": \"What is %d plus %d?\", \"answer\": \"%d\"}\n", a,
+                               b, a + b);
+    }
+    run_write(rows_path, text);
+    free(text);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    run_folder_remove(dir);
+    return 0;
+}
+
+static const char settings[] =
+    "chains=4 temperature=0.8 max_new=16 layers=2,final seeds=2 epochs=8 resamples=100 train_share=0.5 "
+    "valid_share=0.25";
+
+static void digest_of(const char *name, char hex[SHA256_HEX])
+{
+    char path[400];
+    snprintf(path, sizeof path, "%s/%s/verifier.safetensors", dir, name);
+    assert_int_equal(sha256_file(path, hex, NULL, NULL), 0);
+}
+
+static void learns(void **state)
+{
+    (void)state;
+    char path[400], digest[4][SHA256_HEX];
+    struct head *h;
+    run_expect(0, log_path, "%s verifier dataset=%s output=%s/one threads=1 %s", run_terse(), rows_path, dir,
+               settings);
+    run_says(log_path, "AUC of chain length alone");
+    run_says(log_path, "by votes among N chains");
+    run_says(log_path, "seed 1");
+    digest_of("one", digest[0]);
+    run_expect(0, log_path, "%s verifier dataset=%s output=%s/two threads=2 streams=7 %s", run_terse(),
+               rows_path, dir, settings);
+    digest_of("two", digest[1]);
+    assert_string_equal(digest[0], digest[1]);
+
+    /* other heads of the same chains, and back */
+    run_expect(0, log_path, "%s verifier dataset=%s output=%s/two threads=1 %s hidden=4", run_terse(),
+               rows_path, dir, settings);
+    run_says(log_path, "160 rows are there already");
+    digest_of("two", digest[2]);
+    assert_string_not_equal(digest[1], digest[2]);
+    run_expect(0, log_path, "%s verifier dataset=%s output=%s/two threads=1 %s", run_terse(), rows_path, dir,
+               settings);
+    digest_of("two", digest[3]);
+    assert_string_equal(digest[1], digest[3]);
+
+    snprintf(path, sizeof path, "%s/one/verifier.safetensors", dir);
+    assert_int_equal(head_file_load(&h, path, NULL), 0);
+    assert_true(h->c.task == HEAD_VERIFIER && h->c.pooling == POOL_LAST && h->c.hidden == 0 &&
+                h->c.states.n == 1);
+    assert_string_equal(h->c.prompt, HEAD_VERIFY_PROMPT);
+    assert_true(h->c.base[0] && h->c.tokenizer[0] && !h->c.adapter[0]);
+    head_free(h);
+    snprintf(path, sizeof path, "%s/one/report.json", dir);
+    run_says(path, "\"weighted_over_majority\"");
+    run_says(path, "\"auc_of_chain_length\"");
+}
+
+/* Chains of an adapter, which the head then names; any other setting makes features anew. */
+static void an_adapter(void **state)
+{
+    (void)state;
+    char path[400];
+    struct head *h;
+    snprintf(path, sizeof path, "%s/adapter", dir);
+    small_adapter(path, "checkpoints/nano", GATE_RESPONSE, 3);
+    static const char *const others[] = {"pooling=mean", "verify_prompt=", "temperature=0.7",
+                                         "sample_seed=4", "system=Hi.",     "max_samples=39"};
+    run_expect(0, log_path, "%s verifier dataset=%s output=%s/one threads=1 %s", run_terse(), rows_path, dir,
+               settings);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        run_expect(0, log_path, "%s verifier dataset=%s output=%s/one threads=1 %s %s", run_terse(),
+                   rows_path, dir, settings, others[i]);
+        run_says(log_path, "made anew");
+    }
+    run_expect(0, log_path, "%s verifier dataset=%s output=%s/one threads=1 --lora %s/adapter %s", run_terse(),
+               rows_path, dir, dir, settings);
+    run_says(log_path, "made anew");
+    snprintf(path, sizeof path, "%s/one/verifier.safetensors", dir);
+    assert_int_equal(head_file_load(&h, path, NULL), 0);
+    assert_int_equal(strlen(h->c.adapter), 64);
+    head_free(h);
+}
+
+static void refuses(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *args;
+        int status;
+        const char *says;
+    } cases[] = {
+        {"layers=9", 1, "the model has 4 layers"},
+        {"layers=last", 2, "expected a number of layers"},
+        {"train_share=0.9 valid_share=0.1", 1, "leave nothing for the test"},
+        {"pooling=mean verify_prompt=So", 1, "pooling mean"},
+        {"pooling=ema", 2, "ema"},
+        {"chains=0", 2, "chains"},
+        {"verify=Yes", 2, "verify_prompt"},
+        {"--lora nowhere", 1, "nowhere"},
+        {"test=nowhere.jsonl", 1, "nowhere.jsonl"},
+        {"ctx_size=30", 1, "row 0"},
+    };
+    char head[400];
+    snprintf(head, sizeof head, "%s/bad/verifier.safetensors", dir);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        run_expect(cases[i].status, log_path,
+                   "%s verifier dataset=%s output=%s/bad threads=1 chains=2 max_new=4 max_samples=4 %s",
+                   run_terse(), rows_path, dir, cases[i].args);
+        run_says(log_path, cases[i].says);
+        assert_false(file_exists(head));
+    }
+    run_expect(1, log_path, "%s verifier output=%s/bad", run_terse(), dir);
+    run_says(log_path, "dataset");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(learns), cmocka_unit_test(an_adapter),
+                                       cmocka_unit_test(refuses)};
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
