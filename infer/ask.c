@@ -1,25 +1,40 @@
 #include "infer/ask.h"
 #include "infer/ascii.h"
+#include "infer/check.h"
 #include "infer/number.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- answers that are the same --------------------------------------------------------------------------- */
+/* ---- answers that are the same ---------------------------------------------------------------------------
+ */
 
-static size_t next_mark(const struct answer *a, size_t i)
+static bool is_word(char c)
 {
-    while (i < a->n && is_space(a->s[i])) i++;
-    return i;
+    return is_digit(c) || is_letter(c);
+}
+
+/* The character at *i, which moves past it; white space counts between two words only, as one space; 0 at the
+ * end. */
+static char next_mark(const struct answer *a, size_t *i)
+{
+    size_t start = *i;
+    while (*i < a->n && is_space(a->s[*i])) ++*i;
+    if (*i == a->n) return 0;
+    if (*i > start && start > 0 && is_word(a->s[start - 1]) && is_word(a->s[*i])) return ' ';
+    return a->s[(*i)++];
 }
 
 bool ask_same_text(const struct answer *a, const struct answer *b)
 {
     struct number x, y;
+    size_t i = 0, k = 0;
     if (number_read(a->s, a->n, &x) && number_read(b->s, b->n, &y)) return number_equal(&x, &y);
-    size_t i = next_mark(a, 0), k = next_mark(b, 0);
-    while (i < a->n && k < b->n && a->s[i] == b->s[k]) i = next_mark(a, i + 1), k = next_mark(b, k + 1);
-    return i == a->n && k == b->n;
+    for (;;) {
+        char c = next_mark(a, &i);
+        if (c != next_mark(b, &k)) return false;
+        if (!c) return true;
+    }
 }
 
 /* ---- heads --------------------------------------------------------------------------------------------- */
@@ -54,32 +69,20 @@ int ask_states(struct states_config *out, const struct loaded *l, struct err *e)
     return depths(out, l, NULL, e);
 }
 
-/* The verifier's question as tokens, the caller's to free; NULL and 0 where there is none. */
-static int check_make(struct request_check *out, const struct loaded *l, struct err *e)
+/* What the verifier of l, if it has one, wants to be run. */
+static int check_of(struct request_check *out, const struct loaded *l, struct err *e)
 {
     const struct head *h = l->head[HEAD_VERIFIER];
     *out = (struct request_check){0};
-    if (!h) return 0;
-    out->whole = h->c.pooling != POOL_LAST;
-    size_t len = strlen(h->c.prompt), room = 3 * len + 1, n;
-    if (!len) return 0;
-    int32_t *ids = malloc(room * sizeof *ids);
-    int r = ids ? tokenizer_encode(l->tokenizer, h->c.prompt, len, 0, ids, room, &n, e)
-                : err_set(e, ERR_NOMEM, "no memory for the verifier's question");
-    if (r) {
-        free(ids);
-        return r;
-    }
-    out->ids = ids, out->n = (uint32_t)n;
-    return 0;
+    return h ? check_init(out, l->tokenizer, h->c.pooling, h->c.prompt, e) : 0;
 }
 
 int ask_reserve(uint32_t *out, const struct loaded *l, struct err *e)
 {
     struct request_check c;
-    int r = check_make(&c, l, e);
+    int r = check_of(&c, l, e);
     *out = l->head[HEAD_VERIFIER] ? c.n + 1 : 0;
-    free((void *)(uintptr_t)c.ids);
+    check_clear(&c);
     return r;
 }
 
@@ -94,8 +97,9 @@ int asker_init(struct asker *a, const struct loaded *l, struct session *s, uint3
         a->head[t].h = l->head[t];
         if (l->head[t] && head_inputs(&l->head[t]->c) > inputs) inputs = head_inputs(&l->head[t]->c);
     }
-    if (!r) r = check_make(&a->check, l, e);
-    if (!r && !(a->x = malloc(inputs * sizeof *a->x))) r = err_set(e, ERR_NOMEM, "no memory for hidden states");
+    if (!r) r = check_of(&a->check, l, e);
+    if (!r && !(a->x = malloc(inputs * sizeof *a->x)))
+        r = err_set(e, ERR_NOMEM, "no memory for hidden states");
     if (r) asker_clear(a);
     return r;
 }
@@ -122,7 +126,7 @@ int asker_open(struct asker *a, const struct loaded *l, struct session_config c,
 void asker_clear(struct asker *a)
 {
     session_free(a->own);
-    free((void *)(uintptr_t)a->check.ids);
+    check_clear(&a->check);
     free(a->x);
     memset(a, 0, sizeof *a);
 }
@@ -148,15 +152,19 @@ int ask_config_check(const struct ask_config *c, const struct loaded *l, struct 
 {
     bool all = l->adapter && l->adapter->cfg.gate == GATE_ALL;
     if (c->mode == ASK_AUTO && !l->head[HEAD_SWITCHER])
-        return err_set(e, ERR_USAGE, "mode auto asks a switcher, and none is loaded; give one, or say chat or reason");
+        return err_set(e, ERR_USAGE,
+                       "mode auto asks a switcher, and none is loaded; give one, or say chat or reason");
     if (c->mode == ASK_AUTO && (!l->lora || all))
         return err_set(e, ERR_USAGE, "mode auto chooses between the base and an adapter, %s",
-                       all ? "and this adapter acts on the question too (gate all)" : "and no adapter is loaded");
+                       all ? "and this adapter acts on the question too (gate all)"
+                           : "and no adapter is loaded");
     if (reads_scores(c) && !l->head[HEAD_VERIFIER])
-        return err_set(e, ERR_USAGE, "a %s vote goes by a verifier's scores, and none is loaded; say majority",
+        return err_set(e, ERR_USAGE,
+                       "a %s vote goes by a verifier's scores, and none is loaded; say majority",
                        vote_name(c->vote));
     if (reads_scores(c) && c->mode == ASK_CHAT)
-        return err_set(e, ERR_USAGE, "a verifier reads the adapter's chains, not the base's; say majority in chat");
+        return err_set(e, ERR_USAGE,
+                       "a verifier reads the adapter's chains, not the base's; say majority in chat");
     return 0;
 }
 
@@ -199,8 +207,8 @@ static int finish(struct ask *q, int r, struct err *e)
         uint32_t room = room_after(q, ways[k]);
         if (!room)
             r = err_set(e, ERR_CTX_FULL,
-                        "the prompt has %u tokens and a stream %u, which leaves no room for an answer", ways[k]->n,
-                        session_max_tokens(q->asker->s));
+                        "the prompt has %u tokens and a stream %u, which leaves no room for an answer",
+                        ways[k]->n, session_max_tokens(q->asker->s));
         if (room > q->most) q->most = room;
     }
     if (!r) r = memory_take(q, e);
@@ -214,8 +222,8 @@ static void begin(struct ask *q, struct asker *a, const struct ask_config *c)
     q->reasons = c->mode != ASK_CHAT;
 }
 
-int ask_chat(struct ask *q, struct asker *a, const struct ask_config *c, const struct chat_turn *turns, uint32_t n,
-             const char *system, struct err *e)
+int ask_chat(struct ask *q, struct asker *a, const struct ask_config *c, const struct chat_turn *turns,
+             uint32_t n, const char *system, struct err *e)
 {
     begin(q, a, c);
     int r = ask_config_check(c, a->l, e);
@@ -417,8 +425,8 @@ static int rest_make(struct run *g)
     return r;
 }
 
-int ask_run(struct asker *a, struct ask *q, size_t n, const struct ask_events *ev, struct generate_stats *stats,
-            struct err *e)
+int ask_run(struct asker *a, struct ask *q, size_t n, const struct ask_events *ev,
+            struct generate_stats *stats, struct err *e)
 {
     static const struct ask_events none = {0};
     struct run g = {.a = a, .q = q, .n = n, .ev = ev ? ev : &none, .e = e};

@@ -2,12 +2,12 @@
  * several side by side, of which a vote picks one.
  *
  * A question that may go either way has two prompts that begin alike. As their common part has been run, the
- * switcher reads what it left (infer/states.h) and one of the two is gone on with, on the same pages: no token
- * is run twice, and the first token comes after one prefill either way.
+ * switcher reads what it left (infer/states.h) and one of the two is gone on with, on the same pages: no
+ * token is run twice, and the first token comes after one prefill either way.
  *
- * A chain that is over is read by the verifier, after a few tokens more on its own keys and values; its answer
- * (infer/answer.h) is compared with the others' and votes. When no chain that is still under way could change
- * the outcome, these are given up. */
+ * A chain that is over is read by the verifier, after a few tokens more on its own keys and values; its
+ * answer (infer/answer.h) is compared with the others' and votes. When no chain that is still under way could
+ * change the outcome, these are given up. */
 #ifndef TERSE_INFER_ASK_H
 #define TERSE_INFER_ASK_H
 
@@ -26,7 +26,7 @@ enum ask_mode {
 
 /* Whether two answers are the same. */
 typedef bool ask_same(const struct answer *a, const struct answer *b);
-/* Numbers by what they are, other answers by their text, white space left out. */
+/* Numbers by what they are, other answers by their text, where white space only parts words. */
 bool ask_same_text(const struct answer *a, const struct answer *b);
 
 /* ---- who is asked -------------------------------------------------------------------------------------- */
@@ -56,8 +56,8 @@ int ask_reserve(uint32_t *out, const struct loaded *l, struct err *e);
 /* Streams 0..streams-1 of a session of l's model with those states are to answer; l and s are borrowed. *a is
  * the caller's to asker_clear, empty after an error. Errors: NOMEM, those of tokenizer_encode. */
 int asker_init(struct asker *a, const struct loaded *l, struct session *s, uint32_t streams, struct err *e);
-/* The same with a session of its own, as `c` says besides; its max_tokens, of a prompt and its answer, grow by
- * what the verifier takes, and end at the model's context. Errors: those of session_create too. */
+/* The same with a session of its own, as `c` says besides; its max_tokens, of a prompt and its answer, grow
+ * by what the verifier takes, and end at the model's context. Errors: those of session_create too. */
 int asker_open(struct asker *a, const struct loaded *l, struct session_config c, struct err *e);
 void asker_clear(struct asker *a); /* an empty one too */
 
@@ -66,15 +66,15 @@ void asker_clear(struct asker *a); /* an empty one too */
 /* How questions are to be answered. */
 struct ask_config {
     enum ask_mode mode;
-    bool think;             /* reasoning begins with PROMPT_THINK */
-    double threshold;       /* of the switcher's probability; negative: the head's own */
-    uint32_t chains;        /* >= 1 */
-    uint32_t max_new;       /* tokens of a chain; 0: as many as the stream holds */
-    bool votes;             /* else every chain is an answer of its own */
-    enum vote_kind vote;    
-    bool scores;            /* the verifier reads every chain, whether the vote goes by it or not */
-    bool all;               /* no chain is given up */
-    ask_same *same;         /* NULL: ask_same_text */
+    bool think;       /* reasoning begins with PROMPT_THINK */
+    double threshold; /* of the switcher's probability; negative: the head's own */
+    uint32_t chains;  /* >= 1 */
+    uint32_t max_new; /* tokens of a chain; 0: as many as the stream holds */
+    bool votes;       /* else every chain is an answer of its own */
+    enum vote_kind vote;
+    bool scores;    /* the verifier reads every chain, whether the vote goes by it or not */
+    bool all;       /* no chain is given up */
+    ask_same *same; /* NULL: ask_same_text */
     struct sampler_config sampler;
     const struct budget *budget; /* borrowed; NULL: none */
     bool logprobs;
@@ -89,10 +89,10 @@ struct ask {
     uint64_t draw;              /* chain i draws with the stream name draw + i */
     void *tag;                  /* the caller's */
 
-    bool reasons;       /* which way it went */
-    double probability; /* the switcher's; negative: it was not asked */
-    uint32_t chains;    /* that answer: one in chat that was chosen by the switcher */
-    struct request *request; /* [c.chains] */
+    bool reasons;             /* which way it went */
+    double probability;       /* the switcher's; negative: it was not asked */
+    uint32_t chains;          /* that answer: one in chat that was chosen by the switcher */
+    struct request *request;  /* [c.chains] */
     struct vote_chain *chain; /* [chains] VOTE_PENDING: not over, or given up */
     struct detok *text;       /* [chains] with what the prompt dictates; made when it is over */
     bool *scored;             /* [chains] by the verifier */
@@ -102,7 +102,7 @@ struct ask {
 
     struct request *kept; /* owned: what `request` is but while it runs */
     int32_t *ids;         /* owned, [c.chains][most] */
-    float *logprob; /* likewise, or NULL */
+    float *logprob;       /* likewise, or NULL */
     uint32_t most;
 };
 
@@ -112,8 +112,8 @@ int ask_config_check(const struct ask_config *c, const struct loaded *l, struct 
 
 /* Turns to be answered. *q is the caller's to ask_clear, empty after an error. Errors: those of
  * ask_config_check, prompt_chat; CTX_FULL (no room for an answer), NOMEM. */
-int ask_chat(struct ask *q, struct asker *a, const struct ask_config *c, const struct chat_turn *turns, uint32_t n,
-             const char *system, struct err *e);
+int ask_chat(struct ask *q, struct asker *a, const struct ask_config *c, const struct chat_turn *turns,
+             uint32_t n, const char *system, struct err *e);
 /* A prompt as it is, taken over (emptied) in any case; there is nothing to decide, but in chat the adapter
  * does not act. Errors as above. */
 int ask_prompt(struct ask *q, struct asker *a, const struct ask_config *c, struct prompt *p, struct err *e);
@@ -139,7 +139,7 @@ struct ask_events {
 
 /* Answers all questions of `a`, filling its streams. Errors: those of generate_run, NOMEM. Cancelled
  * questions keep what they have and are not settled. */
-int ask_run(struct asker *a, struct ask *q, size_t n, const struct ask_events *ev, struct generate_stats *stats,
-            struct err *e);
+int ask_run(struct asker *a, struct ask *q, size_t n, const struct ask_events *ev,
+            struct generate_stats *stats, struct err *e);
 
 #endif

@@ -58,8 +58,7 @@ static int make_features(const struct switcher_flags *f, const struct loaded *l,
     struct labelled prompts = {0};
     struct progress bar;
     int r = 0;
-    for (size_t i = 0; !r && i < files->n; i++)
-        r = labelled_load(&prompts, files->items[i], &rules, e);
+    for (size_t i = 0; !r && i < files->n; i++) r = labelled_load(&prompts, files->items[i], &rules, e);
     if (!r && prompts.without)
         fprintf(stderr, "%llu rows without a question or a label left out\n",
                 (unsigned long long)prompts.without);

@@ -150,12 +150,13 @@ struct features_origin switcher_origin(const struct loaded *l, const struct swit
 }
 
 int switcher_features(const struct loaded *l, const struct labelled *prompts,
-                      const struct switcher_answers *answers, const struct switcher_states *c, const char *dir,
-                      int (*tick)(void *ctx, size_t done), void *ctx, struct err *e)
+                      const struct switcher_answers *answers, const struct switcher_states *c,
+                      const char *dir, int (*tick)(void *ctx, size_t done), void *ctx, struct err *e)
 {
     struct session_config sc = {.streams = 1, .max_tokens = c->max_tokens, .states = c->depths};
     struct features_origin o = switcher_origin(l, c);
-    struct run r = {.l = l, .c = c, .answers = answers, .x = malloc((size_t)o.n_depths * o.width * sizeof(float) + 1)};
+    struct run r = {
+        .l = l, .c = c, .answers = answers, .x = malloc((size_t)o.n_depths * o.width * sizeof(float) + 1)};
     int rc = r.x ? 0 : err_set(e, ERR_NOMEM, "no memory for states");
     if (!rc) rc = session_create(&r.s, l->m, NULL, &sc, e);
     if (!rc) rc = features_writer_open(&r.w, dir, &o, e);

@@ -36,8 +36,8 @@ struct features_origin switcher_origin(const struct loaded *l, const struct swit
  * what was asked last (prompt_asked) as the feature set DIR, with their labels and, if they were measured,
  * answers [prompts->n]; else NULL. l has its digests. `tick` (may be NULL) hears
  * how many are done, and stops it by not returning 0: INTERRUPTED; the same call then
- * goes on. Other errors: FIELD_RANGE (a depth that the model has not), CTX_FULL (a prompt above max_tokens, naming its row), those of prompt_chat,
- * session_create and features_writer_add. */
+ * goes on. Other errors: FIELD_RANGE (a depth that the model has not), CTX_FULL (a prompt above max_tokens,
+ * naming its row), those of prompt_chat, session_create and features_writer_add. */
 int switcher_features(const struct loaded *l, const struct labelled *prompts,
                       const struct switcher_answers *answers, const struct switcher_states *c,
                       const char *dir, int (*tick)(void *ctx, size_t done), void *ctx, struct err *e);
