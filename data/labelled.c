@@ -3,6 +3,7 @@
 #include "checkpoints/jsonl.h"
 #include "data/conversations.h"
 #include "data/features.h"
+#include "data/near.h"
 #include "data/problems.h"
 #include "infer/answer.h"
 #include "infer/ascii.h"
@@ -165,6 +166,22 @@ int labelled_load(struct labelled *out, const char *path, const struct labelled_
     if (!r && out->n == before)
         r = err_set(e, ERR_DATA_EMPTY, "%s: no row has a question%s%s", path,
                     rules->label ? " and a label" : "", rules->answer ? " and a reference answer" : "");
+    return r;
+}
+
+int labelled_join(struct labelled *p, double alike, size_t *joined, struct err *e)
+{
+    struct near_sketch *sketch = malloc((p->n + 1) * sizeof *sketch);
+    uint64_t *group = malloc((p->n + 1) * sizeof *group);
+    int r = sketch && group ? 0 : err_set(e, ERR_NOMEM, "no memory to compare %zu prompts", p->n);
+    for (size_t i = 0; !r && i < p->n; i++) {
+        const struct labelled_prompt *q = &p->at[i];
+        near_sketch(&sketch[i], q->turns[q->n_turns - 1].content, q->turns[q->n_turns - 1].len);
+        group[i] = q->group;
+    }
+    if (!r) r = near_groups(sketch, group, p->n, alike, joined, e);
+    for (size_t i = 0; !r && i < p->n; i++) p->at[i].group = group[i];
+    free(sketch), free(group);
     return r;
 }
 

@@ -38,6 +38,9 @@ struct labelled_rules {
  * names file and line: those of conv_open and conv_next; of file_load and js_parse; USAGE (another name),
  * ROW_TYPE, FIELD_MISSING, FIELD_TYPE, FIELD_RANGE (a label), ROLE, DATA_EMPTY (no prompt in it at all). */
 int labelled_load(struct labelled *out, const char *path, const struct labelled_rules *rules, struct err *e);
+/* Gives near-duplicates (data/near.h) one group, so that they are never split; *joined: prompts whose group
+ * changed. Errors: NOMEM. */
+int labelled_join(struct labelled *p, double alike, size_t *joined, struct err *e);
 void labelled_clear(struct labelled *p);
 
 #endif

@@ -138,6 +138,15 @@ void cmd_heads_print_spread(const char *name, const struct spread *s)
     printf("  %-26s %.4f  (95 %%: %.4f to %.4f)\n", name, s->value, s->low, s->high);
 }
 
+/* A head that length alone would do for is said to be one. */
+static void print_lead(const struct spread *lead)
+{
+    printf("  %-26s %+.4f  (95 %%: %+.4f to %+.4f) %s\n", "  above that", lead->value, lead->low, lead->high,
+           lead->low > 0     ? ""
+           : lead->value > 0 ? "not clearly better than length alone"
+                             : "no better than length alone");
+}
+
 void cmd_heads_print_figures(const struct heads *h, int64_t k)
 {
     const struct head_fit *f = &h->fit[k];
@@ -150,6 +159,7 @@ void cmd_heads_print_figures(const struct heads *h, int64_t k)
            f->temperature);
     cmd_heads_print_spread("AUC", &f->auc);
     cmd_heads_print_spread(length, &f->length_auc);
+    print_lead(&f->length_lead);
     cmd_heads_print_spread("accuracy", &f->accuracy);
     cmd_heads_print_spread("calibration error (ECE)", &f->ece);
     cmd_heads_print_spread("  before temperature", &f->ece_before);
@@ -215,6 +225,7 @@ static void put_fit(struct js_out *w, const struct heads *h, int64_t k)
     cmd_heads_put_spread(w, "ece", &f->ece);
     cmd_heads_put_spread(w, "ece_before_temperature", &f->ece_before);
     cmd_heads_put_spread(w, length, &f->length_auc);
+    cmd_heads_put_spread(w, "auc_above_length", &f->length_lead);
     put_layers(w, f);
     put_bins(w, f, h->f->bins);
 }

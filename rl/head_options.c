@@ -57,7 +57,8 @@ struct head_fit_config head_options_fit(const struct head_flags *f, int64_t k)
                                     .valid = f->valid_share,
                                     .split_seed = f->split_seed,
                                     .resamples = (uint32_t)f->resamples,
-                                    .bins = (uint32_t)f->bins};
+                                    .bins = (uint32_t)f->bins,
+                                    .shuffle = f->shuffle};
 }
 
 int head_options_shares(const struct head_flags *f, struct err *e)

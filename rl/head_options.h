@@ -13,7 +13,7 @@ struct head_flags {
     struct string_list layers;
     int64_t hidden, batch, epochs, patience, seeds, resamples, bins;
     double dropout, noise, rate, decay, train_share, valid_share;
-    bool balance;
+    bool balance, shuffle;
     uint64_t seed, split_seed;
 };
 
@@ -60,13 +60,16 @@ struct head_flags {
     {.key = "resamples", .type = OPT_INT, HEAD_FLAG(config, resamples), .preset = "2000", .min = 100,                  \
      .max = 1000000, .group = "Report", .help = "bootstrap samples behind the intervals"},                             \
     {.key = "bins", .type = OPT_INT, HEAD_FLAG(config, bins), .preset = "10", .min = 1, .max = SCORE_BINS_MAX,         \
-     .help = "of the calibration error"}
+     .help = "of the calibration error"},                                                                              \
+    {.key = "shuffle_labels", .type = OPT_BOOL, HEAD_FLAG(config, shuffle),                                            \
+     .help = "a control: labels are dealt out anew for each seed, and any AUC but 1/2 shows a leak"}
 /* clang-format on */
 
 /* Their keys, all but `layers`: none changes the features that a head is trained on. */
 #define HEAD_KEYS                                                                                            \
     "train_share", "valid_share", "split_seed", "hidden", "dropout", "noise", "balance", "learning_rate",    \
-        "weight_decay", "batch", "epochs", "patience", "seeds", "seed", "resamples", "bins"
+        "weight_decay", "batch", "epochs", "patience", "seeds", "seed", "resamples", "bins",                 \
+        "shuffle_labels"
 
 /* The depths that are named, or else each fourth of `layers` and final. Errors: USAGE, those of
  * states_config_check. */

@@ -52,7 +52,7 @@ static int answer_all(struct measuring *m, const struct loaded *l, const struct 
     return rc;
 }
 
-int switcher_measure(struct switcher_answers *out, const struct loaded *l, struct labelled *prompts,
+int switcher_measure(struct switcher_answers *out, const struct loaded *l, const struct labelled *prompts,
                      const struct eval_config *c, int (*tick)(void *ctx, size_t done, uint64_t tokens),
                      void *ctx, struct err *e)
 {
@@ -67,7 +67,6 @@ int switcher_measure(struct switcher_answers *out, const struct loaded *l, struc
             .turns = q->turns, .n_turns = q->n_turns, .reference = q->reference, .row = q->row};
     }
     int rc = answer_all(&m, l, &p, c, e);
-    for (size_t i = 0; !rc && i < p.n; i++) prompts->at[i].label = !out[i].right[0] && out[i].right[1];
     free(p.at);
     return rc;
 }

@@ -13,11 +13,10 @@ struct switcher_answers {
 };
 
 /* Lets the base alone, and then the base with l's adapter, answer every prompt under `c` (whose caps are not
- * looked at), and judges the answers by the prompts' references, which all have: out [prompts->n]. And makes
- * what came of it the prompts' labels: 1 where the base fails and the adapter succeeds. `tick` (may be NULL)
- * hears how many of the 2 n answers are done, and of tokens so far, and stops it by not returning 0:
- * INTERRUPTED. Other errors: those of eval_run, DATA_EMPTY (no adapter). */
-int switcher_measure(struct switcher_answers *out, const struct loaded *l, struct labelled *prompts,
+ * looked at), and judges the answers by the prompts' references, which all have: out [prompts->n]. `tick`
+ * (may be NULL) hears how many of the 2 n answers are done, and tokens so far, and stops it by not returning
+ * 0: INTERRUPTED. Other errors: those of eval_run, DATA_EMPTY (no adapter). */
+int switcher_measure(struct switcher_answers *out, const struct loaded *l, const struct labelled *prompts,
                      const struct eval_config *c, int (*tick)(void *ctx, size_t done, uint64_t tokens),
                      void *ctx, struct err *e);
 

@@ -1,9 +1,12 @@
 #include "train/head_fit.h"
+#include "infer/rng.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { STREAM_SHUFFLE = 0x5348464c }; /* "SHFL" */
 
 /* A set in memory, one depth of it at a time. */
 struct side {
@@ -21,6 +24,7 @@ struct work {
     struct side *test;
     uint32_t *pick[3];
     uint32_t *rows; /* [3] */
+    uint32_t shared;
     float *logit;   /* [most rows] */
     float *p;       /* likewise */
     uint8_t *label; /* likewise */
@@ -71,6 +75,18 @@ static int work_take(struct work *w, const struct features *f, const struct feat
     return rc;
 }
 
+/* Deals the known labels of a set out anew (Fisher and Yates). */
+static void shuffle(struct side *s, uint64_t seed)
+{
+    for (uint32_t i = s->n; i-- > 0;) {
+        if (s->label[i] == FEATURE_UNKNOWN) continue;
+        uint32_t k = (uint32_t)((uint64_t)rng_u32(seed, STREAM_SHUFFLE, i) * (i + 1) >> 32);
+        while (s->label[k] == FEATURE_UNKNOWN) k++; /* ends at i */
+        uint8_t held = s->label[i];
+        s->label[i] = s->label[k], s->label[k] = held;
+    }
+}
+
 /* ---- parts --------------------------------------------------------------------------------------------- */
 
 static int same_origin(const struct features *a, const struct features *b, struct err *e)
@@ -85,6 +101,29 @@ static struct head_rows rows_of(const struct work *w, enum features_part part)
     return (struct head_rows){s->x, s->width, s->label, w->pick[part], w->rows[part], s->width};
 }
 
+static int by_value(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Takes rows out of training and validation whose group the test set has too. */
+static void part_with(struct work *w)
+{
+    const struct side *t = w->test;
+    for (uint32_t i = 0; i < t->n; i++) t->group[i] = features_rows(t->f)[i].group;
+    qsort(t->group, t->n, sizeof *t->group, by_value);
+    for (int k = 0; k < 2; k++) {
+        uint32_t n = 0;
+        for (uint32_t i = 0; i < w->rows[k]; i++) {
+            uint32_t row = w->pick[k][i];
+            if (!bsearch(&features_rows(w->side[0].f)[row].group, t->group, t->n, sizeof *t->group, by_value))
+                w->pick[k][n++] = row;
+        }
+        w->shared += w->rows[k] - n, w->rows[k] = n;
+    }
+}
+
 static int split(struct work *w, const struct features *test, struct err *e)
 {
     static const char *const names[] = {"training", "validation", "test"};
@@ -97,6 +136,7 @@ static int split(struct work *w, const struct features *test, struct err *e)
     w->rows[FEATURES_TEST] =
         test ? features_pick(test, 0, 0, 0, FEATURES_TEST, w->pick[FEATURES_TEST])
              : features_pick(f, c->split_seed, train, valid, FEATURES_TEST, w->pick[FEATURES_TEST]);
+    if (test) part_with(w);
     for (int k = 0; k < 3; k++) {
         struct head_rows r = rows_of(w, (enum features_part)k);
         struct err why = {0};
@@ -164,6 +204,8 @@ static int calibrate(struct work *w, struct head_fit *out, struct err *e)
     judge(w, FEATURES_VALID, out->temperature);
     int rc = score_rows_create(&s, w->p, w->label, w->rows[FEATURES_VALID], e);
     if (!rc) out->threshold = fmin(score_best_threshold(&s), 1);
+    memcpy(out->valid_p, w->p, w->rows[FEATURES_VALID] * sizeof *w->p);
+    memcpy(out->valid_pick, w->pick[FEATURES_VALID], w->rows[FEATURES_VALID] * sizeof(uint32_t));
     score_rows_free(&s);
     return rc;
 }
@@ -186,42 +228,75 @@ static int score_head(struct work *w, struct head_fit *out, struct err *e)
     return rc;
 }
 
-/* The AUC of tokens alone on a part, longer standing for label 1, or for 0 where `flip`. */
-static int score_length(struct work *w, enum features_part part, bool flip, struct spread *out, struct err *e)
+/* Tokens as if they were probabilities of label 1, or of label 0 where `flip`; and the labels. */
+static void judge_length(struct work *w, enum features_part part, bool flip)
 {
     const struct side *side = part == FEATURES_TEST ? w->test : &w->side[0];
     bool chain = strcmp(features_origin(side->f)->task, "verifier") == 0;
-    struct score_rows s;
-    struct score_ctx ctx = {.rows = &s};
     for (uint32_t i = 0; i < w->rows[part]; i++) {
         const struct feature *row = &features_rows(side->f)[w->pick[part][i]];
         uint32_t tokens = chain ? row->adapter_tokens : row->prompt_tokens;
         float p = (float)(tokens < 1 << 24 ? tokens : 1 << 24) * 0x1p-24f; /* exact, and 1 - p too */
-        w->label[i] = row->label;
+        w->label[i] = side->label[w->pick[part][i]];
         w->p[i] = flip ? 1 - p : p;
     }
-    int rc = score_rows_create(&s, w->p, w->label, w->rows[part], e);
-    if (!rc && part == FEATURES_TEST) rc = bootstrap(w, &ctx, score_auc_fn, out, e);
-    if (!rc && part != FEATURES_TEST) *out = (struct spread){.value = score_auc(&s, NULL)};
+}
+
+/* Whether the shorter training rows are those of label 1. */
+static int shorter(struct work *w, bool *out, struct err *e)
+{
+    struct score_rows s;
+    judge_length(w, FEATURES_TRAIN, false);
+    int rc = score_rows_create(&s, w->p, w->label, w->rows[FEATURES_TRAIN], e);
+    if (!rc) *out = score_auc(&s, NULL) < 0.5;
     score_rows_free(&s);
+    return rc;
+}
+
+struct pair {
+    const struct score_rows *head, *length;
+};
+
+static double lead_fn(void *ctx, const uint32_t *times)
+{
+    const struct pair *p = ctx;
+    return score_auc(p->head, times) - score_auc(p->length, times);
+}
+
+/* The AUC of tokens alone on the test, and how far the head's is above it; p [test rows]: the head's. */
+static int score_length(struct work *w, struct head_fit *out, const float *p, struct err *e)
+{
+    struct score_rows head = {0}, length = {0};
+    struct score_ctx ctx = {.rows = &length};
+    struct pair both = {&head, &length};
+    uint32_t n = w->rows[FEATURES_TEST];
+    bool flip = false;
+    int rc = shorter(w, &flip, e);
+    if (!rc) judge_length(w, FEATURES_TEST, flip);
+    if (!rc) rc = score_rows_create(&length, w->p, w->label, n, e);
+    if (!rc) rc = score_rows_create(&head, p, w->label, n, e);
+    if (!rc) rc = bootstrap(w, &ctx, score_auc_fn, &out->length_auc, e);
+    if (!rc)
+        rc = score_bootstrap(&out->length_lead, lead_fn, &both, w->test->group, n, w->c->resamples,
+                             w->c->recipe.seed, e);
+    score_rows_free(&head), score_rows_free(&length);
     return rc;
 }
 
 static int score_all(struct work *w, struct head_fit *out, struct err *e)
 {
-    struct spread train;
     struct head_rows all = rows_of(w, FEATURES_TEST);
     for (uint32_t i = 0; i < all.n; i++) w->test->group[i] = features_rows(w->test->f)[all.pick[i]].group;
     int rc = calibrate(w, out, e);
     if (!rc) rc = score_head(w, out, e);
-    if (!rc) rc = score_length(w, FEATURES_TRAIN, false, &train, e);
-    if (!rc) rc = score_length(w, FEATURES_TEST, train.value < 0.5, &out->length_auc, e);
     if (rc) return rc;
     memcpy(out->pick, all.pick, all.n * sizeof *out->pick);
+    memcpy(out->p, w->p, all.n * sizeof *out->p); /* for a moment: of the test rows */
+    rc = score_length(w, out, out->p, e);
     all.pick = NULL, all.n = w->test->n, all.label = NULL;
     head_logits(&w->now, &all, out->p);
     for (uint32_t i = 0; i < all.n; i++) out->p[i] = score_probability(out->p[i], out->temperature);
-    return 0;
+    return rc;
 }
 
 /* ---- all of it ----------------------------------------------------------------------------------------- */
@@ -256,14 +331,18 @@ int head_fit(struct head_fit *out, const struct features *f, const struct featur
     *out = (struct head_fit){.temperature = 1, .threshold = 0.5};
     int rc = test ? same_origin(f, test, e) : 0;
     if (!rc) rc = work_take(&w, f, test, e);
+    for (int k = 0; !rc && c->shuffle && k < 2; k++) shuffle(&w.side[k], c->recipe.seed + (uint64_t)k);
     if (!rc) rc = split(&w, test, e);
+    out->shared = w.shared;
     if (!rc) rc = try_all(&w, out, tell, ctx, e);
     if (!rc) rc = load_depth(&w, out->best, e);
     if (!rc) {
         out->bin = calloc(c->bins, sizeof *out->bin);
         out->p = malloc(w.test->n * sizeof *out->p);
         out->pick = malloc(w.rows[FEATURES_TEST] * sizeof *out->pick);
-        if (!out->bin || !out->p || !out->pick)
+        out->valid_p = malloc(w.rows[FEATURES_VALID] * sizeof *out->valid_p);
+        out->valid_pick = malloc(w.rows[FEATURES_VALID] * sizeof *out->valid_pick);
+        if (!out->bin || !out->p || !out->pick || !out->valid_p || !out->valid_pick)
             rc = err_set(e, ERR_NOMEM, "no memory for the test's figures");
     }
     if (!rc) {
@@ -280,7 +359,7 @@ int head_fit(struct head_fit *out, const struct features *f, const struct featur
 void head_fit_free(struct head_fit *f)
 {
     head_trainer_free(&f->trainer);
-    free(f->bin), free(f->p), free(f->pick);
+    free(f->bin), free(f->p), free(f->pick), free(f->valid_p), free(f->valid_pick);
     *f = (struct head_fit){0};
 }
 

@@ -13,6 +13,8 @@ struct head_fit_config {
     double train, valid; /* shares of the problems; the rest is for the test, unless a set is given for it */
     uint64_t split_seed; /* which problems: apart from recipe.seed, so that seeds share their parts */
     uint32_t resamples, bins;
+    bool shuffle; /* a control: labels are dealt out anew, by recipe.seed, so nothing can be learned and an
+                   * AUC that is not 1/2 shows a leak between the parts */
 };
 
 /* What one depth came to. */
@@ -29,19 +31,23 @@ struct head_fit {
     double temperature;          /* on validation rows; p below is after it */
     double threshold;            /* most accurate on validation rows */
     uint32_t rows[3];            /* by enum features_part */
+    uint32_t shared;             /* rows left out because the test set has their group */
     /* On the test rows, intervals by problem. */
     struct spread auc, accuracy, ece;
     struct spread ece_before; /* at temperature 1 */
     struct spread length_auc; /* how far the number of tokens alone gets: of the prompt, a verifier's chain */
-    struct score_bin *bin;    /* [bins] of ece */
-    float *p;                 /* [count] probability of every row of the set the test is in */
-    uint32_t *pick;           /* [rows[FEATURES_TEST]] its test rows */
+    struct spread length_lead; /* auc less length_auc, both of the same resamples */
+    struct score_bin *bin;     /* [bins] of ece */
+    float *p;                  /* [count] probability of every row of the set the test is in */
+    uint32_t *pick;            /* [rows[FEATURES_TEST]] its test rows */
+    float *valid_p;            /* [rows[FEATURES_VALID]] probability of each validation row */
+    uint32_t *valid_pick;      /* likewise: which row of the set */
 };
 
-/* test: a set of the same origin whose labelled rows are all for the test, or NULL. `tell` (may be NULL)
- * hears of every depth. *out is the caller's to head_fit_free, empty after an error: DATA_EMPTY (a part
- * without either label, named), DATA_HASH (test is of another origin), those of features_states and
- * head_train. */
+/* test: a set of the same origin whose labelled rows are all for the test, or NULL; rows of `f` whose group
+ * it has too are then left out. `tell` (may be NULL) hears of every depth. *out is the caller's to
+ * head_fit_free, empty after an error: DATA_EMPTY (a part without either label, named), DATA_HASH (test is of
+ * another origin), those of features_states and head_train. */
 int head_fit(struct head_fit *out, const struct features *f, const struct features *test,
              const struct head_fit_config *c, struct pool *pool,
              void (*tell)(void *ctx, const struct head_try *t), void *ctx, struct err *e);
