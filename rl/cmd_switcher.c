@@ -1,7 +1,6 @@
 /* terse switcher: a head that says of a prompt whether thinking will pay. */
 #include "rl/cmd_switcher.h"
 #include "checkpoints/file.h"
-#include "checkpoints/load.h"
 #include "checkpoints/yaml.h"
 #include "infer/cli.h"
 #include "infer/option_rows.h"
@@ -9,6 +8,7 @@
 #include "infer/run_options.h"
 #include "rl/cmd_heads.h"
 #include "rl/cmd_routes.h"
+#include "rl/source.h"
 #include "rl/switcher.h"
 
 #include <stdlib.h>
