@@ -2,10 +2,12 @@
  * features used again, and what is refused. */
 #include "checkpoints/file.h"
 #include "checkpoints/head_file.h"
+#include "tests/support/clock.h"
 #include "tests/support/run.h"
 #include "tests/support/small_base.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,8 +30,8 @@ static int setup(void **state)
     snprintf(rows_path, sizeof rows_path, "%s/sums.jsonl", dir);
     for (int i = 0; i < 40; i++) {
         int a = 11 + i * 7 % 60, b = 2 + i % 9;
-        at += (size_t)snprintf(text + at, 128, "{\"problem\": \"What is %d plus %d?\", \"answer\": \"%d\"}\n", a,
-                               b, a + b);
+        at += (size_t)snprintf(text + at, 128, "{\"problem\": \"What is %d plus %d?\", \"answer\": \"%d\"}\n",
+                               a, b, a + b);
     }
     run_write(rows_path, text);
     free(text);
@@ -101,7 +103,7 @@ static void an_adapter(void **state)
     struct head *h;
     snprintf(path, sizeof path, "%s/adapter", dir);
     small_adapter(path, "checkpoints/nano", GATE_RESPONSE, 3);
-    static const char *const others[] = {"pooling=mean", "verify_prompt=", "temperature=0.7",
+    static const char *const others[] = {"pooling=mean",  "verify_prompt=", "temperature=0.7",
                                          "sample_seed=4", "system=Hi.",     "max_samples=39"};
     run_expect(0, log_path, "%s verifier dataset=%s output=%s/one threads=1 %s", run_terse(), rows_path, dir,
                settings);
@@ -110,13 +112,27 @@ static void an_adapter(void **state)
                    rows_path, dir, settings, others[i]);
         run_says(log_path, "made anew");
     }
-    run_expect(0, log_path, "%s verifier dataset=%s output=%s/one threads=1 --lora %s/adapter %s", run_terse(),
-               rows_path, dir, dir, settings);
+    run_expect(0, log_path, "%s verifier dataset=%s output=%s/one threads=1 --lora %s/adapter %s",
+               run_terse(), rows_path, dir, dir, settings);
     run_says(log_path, "made anew");
     snprintf(path, sizeof path, "%s/one/verifier.safetensors", dir);
     assert_int_equal(head_file_load(&h, path, NULL), 0);
     assert_int_equal(strlen(h->c.adapter), 64);
     head_free(h);
+}
+
+/* Interrupted while it samples, as soon as there is something to interrupt. */
+static void is_interrupted(void **state)
+{
+    (void)state;
+    char path[400];
+    snprintf(path, sizeof path, "%s/long/features.tmp", dir);
+    pid_t pid = run_start(log_path, "%s verifier dataset=%s output=%s/long threads=1 chains=1024 max_new=64",
+                          run_terse(), rows_path, dir);
+    while (!file_exists(path)) pause_for(0.01);
+    kill(pid, SIGINT);
+    assert_int_equal(run_wait(pid), 75);
+    run_says(log_path, "the same command goes on");
 }
 
 static void refuses(void **state)
@@ -154,6 +170,6 @@ static void refuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(learns), cmocka_unit_test(an_adapter),
-                                       cmocka_unit_test(refuses)};
+                                       cmocka_unit_test(is_interrupted), cmocka_unit_test(refuses)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -308,8 +308,7 @@ static void killed_within_a_problem(void **state)
     make(&all, &c, "all");
     assert_int_equal(features_writer_open(&w, scratch("on"), &o, NULL), 0);
     for (uint32_t i = 0; i < 2 * CHAINS + 4; i++) {
-        for (uint32_t k = 0; k < DEPTHS; k++)
-            memcpy(x + k * width, all.x[k] + i * width, width * sizeof *x);
+        for (uint32_t k = 0; k < DEPTHS; k++) memcpy(x + k * width, all.x[k] + i * width, width * sizeof *x);
         assert_int_equal(features_writer_add(w, &all.row[i], x, NULL), 0);
     }
     assert_int_equal(features_writer_leave(w, NULL), 0);
@@ -341,9 +340,8 @@ static void refuses(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_are_the_chains), cmocka_unit_test(same_bits),
-        cmocka_unit_test(killed_within_a_problem), cmocka_unit_test(refuses)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(rows_are_the_chains), cmocka_unit_test(same_bits),
+                                       cmocka_unit_test(killed_within_a_problem), cmocka_unit_test(refuses)};
     int r = cmocka_run_group_tests(tests, setup, teardown);
     grade_thread_end();
     return r;
