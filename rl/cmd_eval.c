@@ -6,6 +6,7 @@
 #include "infer/printer.h"
 #include "infer/progress.h"
 #include "infer/run_options.h"
+#include "infer/talk.h"
 #include "rl/eval.h"
 #include "rl/source.h"
 
@@ -21,16 +22,18 @@ struct eval_flags {
     struct model_flags model;
     struct sampling_flags sampling;
     struct budget_flags forcing;
+    struct ask_flags ask;
     struct string_list caps;
     char *dataset, *output, *samples, *system;
     int64_t max_samples, streams, max_new, show;
-    bool think;
     uint32_t cap[CAPS_MAX]; /* [caps.n], read */
 };
 
 #define AT(field) .at = offsetof(struct eval_flags, field)
 static const struct option rows[] = {
     MODEL_ROWS(eval_flags),
+    HEADS_ROW(eval_flags),
+    BUNDLE_ROW(eval_flags),
     {.key = "dataset",
      .type = OPT_PATH,
      AT(dataset),
@@ -45,7 +48,7 @@ static const struct option rows[] = {
      .max = 1e9,
      .help = "use the first so many; 0 for all"},
     {.key = "system", .type = OPT_STRING, AT(system), .unset = "the model's own", .help = "system turn"},
-    {.key = "think", .type = OPT_BOOL, AT(think), .help = "begin every answer with <think>"},
+    ASK_ROWS(eval_flags),
     {.key = "streams",
      .type = OPT_INT,
      AT(streams),
@@ -127,7 +130,31 @@ static void sample_print(struct screen *sc, const struct eval_sample *s)
     styled(s->correct ? CLI_GREEN : CLI_RED, s->correct ? "right" : "wrong", 5);
     printf(" (%s), expected ", s->grade.rule);
     cli_text(stdout, s->problem->reference, strlen(s->problem->reference));
-    printf("; %u tokens\n\n", s->tokens);
+    printf("; %u tokens\n", s->tokens);
+    if (s->ask->probability >= 0) printf("worth thinking about: %.0f %%\n", 100 * s->ask->probability);
+    if (s->ask->c.votes) talk_vote_print(stdout, s->ask, s->ask->c.all, NULL);
+    putchar('\n');
+}
+
+/* Every chain's answer, score and length; null where it was given up, has none or was not read. */
+static void chains_put(struct js_out *w, const struct ask *q)
+{
+    js_array(w, "chains");
+    for (uint32_t i = 0; i < q->chains; i++) {
+        struct answer a = q->chain[i].answer < 0 ? (struct answer){0} : ask_answer(q, i);
+        js_object(w, NULL);
+        if (a.n)
+            js_put_text(w, "answer", a.s, a.n);
+        else
+            js_put_null(w, "answer");
+        if (q->scored[i])
+            js_put_real(w, "score", (double)q->chain[i].score);
+        else
+            js_put_null(w, "score");
+        js_put_uint(w, "tokens", q->request[i].n_answer);
+        js_close(w);
+    }
+    js_close(w);
 }
 
 static int sample_save(const struct screen *sc, const struct eval_sample *s, struct err *e)
@@ -151,6 +178,9 @@ static int sample_save(const struct screen *sc, const struct eval_sample *s, str
     js_put_bool(&w, "closed", s->closed);
     if (s->cap) js_put_uint(&w, "cap", s->cap);
     js_put_uint(&w, "tokens", s->tokens);
+    js_put_string(&w, "mode", s->ask->reasons ? "reason" : "chat");
+    if (s->ask->probability >= 0) js_put_real(&w, "probability", s->ask->probability);
+    if (s->ask->c.votes) chains_put(&w, s->ask);
     js_put_text(&w, "text", s->text, s->len);
     js_close(&w);
     int r = js_out_end(&w, e);
@@ -199,6 +229,7 @@ static void result_put(struct js_out *w, const struct eval_result *r)
     js_put_real(w, "truncated", r->truncated);
     js_put_real(w, "no_answer", r->no_answer);
     js_put_real(w, "undecided", r->undecided);
+    js_put_real(w, "reasoned", r->reasoned);
 }
 
 /* r [1 + caps]. */
@@ -211,6 +242,15 @@ static int result_save(const struct eval_result *r, const struct eval_config *c,
     result_put(&w, &r[0]);
     js_put_real(&w, "tokens_per_second", r->tokens_per_second);
     if (c->forcing && c->forcing->tokens) js_put_uint(&w, "budget", c->forcing->tokens);
+    if (c->ask.chains > 1) {
+        js_put_uint(&w, "chains", c->ask.chains);
+        js_put_string(&w, "vote", c->ask.votes ? vote_name(c->ask.vote) : "none");
+        js_put_real(&w, "early", r[0].early);
+    }
+    if (c->ask.chains > 1 && c->ask.all) {
+        js_put_real(&w, "single", r[0].single);
+        js_put_real(&w, "oracle", r[0].oracle);
+    }
     if (c->n_caps) js_array(&w, "caps");
     for (uint32_t i = 1; i <= c->n_caps; i++) {
         js_object(&w, NULL);
@@ -239,6 +279,13 @@ static void result_print(const struct eval_result *r, const struct eval_config *
            100 * r->no_answer);
     if (c->forcing && c->forcing->tokens) printf(", %.1f %% closed by the budget", 100 * r->closed);
     printf("; %.0f tok/s\n", r->tokens_per_second);
+    if (c->ask.mode == ASK_AUTO) printf("%.1f %% reasoned about\n", 100 * r->reasoned);
+    if (c->ask.votes)
+        printf("%s vote of %u chains, %.1f %% over early\n", vote_name(c->ask.vote), c->ask.chains,
+               100 * r->early);
+    if (c->ask.chains > 1 && c->ask.all)
+        printf("one chain %.1f %%, the best of %u %.1f %%\n", 100 * r->single, c->ask.chains,
+               100 * r->oracle);
     if (!c->n_caps) return;
     printf("\n%8s  %15s  %8s  %8s  %10s\n", "cap", "accuracy %", "tokens", "closed %", "no end %");
     for (uint32_t i = 1; i <= c->n_caps; i++) cap_print(&r[i]);
@@ -283,17 +330,20 @@ static int configure(const struct eval_flags *f, const struct options *o, const 
     struct eval_result result[1 + CAPS_MAX];
     struct eval_config c = {
         .session = run_options_session(&f->model, (uint32_t)f->streams, 0),
-        .max_new = (uint32_t)f->max_new,
         .system = f->system,
-        .think = f->think,
         .forcing = &forcing,
         .caps = f->cap,
         .n_caps = (uint32_t)f->caps.n,
     };
-    run_options_sampler(&c.sampler, o, &f->sampling, &l->m->c);
-    int r =
-        budget_init(&forcing, l->tokenizer, (uint32_t)f->forcing.budget, (uint32_t)f->forcing.answer_tokens,
-                    f->forcing.closing ? f->forcing.closing : BUDGET_ASKING, e);
+    int r = run_options_ask(&c.ask, o, &f->ask, &source_any, l, e);
+    run_options_sampler(&c.ask.sampler, o, &f->sampling, &l->m->c);
+    c.ask.max_new = (uint32_t)f->max_new;
+    if (!r && c.ask.chains > 1 && !c.ask.votes)
+        r = err_set(e, ERR_USAGE, "-N asks for chains that vote; say how: --vote majority, weighted or best");
+    if (!r)
+        r = budget_init(&forcing, l->tokenizer, (uint32_t)f->forcing.budget,
+                        (uint32_t)f->forcing.answer_tokens,
+                        f->forcing.closing ? f->forcing.closing : BUDGET_ASKING, e);
     if (r) return r;
     r = evaluate(result, f, l, p, &c, e);
     budget_clear(&forcing);
@@ -322,6 +372,8 @@ static int check(struct eval_flags *f, const struct options *o, struct err *e)
 {
     bool forced = f->forcing.budget || f->caps.n;
     long long most = f->max_new - f->forcing.answer_tokens;
+    if (f->ask.answers > 1 && f->caps.n)
+        return err_set(e, ERR_USAGE, "--caps cut single chains; leave out -N");
     if (f->forcing.budget && f->caps.n)
         return err_set(e, ERR_USAGE, "--budget and --caps: one of them, caps are budgets too");
     if (!forced && (options_given(o, "answer_tokens") || options_given(o, "closing")))
@@ -337,7 +389,8 @@ static int check(struct eval_flags *f, const struct options *o, struct err *e)
                            most);
         f->cap[i] = (uint32_t)cap;
     }
-    return options_check_required(o, e);
+    int r = run_options_check(o, e);
+    return r ? r : options_check_required(o, e);
 }
 
 int cmd_eval(int argc, char **argv)

@@ -1,8 +1,5 @@
 #include "rl/eval.h"
-#include "infer/detok.h"
-#include "infer/generate.h"
 #include "infer/progress.h"
-#include "infer/prompt.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -10,8 +7,9 @@
 
 /* What is counted of the answers under one cap, or none. */
 struct tally {
-    uint32_t *lengths; /* [n] tokens of the answers that are done */
-    size_t done, correct, closed, truncated, no_answer, undecided;
+    uint32_t *lengths; /* [n] tokens of each problem's answers */
+    size_t done, correct, closed, truncated, no_answer, undecided, reasoned, early, oracle;
+    double single;
     uint64_t tokens, generated;
 };
 
@@ -20,22 +18,17 @@ struct eval {
     const struct problems *problems;
     const struct eval_config *c;
     const struct eval_events *ev;
-    struct session *s;
-    size_t n;
-    struct prompt *prompts;       /* [n] */
+    struct asker asker;
+    struct ask *q; /* [n] the answers as they are when left alone */
+    size_t n, asked;
     uint32_t longest, max_answer; /* prompt, answer, in tokens */
-    int32_t *answers;             /* [n][max_answer] as they are when left alone */
-    uint32_t *n_answer;           /* [n] */
-    bool *stopped;                /* [n] by themselves */
-    struct request *requests;     /* [n] of this round */
+    struct request *requests;     /* [n] of a round under a cap */
     size_t *owner;                /* [n] the problem that a request is for */
-    int32_t *ids;                 /* [n][longest + max_answer] under a cap: what is gone on from */
+    int32_t *ids;                 /* [n][longest + max_answer] what is gone on from */
     struct tally t;               /* of this round */
     uint32_t cap;                 /* of this round */
     size_t all_done;              /* of all rounds */
     uint64_t all_tokens;
-    int32_t stop[PROMPT_MAX_STOPS];
-    uint32_t n_stop;
     int code; /* of an event that failed */
     struct err *e;
 };
@@ -47,18 +40,21 @@ static uint32_t min32(uint32_t a, uint32_t b)
 
 /* ---- prompts ------------------------------------------------------------------------------------------- */
 
-static int prompts_make(struct eval *v)
+/* The longest prompt that comes, either way. */
+static int measure_prompts(struct eval *v)
 {
     uint32_t context = v->l->m->context;
     for (size_t i = 0; i < v->n; i++) {
         const struct problem *q = &v->problems->at[i];
-        struct prompt *p = &v->prompts[i];
-        int r = prompt_chat(p, v->l, q->turns, q->n_turns, v->c->system, v->c->think, v->e);
+        struct prompt p;
+        int r = prompt_chat(&p, v->l, q->turns, q->n_turns, v->c->system, v->c->ask.think, v->e);
         if (r) return r;
-        if (p->n >= context)
+        uint32_t n = p.n;
+        prompt_clear(&p);
+        if (n >= context)
             return err_set(v->e, ERR_CTX_FULL, "the problem in row %llu has %u tokens, the context is %u",
-                           (unsigned long long)q->row, p->n, context);
-        if (p->n > v->longest) v->longest = p->n;
+                           (unsigned long long)q->row, n, context);
+        if (n > v->longest) v->longest = n;
     }
     return 0;
 }
@@ -66,7 +62,7 @@ static int prompts_make(struct eval *v)
 /* Tokens that an answer to problem i may have. */
 static uint32_t room(const struct eval *v, size_t i)
 {
-    return min32(v->max_answer, v->l->m->context - v->prompts[i].n);
+    return min32(v->max_answer, v->l->m->context - ask_way(&v->q[i])->n);
 }
 
 /* ---- verdicts ------------------------------------------------------------------------------------------ */
@@ -90,89 +86,99 @@ static void count(struct tally *t, const struct eval_sample *s)
     t->correct += s->correct, t->closed += s->closed, t->truncated += s->truncated;
     t->no_answer += s->grade.verdict == GRADE_NO_ANSWER;
     t->undecided += s->grade.verdict == GRADE_UNDECIDED;
-    t->tokens += s->tokens;
-    t->lengths[t->done++] = s->tokens;
+    t->reasoned += s->ask->reasons, t->early += s->ask->early;
+    t->lengths[s->index] = s->tokens, t->done++;
 }
 
-/* A finished answer: its text, the answer in it, the verdict. */
-static int judge(struct eval *v, size_t i, const struct pieces *p, bool stopped, bool closed)
+/* A finished answer: the answer in its text, the verdict. */
+static int judge(struct eval *v, struct eval_sample *s)
 {
-    struct detok d = {.t = v->l->tokenizer};
-    const struct problem *q = &v->problems->at[i];
-    struct eval_sample s = {.problem = q, .index = i, .cap = v->cap, .closed = closed, .truncated = !stopped};
-    s.tokens = p->n_head + p->n_tail - v->prompts[i].forced;
-    int r = text_make(&d, p, v->e);
-    if (!r) {
-        s.text = d.text, s.len = d.n;
-        s.grade = grade_text(q->reference, strlen(q->reference), d.text, d.n, NULL);
-        s.correct = s.grade.verdict == GRADE_EQUAL;
-        count(&v->t, &s);
-        v->all_done++;
-        if (v->ev->sample) r = v->ev->sample(v->ev->ctx, &s, v->e);
-    }
-    detok_clear(&d);
-    return r;
+    const struct problem *q = s->problem = &v->problems->at[s->index];
+    s->cap = v->cap;
+    s->grade = grade_text(q->reference, strlen(q->reference), s->text, s->len, NULL);
+    s->correct = s->grade.verdict == GRADE_EQUAL;
+    count(&v->t, s);
+    v->all_done++;
+    return v->ev->sample ? v->ev->sample(v->ev->ctx, s, v->e) : 0;
 }
 
-static int judge_request(struct eval *v, const struct request *r)
+static uint32_t tokens_of(const struct ask *q)
 {
-    size_t i = v->owner[r - v->requests];
-    const struct prompt *p = &v->prompts[i];
-    struct pieces text = {r->prompt + p->n - p->forced, r->answer, r->n_prompt - p->n + p->forced,
-                          r->n_answer};
-    bool stopped = r->finish == FINISH_STOP;
-    if (!v->cap) v->n_answer[i] = r->n_answer, v->stopped[i] = stopped;
-    return judge(v, i, &text, stopped, v->cap || r->closed);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < q->chains; i++) n += q->request[i].n_answer;
+    return n;
 }
 
-static int on_token(void *ctx, struct request *r, int32_t token)
+/* Of several chains: what one of them, and the best of them, would have been worth. */
+static void count_chains(struct eval *v, const struct ask *q, const char *reference)
+{
+    uint32_t right = 0;
+    for (uint32_t i = 0; i < q->chains; i++)
+        right += q->text[i].n &&
+                 grade_text(reference, strlen(reference), q->text[i].text, q->text[i].n, NULL).verdict ==
+                     GRADE_EQUAL;
+    v->t.single += (double)right / q->chains, v->t.oracle += right > 0;
+}
+
+static int on_settled(void *ctx, struct ask *q)
 {
     struct eval *v = ctx;
-    (void)token;
+    uint32_t won = q->c.votes && q->vote.chain < q->chains ? q->vote.chain : 0;
+    struct eval_sample s = {.index = (size_t)(q - v->q),
+                            .ask = q,
+                            .text = q->text[won].n ? q->text[won].text : "",
+                            .len = q->text[won].n,
+                            .tokens = tokens_of(q),
+                            .closed = q->request[won].closed,
+                            .truncated = q->request[won].finish != FINISH_STOP};
+    v->code = judge(v, &s);
+    if (!v->code) count_chains(v, q, s.problem->reference);
+    return v->code;
+}
+
+static int tick(struct eval *v)
+{
     v->t.generated++, v->all_tokens++;
-    if (!v->code && r->finish != FINISH_NONE) v->code = judge_request(v, r);
     if (!v->code && v->ev->tick && v->ev->tick(v->ev->ctx, v->all_done, v->all_tokens))
         v->code = err_set(v->e, ERR_INTERRUPTED, "interrupted after %zu of %zu answers", v->all_done,
                           v->n * (1 + v->c->n_caps));
     return v->code;
 }
 
-/* ---- rounds -------------------------------------------------------------------------------------------- */
-
-static struct request *request_init(struct eval *v, size_t k, size_t i)
+static int on_token(void *ctx, struct ask *q, uint32_t i, int32_t token)
 {
-    const struct prompt *p = &v->prompts[i];
-    v->owner[k] = i;
-    v->requests[k] = (struct request){
-        .prompt = p->ids,
-        .n_prompt = p->n,
-        .adapt_from = p->adapt_from,
-        .max_new = room(v, i),
-        .sampler = v->c->sampler,
-        .stream = i,
-        .thinking = p->thinking,
-        .answer = v->answers + i * v->max_answer,
-    };
-    return &v->requests[k];
+    (void)q, (void)i, (void)token;
+    return tick(ctx);
 }
 
-/* Answers left alone, or under the budget. */
-static size_t requests_plain(struct eval *v)
+/* ---- answers as they are, or under the budget ---------------------------------------------------------- */
+
+static int ask_all(struct eval *v)
 {
-    const struct budget *b = v->c->forcing;
-    bool budget = b && b->tokens;
-    for (size_t i = 0; i < v->n; i++) {
-        struct request *r = request_init(v, i, i);
-        r->budget = budget ? b : NULL;
-        if (!budget) r->max_new = min32(v->c->max_new, r->max_new);
+    struct ask_config c = v->c->ask;
+    struct ask_events ev = {.token = on_token, .settled = on_settled, .ctx = v};
+    bool budget = v->c->forcing && v->c->forcing->tokens;
+    c.budget = budget ? v->c->forcing : NULL;
+    if (budget) c.max_new = v->max_answer;
+    for (; v->asked < v->n; v->asked++) {
+        const struct problem *p = &v->problems->at[v->asked];
+        struct ask *q = &v->q[v->asked];
+        int r = ask_chat(q, &v->asker, &c, p->turns, p->n_turns, v->c->system, v->e);
+        if (r) return r;
+        q->draw = (uint64_t)v->asked * c.chains;
     }
-    return v->n;
+    int r = ask_run(&v->asker, v->q, v->n, &ev, NULL, v->e);
+    for (size_t i = 0; !r && i < v->n; i++)
+        v->t.lengths[i] = tokens_of(&v->q[i]); /* of those given up, too */
+    return r;
 }
+
+/* ---- rounds under a cap -------------------------------------------------------------------------------- */
 
 static bool thinks_at(const struct eval *v, size_t i, uint32_t tokens)
 {
-    struct reply_watch w = {.thinking = v->prompts[i].thinking};
-    const int32_t *answer = v->answers + i * v->max_answer;
+    struct reply_watch w = {.thinking = ask_way(&v->q[i])->thinking};
+    const int32_t *answer = v->q[i].request[0].answer;
     for (uint32_t k = 0; k < tokens; k++) budget_watch(&w, v->l->tokenizer, answer[k]);
     return w.thinking;
 }
@@ -180,16 +186,51 @@ static bool thinks_at(const struct eval *v, size_t i, uint32_t tokens)
 /* Problem i under the cap, as request k: its answer up to there, closed, is gone on from. */
 static void request_close(struct eval *v, size_t k, size_t i)
 {
-    const struct prompt *p = &v->prompts[i];
+    const struct ask *q = &v->q[i];
+    const struct prompt *p = ask_way(q);
     const struct budget *b = v->c->forcing;
     int32_t *ids = v->ids + i * ((size_t)v->longest + v->max_answer);
+    uint32_t n = p->n + v->cap + b->n;
     memcpy(ids, p->ids, p->n * sizeof *ids);
-    memcpy(ids + p->n, v->answers + i * v->max_answer, v->cap * sizeof *ids);
+    memcpy(ids + p->n, q->request[0].answer, v->cap * sizeof *ids);
     memcpy(ids + p->n + v->cap, b->closing, b->n * sizeof *ids);
-    struct request *r = request_init(v, k, i);
-    r->prompt = ids, r->n_prompt += v->cap + b->n;
-    r->answer = ids + r->n_prompt;
-    r->max_new = min32(b->answer, room(v, i) - v->cap - b->n);
+    v->owner[k] = i;
+    v->requests[k] = (struct request){
+        .prompt = ids,
+        .n_prompt = n,
+        .adapt_from = p->adapt_from,
+        .max_new = min32(b->answer, room(v, i) - v->cap - b->n),
+        .sampler = v->c->ask.sampler,
+        .stream = q->draw,
+        .answer = ids + n,
+    };
+}
+
+/* The answer to problem i under the cap. */
+static int judge_capped(struct eval *v, size_t i, const struct pieces *p, bool stopped, bool closed)
+{
+    struct detok d = {.t = v->l->tokenizer};
+    struct eval_sample s = {.index = i, .ask = &v->q[i], .closed = closed, .truncated = !stopped};
+    s.tokens = p->n_head + p->n_tail - ask_way(&v->q[i])->forced;
+    int r = text_make(&d, p, v->e);
+    s.text = d.n ? d.text : "", s.len = d.n;
+    if (!r) r = judge(v, &s);
+    detok_clear(&d);
+    return r;
+}
+
+static int on_capped_token(void *ctx, struct request *r, int32_t token)
+{
+    struct eval *v = ctx;
+    (void)token;
+    if (!v->code && r->finish != FINISH_NONE) {
+        size_t i = v->owner[r - v->requests];
+        const struct prompt *p = ask_way(&v->q[i]);
+        struct pieces text = {r->prompt + p->n - p->forced, r->answer, r->n_prompt - p->n + p->forced,
+                              r->n_answer};
+        v->code = judge_capped(v, i, &text, r->finish == FINISH_STOP, true);
+    }
+    return tick(v);
 }
 
 /* Those that have to go on become requests; the others are judged here, cut where they are too long. */
@@ -199,18 +240,34 @@ static int requests_capped(struct eval *v, size_t *n)
     int r = 0;
     *n = 0;
     for (size_t i = 0; !r && i < v->n; i++) {
-        const struct prompt *p = &v->prompts[i];
-        uint32_t all = v->n_answer[i];
+        const struct prompt *p = ask_way(&v->q[i]);
+        const struct request *whole = &v->q[i].request[0];
+        uint32_t all = whole->n_answer;
         if (all > v->cap && v->cap + b->n < room(v, i) && thinks_at(v, i, v->cap)) {
             request_close(v, (*n)++, i);
             continue;
         }
         uint32_t kept = min32(all, v->cap + b->answer);
-        struct pieces text = {p->ids + p->n - p->forced, v->answers + i * v->max_answer, p->forced, kept};
-        r = judge(v, i, &text, v->stopped[i] && kept == all, false);
+        struct pieces text = {p->ids + p->n - p->forced, whole->answer, p->forced, kept};
+        r = judge_capped(v, i, &text, whole->finish == FINISH_STOP && kept == all, false);
     }
     return r;
 }
+
+static int ask_capped(struct eval *v)
+{
+    struct generate_config c = {.streams = v->asker.streams,
+                                .vocab = (uint32_t)tokenizer_vocab(v->l->tokenizer),
+                                .stop = v->asker.stop,
+                                .n_stop = v->asker.n_stop,
+                                .on_token = on_capped_token,
+                                .ctx = v};
+    size_t n = 0;
+    int r = requests_capped(v, &n);
+    return r ? r : generate_run(v->asker.s, &c, v->requests, n, NULL, v->e);
+}
+
+/* ---- all of it ----------------------------------------------------------------------------------------- */
 
 static int ascending(const void *a, const void *b)
 {
@@ -218,10 +275,12 @@ static int ascending(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static void result_fill(struct eval_result *out, const struct eval *v, double seconds)
+static void result_fill(struct eval_result *out, struct eval *v, double seconds)
 {
-    const struct tally *t = &v->t;
+    struct tally *t = &v->t;
     double n = (double)v->n, p = (double)t->correct / n;
+    bool whole = !v->cap && v->c->ask.chains > 1 && v->c->ask.all;
+    for (size_t i = 0; i < v->n; i++) t->tokens += t->lengths[i];
     qsort(t->lengths, v->n, sizeof *t->lengths, ascending);
     *out = (struct eval_result){
         .n = v->n,
@@ -234,75 +293,52 @@ static void result_fill(struct eval_result *out, const struct eval *v, double se
         .truncated = (double)t->truncated / n,
         .no_answer = (double)t->no_answer / n,
         .undecided = (double)t->undecided / n,
+        .reasoned = (double)t->reasoned / n,
+        .early = (double)t->early / n,
+        .single = whole ? t->single / n : p,
+        .oracle = whole ? (double)t->oracle / n : p,
         .tokens_per_second = seconds > 0 ? (double)t->generated / seconds : 0,
     };
 }
 
 static int round_run(struct eval *v, uint32_t cap, struct eval_result *out)
 {
-    struct generate_config c = {.streams = v->c->session.streams,
-                                .stop = v->stop,
-                                .n_stop = v->n_stop,
-                                .on_token = on_token,
-                                .ctx = v};
     double start = progress_clock();
-    size_t n = 0;
-    int r = 0;
-    if (c.streams > v->n) c.streams = (uint32_t)v->n;
-    c.vocab = (uint32_t)tokenizer_vocab(v->l->tokenizer);
     v->cap = cap;
     v->t = (struct tally){.lengths = v->t.lengths};
-    if (cap)
-        r = requests_capped(v, &n);
-    else
-        n = requests_plain(v);
-    if (!r) r = generate_run(v->s, &c, v->requests, n, NULL, v->e);
+    int r = cap ? ask_capped(v) : ask_all(v);
     if (!r) r = v->code;
     if (!r) result_fill(out, v, progress_clock() - start);
     return r;
 }
 
-/* ---- all of it ----------------------------------------------------------------------------------------- */
-
-static int session_make(struct eval *v)
+static int asker_make(struct eval *v)
 {
     struct session_config c = v->c->session;
-    if (c.streams > v->n) c.streams = (uint32_t)v->n;
+    uint64_t chains = (uint64_t)v->n * v->c->ask.chains;
+    if (c.streams > chains) c.streams = (uint32_t)chains;
     c.max_tokens = min32(v->longest + v->max_answer, v->l->m->context);
-    int r = sampler_config_check(&v->c->sampler, v->e);
-    return r ? r : session_create(&v->s, v->l->m, v->l->lora, &c, v->e);
+    int r = sampler_config_check(&v->c->ask.sampler, v->e);
+    return r ? r : asker_open(&v->asker, v->l, c, v->e);
 }
 
 static int arrays_alloc(struct eval *v)
 {
-    v->prompts = calloc(v->n, sizeof *v->prompts);
-    v->requests = calloc(v->n, sizeof *v->requests);
-    v->owner = calloc(v->n, sizeof *v->owner);
-    v->n_answer = calloc(v->n, sizeof *v->n_answer);
-    v->stopped = calloc(v->n, sizeof *v->stopped);
+    size_t row = (size_t)v->longest + v->max_answer, capped = v->c->n_caps ? v->n : 0;
+    v->q = calloc(v->n, sizeof *v->q);
     v->t.lengths = calloc(v->n, sizeof *v->t.lengths);
-    v->answers = calloc(v->n, v->max_answer * sizeof *v->answers);
-    if (v->prompts && v->requests && v->owner && v->n_answer && v->stopped && v->t.lengths && v->answers)
-        return 0;
+    v->requests = calloc(capped + 1, sizeof *v->requests);
+    v->owner = calloc(capped + 1, sizeof *v->owner);
+    v->ids = calloc(capped * row + 1, sizeof *v->ids);
+    if (v->q && v->t.lengths && v->requests && v->owner && v->ids) return 0;
     return err_set(v->e, ERR_NOMEM, "no memory for %zu answers of %u tokens", v->n, v->max_answer);
-}
-
-static int rounds(struct eval *v, struct eval_result *out)
-{
-    size_t row = (size_t)v->longest + v->max_answer;
-    if (v->c->n_caps && !(v->ids = calloc(v->n, row * sizeof *v->ids)))
-        return err_set(v->e, ERR_NOMEM, "no memory for %zu answers under a cap", v->n);
-    int r = session_make(v);
-    for (uint32_t k = 0; !r && k <= v->c->n_caps; k++) r = round_run(v, k ? v->c->caps[k - 1] : 0, &out[k]);
-    session_free(v->s);
-    return r;
 }
 
 /* The longest answer there can be. */
 static uint32_t most(const struct eval_config *c)
 {
     const struct budget *b = c->forcing;
-    uint32_t longest = b && b->tokens ? b->tokens + b->n + b->answer : c->max_new;
+    uint32_t longest = b && b->tokens ? b->tokens + b->n + b->answer : c->ask.max_new;
     for (uint32_t i = 0; i < c->n_caps; i++)
         if (c->caps[i] + b->n + b->answer > longest) longest = c->caps[i] + b->n + b->answer;
     return longest;
@@ -312,18 +348,17 @@ int eval_run(struct eval_result *out, const struct loaded *l, const struct probl
              const struct eval_config *c, const struct eval_events *ev, struct err *e)
 {
     struct eval v = {.l = l, .problems = p, .c = c, .ev = ev, .n = p->n, .max_answer = most(c), .e = e};
-    v.n_stop = prompt_stops(l->tokenizer, v.stop);
-    int r = arrays_alloc(&v);
-    if (!r) r = prompts_make(&v);
-    if (!r) r = rounds(&v, out);
-    for (size_t i = 0; v.prompts && i < v.n; i++) prompt_clear(&v.prompts[i]);
-    free(v.prompts);
+    int r = ask_config_check(&c->ask, l, e);
+    if (!r) r = measure_prompts(&v);
+    if (!r) r = arrays_alloc(&v);
+    if (!r) r = asker_make(&v);
+    for (uint32_t k = 0; !r && k <= c->n_caps; k++) r = round_run(&v, k ? c->caps[k - 1] : 0, &out[k]);
+    for (size_t i = 0; i < v.asked; i++) ask_clear(&v.q[i]);
+    asker_clear(&v.asker);
+    free(v.q);
+    free(v.t.lengths);
     free(v.requests);
     free(v.owner);
-    free(v.n_answer);
-    free(v.stopped);
-    free(v.t.lengths);
-    free(v.answers);
     free(v.ids);
     return r;
 }

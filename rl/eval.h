@@ -10,31 +10,29 @@
 #include "checkpoints/load.h"
 #include "data/grade.h"
 #include "data/problems.h"
-#include "infer/budget.h"
-#include "infer/sampler.h"
-#include "infer/session.h"
+#include "infer/ask.h"
 
 struct eval_config {
     struct session_config session; /* streams: answers at a time; max_tokens is found out */
-    uint32_t max_new;              /* tokens of an answer, at most */
-    struct sampler_config sampler;
-    const char *system; /* NULL: the tokenizer's own */
-    bool think;         /* begin every answer with <think> */
+    struct ask_config ask;         /* chains >= 1; max_new of an answer, at most; its budget is `forcing` */
+    const char *system;            /* NULL: the tokenizer's own */
     /* How thinking is closed, or NULL. With tokens > 0 every answer has this budget, and max_new is of no
      * account; else it is what caps do. `answer` is at least 1 */
     const struct budget *forcing;
-    const uint32_t *caps; /* [n_caps] tokens, each; max_new is at least a cap and forcing->answer after it */
+    const uint32_t *caps; /* [n_caps] tokens, each; max_new is at least a cap and forcing->answer after it.
+                           * Only of single chains */
     uint32_t n_caps;
 };
 
 /* A graded answer; its pointers are valid during the call that brings it. */
 struct eval_sample {
     const struct problem *problem;
-    size_t index; /* of the problem: samples come in the order they finish */
-    const char *text;
+    size_t index;          /* of the problem: samples come in the order they finish */
+    const struct ask *ask; /* how it was asked, and its chains; under a cap: what it goes on from */
+    const char *text;      /* of the chain that won, or the only one */
     size_t len;
     struct grade grade; /* the answer found in the text, the verdict and its rule */
-    uint32_t tokens;    /* the end of the turn included */
+    uint32_t tokens;    /* of all chains so far, the end of the turn included */
     uint32_t cap;       /* 0: none */
     bool closed;        /* its thinking, by the cap or the budget */
     bool correct, truncated;
@@ -50,20 +48,24 @@ struct eval_events {
 
 struct eval_result {
     size_t n;
-    uint32_t cap;    /* 0: none */
-    double accuracy; /* fraction */
-    double stderr_;  /* standard error of it: sqrt(p (1 - p) / (n - 1)) */
-    double tokens_mean, tokens_median;
-    double closed;    /* fraction whose thinking was closed */
-    double truncated; /* fraction that did not end by itself */
-    double no_answer; /* fraction in which no answer was found */
-    double undecided; /* fraction whose answer could not be read as mathematics; counted as wrong */
+    uint32_t cap;                      /* 0: none */
+    double accuracy;                   /* fraction */
+    double stderr_;                    /* standard error of it: sqrt(p (1 - p) / (n - 1)) */
+    double tokens_mean, tokens_median; /* of a problem, all its chains */
+    double closed;                     /* fraction whose thinking was closed */
+    double truncated;                  /* fraction that did not end by itself */
+    double no_answer;                  /* fraction in which no answer was found */
+    double undecided;      /* fraction whose answer could not be read as mathematics; counted as wrong */
+    double reasoned;       /* fraction that was reasoned about */
+    double early;          /* fraction whose vote was over before all chains were */
+    double single, oracle; /* of several chains, all run to their end: mean accuracy of one, and problems that
+                            * some chain gets right; else both are `accuracy` */
     double tokens_per_second;
 };
 
 /* Answers and grades every problem: out [1 + n_caps], first as they are (or under the budget), then under
  * each cap. The answers do not depend on the number of streams. Errors: CTX_FULL (naming a problem that
- * leaves no room for an answer), those of prompt_chat and session_create, INTERRUPTED; out is then not
+ * leaves no room for an answer), those of ask_chat, ask_run and session_create, INTERRUPTED; out is then not
  * filled. */
 int eval_run(struct eval_result *out, const struct loaded *l, const struct problems *p,
              const struct eval_config *c, const struct eval_events *ev, struct err *e);

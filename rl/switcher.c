@@ -38,15 +38,14 @@ static int on_tick(void *ctx, size_t done, uint64_t tokens)
 static int answer_all(struct measuring *m, const struct loaded *l, const struct problems *p,
                       const struct eval_config *c, struct err *e)
 {
-    struct loaded alone = *l;
     struct eval_events ev = {on_answer, on_tick, m};
     struct eval_config plain = *c;
     struct eval_result unused;
     int rc = 0;
-    alone.adapter = NULL, alone.lora = NULL;
     plain.n_caps = 0;
     for (m->way = 0; !rc && m->way < 2; m->way++) {
-        rc = eval_run(&unused, m->way ? l : &alone, p, &plain, &ev, e);
+        plain.ask.mode = m->way ? ASK_REASON : ASK_CHAT;
+        rc = eval_run(&unused, l, p, &plain, &ev, e);
         m->before = m->tokens;
     }
     return rc;

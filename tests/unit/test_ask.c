@@ -51,16 +51,17 @@ static int teardown(void **state)
 
 static struct ask_config config(enum ask_mode mode, uint32_t chains)
 {
-    return (struct ask_config){.mode = mode,
-                               .think = true,
-                               .threshold = -1,
-                               .chains = chains,
-                               .max_new = MAX_NEW,
-                               .sampler = {.temperature = 1.3, .top_p = 1, .repetition_penalty = 1, .seed = 4}};
+    return (struct ask_config){
+        .mode = mode,
+        .think = true,
+        .threshold = -1,
+        .chains = chains,
+        .max_new = MAX_NEW,
+        .sampler = {.temperature = 1.3, .top_p = 1, .repetition_penalty = 1, .seed = 4}};
 }
 
-static const char *const said[QUESTIONS] = {"What is 2 plus 3?", "Hi", "Tom has 5 apples and eats 2. How many?",
-                                            "Why?", "hello hello hello", "7"};
+static const char *const said[QUESTIONS] = {
+    "What is 2 plus 3?", "Hi", "Tom has 5 apples and eats 2. How many?", "Why?", "hello hello hello", "7"};
 
 static void ask_all(struct ask *q, const struct ask_config *c, struct generate_stats *stats)
 {
@@ -86,7 +87,8 @@ static void same_chain(const struct ask *a, uint32_t i, const struct ask *b, uin
 }
 
 /* What a head says of positions [from, to) of ids, run alone. */
-static double alone(enum head_task task, const int32_t *ids, uint32_t n, uint32_t adapt_from, uint32_t from, uint32_t to)
+static double alone(enum head_task task, const int32_t *ids, uint32_t n, uint32_t adapt_from, uint32_t from,
+                    uint32_t to)
 {
     const struct head *h = rig.l.head[task];
     struct session_config c = {.streams = 1, .max_tokens = MAX_TOKENS, .states = h->c.states};
@@ -103,8 +105,8 @@ static double alone(enum head_task task, const int32_t *ids, uint32_t n, uint32_
 
 /* ---- routing ------------------------------------------------------------------------------------------- */
 
-/* In mode auto a question is answered as in chat or as in reason, bit for bit, the way being what the switcher
- * makes of its own reading; each prompt is run once. */
+/* In mode auto a question is answered as in chat or as in reason, bit for bit, the way being what the
+ * switcher makes of its own reading; each prompt is run once. */
 static void a_question_goes_the_switchers_way(void **state)
 {
     struct ask chat[QUESTIONS], reason[QUESTIONS], q[QUESTIONS];
@@ -131,7 +133,8 @@ static void a_question_goes_the_switchers_way(void **state)
         assert_true(q[i].probability == p[i]);
         assert_int_equal(q[i].reasons, p[i] >= middle);
         assert_int_equal(q[i].chains, q[i].reasons ? 3 : 1);
-        for (uint32_t k = 0; k < q[i].chains; k++) same_chain(&q[i], k, q[i].reasons ? &reason[i] : &chat[i], k);
+        for (uint32_t k = 0; k < q[i].chains; k++)
+            same_chain(&q[i], k, q[i].reasons ? &reason[i] : &chat[i], k);
         thought += q[i].reasons;
         tokens += ask_way(&q[i])->n;
         assert_true(q[i].settled);
@@ -222,7 +225,8 @@ static void an_early_vote_is_the_vote_of_all(void **state)
                     same_chain(&all[i], k, &early[i], k);
                     assert_true(all[i].chain[k].score == early[i].chain[k].score);
                     /* classes may have other names: that of the chain that was over first */
-                    assert_int_equal(all[i].chain[k].answer == x->answer, early[i].chain[k].answer == y->answer);
+                    assert_int_equal(all[i].chain[k].answer == x->answer,
+                                     early[i].chain[k].answer == y->answer);
                 }
                 given_up += early[i].early;
             }
@@ -324,13 +328,15 @@ static void answers_are_the_same_by_value_or_text(void **state)
         const char *a, *b;
         bool same;
     } rows[] = {
-        {"12", "12", true},        {"12", "12.0", true},    {"1,200", "1200", true},  {"1/2", "0.5", true},
-        {"12", "13", false},       {"x + 1", "x+1", true},  {"x+1", "x+2", false},    {"x+1", "x+", false},
-        {"\\sqrt{2}", "\\sqrt 2", false}, {" B", "B ", true}, {"", " ", true},        {"7 7", "77", false},
+        {"12", "12", true},    {"12", "12.0", true}, {"1,200", "1200", true},
+        {"1/2", "0.5", true},  {"12", "13", false},  {"x + 1", "x+1", true},
+        {"x+1", "x+2", false}, {"x+1", "x+", false}, {"\\sqrt{2}", "\\sqrt 2", false},
+        {" B", "B ", true},    {"", " ", true},      {"7 7", "77", false},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct answer a = {.s = rows[i].a, .n = strlen(rows[i].a)}, b = {.s = rows[i].b, .n = strlen(rows[i].b)};
+        struct answer a = {.s = rows[i].a, .n = strlen(rows[i].a)},
+                      b = {.s = rows[i].b, .n = strlen(rows[i].b)};
         if (ask_same_text(&a, &b) != rows[i].same || ask_same_text(&b, &a) != rows[i].same)
             fail_msg("%s and %s", rows[i].a, rows[i].b);
     }

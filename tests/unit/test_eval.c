@@ -67,9 +67,11 @@ static void run(struct book *b, struct eval_result *out, uint32_t streams, doubl
     struct err e = {0};
     struct eval_config c = {
         .session = {.streams = streams, .cache_bytes = streams << 18},
-        .max_new = MAX_NEW,
-        .sampler = {.temperature = temperature, .top_p = 1, .repetition_penalty = 1.05, .seed = 3},
-        .think = think,
+        .ask = {.mode = ASK_REASON,
+                .think = think,
+                .chains = 1,
+                .max_new = MAX_NEW,
+                .sampler = {.temperature = temperature, .top_p = 1, .repetition_penalty = 1.05, .seed = 3}},
         .forcing = &forcing,
         .caps = caps,
         .n_caps = n_caps,
