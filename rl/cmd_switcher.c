@@ -134,9 +134,9 @@ static int measure(struct switcher_answers *a, const struct switcher_flags *f, c
 {
     struct progress bar;
     struct eval_config c = {.session = run_options_session(&f->model, (uint32_t)f->streams, 0),
-                            .max_new = (uint32_t)f->max_new,
+                            .ask = {.chains = 1, .max_new = (uint32_t)f->max_new},
                             .system = f->system};
-    run_options_sampler(&c.sampler, o, &f->sampling, &l->m->c);
+    run_options_sampler(&c.ask.sampler, o, &f->sampling, &l->m->c);
     progress_start(&bar, stderr, "answer", "answer", 0, 2 * p->n);
     int r = switcher_measure(a, l, p, &c, on_answer, &bar, e);
     bar_end(&bar, r, 2 * p->n);

@@ -29,7 +29,8 @@ static int part_take(struct part *t, const struct features *f, const uint32_t *p
     for (uint32_t i = 0; i < n; i++) {
         const struct feature *row = &features_rows(f)[pick[i]];
         if (row->base_right > 1 || row->adapter_right > 1)
-            return err_set(e, ERR_DATA_EMPTY, "the %s part: row %u was not answered both ways", name, pick[i]);
+            return err_set(e, ERR_DATA_EMPTY, "the %s part: row %u was not answered both ways", name,
+                           pick[i]);
         t->right[0][i] = row->base_right, t->right[1][i] = row->adapter_right;
         t->tokens[0][i] = row->base_tokens, t->tokens[1][i] = row->adapter_tokens;
         t->group[i] = row->group;
@@ -46,7 +47,8 @@ double route_accuracy(const struct route_point *curve, uint32_t n, double at, bo
         const struct route_point *a = &curve[i], *b = a + 1;
         double from = by_tokens ? a->tokens : a->routed, to = by_tokens ? b->tokens : b->routed;
         if (at > to || from == to) continue;
-        return at < from ? a->accuracy : a->accuracy + (at - from) / (to - from) * (b->accuracy - a->accuracy);
+        return at < from ? a->accuracy
+                         : a->accuracy + (at - from) / (to - from) * (b->accuracy - a->accuracy);
     }
     return curve[n - 1].accuracy;
 }
@@ -89,11 +91,16 @@ static double figure(void *ctx, const uint32_t *times)
     if (f->which == CAUGHT || f->which == WASTED) return share(f, times, f->which == CAUGHT);
     struct route_point at = route_at(f->rows, times, f->threshold), all = route_at(f->rows, times, 0);
     switch (f->which) {
-        case ROUTED: return at.routed;
-        case ACCURACY: return at.accuracy;
-        case TOKENS: return at.tokens;
-        case SAVING: return 1 - at.tokens / all.tokens;
-        default: return at.accuracy - all.accuracy;
+    case ROUTED:
+        return at.routed;
+    case ACCURACY:
+        return at.accuracy;
+    case TOKENS:
+        return at.tokens;
+    case SAVING:
+        return 1 - at.tokens / all.tokens;
+    default:
+        return at.accuracy - all.accuracy;
     }
 }
 
@@ -155,7 +162,8 @@ static int steps(struct route_fit *out, struct testing *t, struct err *e)
         for (uint32_t i = 0; i + 1 < out->n; i++) {
             const struct route_point *a = &out->curve[i], *b = a + 1;
             if (s->routed < a->routed || s->routed > b->routed) continue;
-            s->tokens = a->tokens + (s->routed - a->routed) / (b->routed - a->routed) * (b->tokens - a->tokens);
+            s->tokens =
+                a->tokens + (s->routed - a->routed) / (b->routed - a->routed) * (b->tokens - a->tokens);
         }
     }
     return rc;

@@ -6,8 +6,8 @@
 #include "train/head_fit.h"
 
 enum route_goal {
-    ROUTE_ACCURATE,     /* the most accurate threshold; of equals the one with fewer tokens */
-    ROUTE_FOR_SAVING,   /* the most accurate that saves at least this share of the tokens of always thinking */
+    ROUTE_ACCURATE,   /* the most accurate threshold; of equals the one with fewer tokens */
+    ROUTE_FOR_SAVING, /* the most accurate that saves at least this share of the tokens of always thinking */
     ROUTE_FOR_ACCURACY, /* the cheapest that is at least so accurate, in [0, 1] */
 };
 
