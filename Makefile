@@ -139,6 +139,8 @@ SUPPORT    := $(patsubst %.c,$(B)/obj/%.o,$(sort $(filter-out $(FOREIGN),$(wildc
 
 # Programs in tests/fault see malloc and the file calls through counting wrappers (tests/support/fault.h).
 WRAP := malloc calloc realloc posix_memalign aligned_alloc open write pwrite fsync rename mmap
+# cmocka, and TLS for the server that tests talk to.
+LINK_TESTS := -lcmocka -lssl
 wrap_flags = $(if $(findstring tests/fault/,$(1)),$(foreach f,$(WRAP),-Wl,--wrap=$(f)))
 
 $(B)/tests/%: $(B)/obj/tests/%.o $(SUPPORT) $(LIB_ALL)
@@ -146,7 +148,7 @@ $(B)/tests/%: $(B)/obj/tests/%.o $(SUPPORT) $(LIB_ALL)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(SANLINK) $(LDFLAGS) $(call wrap_flags,$<) $< \
 	    $(if $(findstring tests/fault/,$<),$(SUPPORT),$(filter-out %/fault.o,$(SUPPORT))) \
-	    -Wl,--start-group $(LIB_ALL) -Wl,--end-group $(LINK_ALL) -lcmocka -o $@
+	    -Wl,--start-group $(LIB_ALL) -Wl,--end-group $(LINK_ALL) $(LINK_TESTS) -o $@
 
 # Objects of tests are kept, not remade for every link.
 .SECONDARY:

@@ -1,4 +1,5 @@
 #include "data/cmd_data.h"
+#include "data/cmd_fetch.h"
 #include "data/parquet/parquet.h"
 #include "data/row_json.h"
 #include "infer/cli.h"
@@ -92,12 +93,15 @@ static int run_cat(int argc, char **argv)
 int cmd_data(int argc, char **argv)
 {
     static const struct command commands[] = {
+        {.name = "fetch",
+         .summary = "fetch datasets and models: the one command that uses the network",
+         .run = cmd_fetch},
         {.name = "cat", .summary = "print the rows of Parquet files as JSON lines", .run = run_cat},
         {0},
     };
     static const struct program data = {
         .name = "terse data",
-        .about = "Looks at training data.",
+        .about = "Fetches training data and looks at it.",
         .first = "terse data cat data/nano/sft.parquet -n 3",
         .commands = commands,
     };

@@ -23,9 +23,22 @@ static bool is_sha256(const char *s)
     return strspn(s, "0123456789abcdefABCDEF") == 64 && !s[64];
 }
 
+static const char digest[] = "#sha256=";
+
+size_t url_digest(const char *url, char hex[65])
+{
+    size_t n = strcspn(url, "#");
+    hex[0] = 0;
+    if (!url[n]) return n;
+    const char *digits = url + n + sizeof digest - 1;
+    if (strncmp(url + n, digest, sizeof digest - 1) || !is_sha256(digits)) return 0;
+    for (int i = 0; i <= 64; i++) hex[i] = (char)tolower((unsigned char)digits[i]);
+    return n;
+}
+
 int url_check(const char *url, const char *what, struct err *e)
 {
-    static const char digest[] = "#sha256=";
+    char hex[65];
     size_t scheme = scheme_length(url);
     const char *host = url + scheme + 3;
     size_t authority = strcspn(host, "/?#");
@@ -35,8 +48,7 @@ int url_check(const char *url, const char *what, struct err *e)
     if (scheme != 5 || strncasecmp(url, "https", 5) || !authority)
         return err_set(e, ERR_URL_SCHEME,
                        "%s: %.200s is not https://HOST/...; expected https, or a local path", what, url);
-    const char *fragment = strchr(host, '#');
-    if (!fragment || strncmp(fragment, digest, sizeof digest - 1) || !is_sha256(fragment + sizeof digest - 1))
+    if (!url_digest(url, hex) || !*hex)
         return err_set(e, ERR_URL_HASH, "%s: %.200s does not end in #sha256= and 64 hex digits of the file",
                        what, url);
     return 0;

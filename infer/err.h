@@ -228,6 +228,24 @@
     X(URL_SCHEME, "URL scheme not allowed")                                                                  \
     X(URL_CRED, "credentials in a URL")                                                                      \
     X(URL_HASH, "URL without its sha256")                                                                    \
+    X(URL_HOST, "address of a private network")                                                              \
+    /* what servers do */                                                                                    \
+    X(NETWORK, "no connection")                                                                              \
+    X(TLS, "the server is not who it says")                                                                  \
+    X(OFFLINE, "needs the network")                                                                          \
+    X(REDIRECTS, "too many redirects")                                                                       \
+    X(HTTP_STATUS, "the server says no")                                                                     \
+    X(HTTP_HEADER, "headers too long")                                                                       \
+    X(HTTP_LENGTH, "malformed length of a body")                                                             \
+    X(HTTP_CHUNK, "malformed chunk of a body")                                                               \
+    X(HTTP_RANGE, "not the bytes asked for")                                                                 \
+    X(HTTP_ENCODING, "unexpected encoding of a body")                                                        \
+    X(LFS_POINTER, "a Git LFS pointer, not the file")                                                        \
+    X(SIZE_CAP, "more bytes than there should be")                                                           \
+    X(LOW_SPEED, "transfer too slow")                                                                        \
+    X(TIMEOUT, "no answer")                                                                                  \
+    X(RETRY_LIMIT, "tried too often")                                                                        \
+    /* before starting */                                                                                    \
     X(PREFLIGHT_DISK, "not enough disk")                                                                     \
     X(PREFLIGHT_MEM, "not enough memory")
 

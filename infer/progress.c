@@ -42,11 +42,47 @@ void progress_start(struct progress *p, FILE *f, const char *label, const char *
     p->drawn_at = p->started;
 }
 
+const char *progress_bytes(double bytes, char *buf, size_t cap)
+{
+    if (bytes < 1e3)
+        snprintf(buf, cap, "%.0f B", bytes);
+    else if (bytes < 1e6)
+        snprintf(buf, cap, "%.1f kB", bytes / 1e3);
+    else if (bytes < 1e9)
+        snprintf(buf, cap, "%.1f MB", bytes / 1e6);
+    else
+        snprintf(buf, cap, "%.2f GB", bytes / 1e9);
+    return buf;
+}
+
+static bool is_bytes(const char *unit)
+{
+    return !strcmp(unit, "B");
+}
+
+/* "12/200 steps", "12 steps", "1.2 MB/28.13 GB"; with the share in front where there is a total. */
+static int done_text(const struct progress *p, uint64_t done, char *buf, size_t cap)
+{
+    char have[32], all[32];
+    double share = p->total ? 100.0 * (double)(done < p->total ? done : p->total) / (double)p->total : 0;
+    int n = p->total ? snprintf(buf, cap, "%3.0f%% ", floor(share)) : 0;
+    if (is_bytes(p->unit))
+        return n + snprintf(buf + n, cap - (size_t)n, "%s%s%s",
+                            progress_bytes((double)done, have, sizeof have), p->total ? "/" : "",
+                            p->total ? progress_bytes((double)p->total, all, sizeof all) : "");
+    snprintf(all, sizeof all, "/%llu", (unsigned long long)p->total);
+    return n + snprintf(buf + n, cap - (size_t)n, "%llu%s %ss", (unsigned long long)done, p->total ? all : "",
+                        p->unit);
+}
+
 /* "12.3 steps/s", or "4.2 s/step" when slow; "" while nothing is known. */
 static void rate_text(double rate, const char *unit, char *buf, size_t cap)
 {
+    char size[32];
     if (rate <= 0)
         *buf = 0;
+    else if (is_bytes(unit))
+        snprintf(buf, cap, "%s/s", progress_bytes(rate, size, sizeof size));
     else if (rate < 0.5)
         snprintf(buf, cap, "%.1f s/%s", 1 / rate, unit);
     else if (rate < 10000)
@@ -93,9 +129,7 @@ const char *progress_line(const struct progress *p, uint64_t done, double second
     double rate = seconds > 0 ? (double)fresh / seconds : 0;
     rate_text(rate, p->unit, rate_buf, sizeof rate_buf);
     if (p->total > done && rate > 0) progress_time((double)(p->total - done) / rate, left, sizeof left);
-    int n = p->total ? snprintf(tail, sizeof tail, "%3.0f%% %llu/%llu %ss", floor(share * 100),
-                                (unsigned long long)done, (unsigned long long)p->total, p->unit)
-                     : snprintf(tail, sizeof tail, "%llu %ss", (unsigned long long)done, p->unit);
+    int n = done_text(p, done, tail, sizeof tail);
     snprintf(tail + n, sizeof tail - (size_t)n, "%s%s%s%s%s%s%.150s", *rate_buf ? "  " : "", rate_buf,
              *left ? "  " : "", left, *left ? " left" : "", note ? "  " : "", note ? note : "");
     int used = (int)(utf8_count(p->label, strlen(p->label)) + utf8_count(tail, strlen(tail))) + 4;

@@ -14,7 +14,7 @@
 
 struct progress {
     FILE *f;
-    const char *label, *unit; /* the caller's; unit in the singular: "step" */
+    const char *label, *unit; /* the caller's; unit in the singular: "step"; "B": bytes, told in MB or GB */
     uint64_t first, total;    /* done at the start (a resumed run); 0: total unknown, no bar */
     bool live, utf8;          /* redraw one line; with block characters */
     bool drawn;               /* a line stands on the terminal */
@@ -40,6 +40,9 @@ void progress_clear(struct progress *p);
  * returned; cap 512 always suffices. */
 const char *progress_line(const struct progress *p, uint64_t done, double seconds, const char *note,
                           int width, char *buf, size_t cap);
+
+/* "17 B", "1.2 kB", "240.1 MB", "28.13 GB": thousands, as disks and networks count. */
+const char *progress_bytes(double bytes, char *buf, size_t cap);
 
 /* Seconds of the monotonic clock. */
 double progress_clock(void);
