@@ -378,6 +378,33 @@ static void bases(void **state)
     expect(GRADE_DIFFERENT, different, 3, false);
 }
 
+/* Word for word: what is no answer to look for. */
+static void replies(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *reference, *text;
+        bool same;
+    } cases[] = {
+        {"Coal is black.", "Coal is black.", true},
+        {"Coal is black.", "coal  is\n BLACK", true},
+        {"Coal is black.", "<think>\nCoal is white.\n</think>\n\nCoal is black.", true},
+        {"Coal is black.", "<think>\nCoal is black.", false}, /* still thinking */
+        {"Coal is black.", "Coal is black. And so am I.", false},
+        {"Coal is black.", "Coal is", false},
+        {"Coal is black.", "Coal isblack.", false},
+        {"Coal is black.", "Coal is blac1.", false},
+        {"5 @ 6", "5 ` 6", false}, /* 32 apart, no letters */
+        {"Coal is black.", "", false},
+        {"", "", false},
+        {".", "!", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (grade_reply(cases[i].reference, strlen(cases[i].reference), cases[i].text,
+                        strlen(cases[i].text)) != cases[i].same)
+            fail_msg("case %zu", i);
+}
+
 static void verdicts_say_why(void **state)
 {
     (void)state;
@@ -417,6 +444,7 @@ int main(void)
         cmocka_unit_test(choices),
         cmocka_unit_test(words),
         cmocka_unit_test(bases),
+        cmocka_unit_test(replies),
         cmocka_unit_test(verdicts_say_why),
     };
     int r = cmocka_run_group_tests(tests, NULL, NULL);

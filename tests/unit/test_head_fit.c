@@ -16,6 +16,7 @@
 
 enum { WIDTH = 20, DEPTHS = 3, ROWS = 1200 };
 
+static uint32_t shift; /* of rows, where their problems are counted from */
 static const uint32_t depths[DEPTHS] = {2, 5, 9};
 static const char hex_b[] = "b000000000000000000000000000000000000000000000000000000000000000";
 static const char hex_c[] = "c000000000000000000000000000000000000000000000000000000000000000";
@@ -37,7 +38,7 @@ static void write_set(const char *name, const char *base, uint64_t seed, bool lo
             x[k] += 3 * rng_normal(seed, 3, i / 4 * 8 + k); /* the problem's mark */
         x[WIDTH + 4] += label ? 3 : 0;
         x[2 * WIDTH + 7] += label ? 1 : 0;
-        struct feature row = {.group = seed << 32 | i / 4,
+        struct feature row = {.group = seed << 32 | (shift + i) / 4,
                               .text = i,
                               .label = i % 50 == 7 ? FEATURE_UNKNOWN : label,
                               .prompt_tokens = 10 + (r >> 8) % 20,
@@ -141,7 +142,13 @@ static void finds_the_depth(void **state)
     assert_true(fabs(h.tried[0].auc - 0.5) < 0.12); /* a problem's mark is no use on other problems */
     assert_true(h.length_auc.value > 0.6 &&
                 h.length_auc.value < 0.75); /* labels 0 are longer: turned round */
+    assert_true(h.length_lead.value == h.auc.value - h.length_auc.value && h.length_lead.low > 0.1);
+    assert_true(h.length_lead.low < h.length_lead.value && h.length_lead.value < h.length_lead.high);
     assert_int_equal(h.rows[0] + h.rows[1] + h.rows[2], ROWS - ROWS / 50);
+    for (uint32_t i = 0; i < h.rows[FEATURES_VALID]; i++) {
+        assert_int_equal(features_part(features_rows(f)[h.valid_pick[i]].group, 1, .6, .2), FEATURES_VALID);
+        assert_true(h.valid_p[i] == h.p[h.valid_pick[i]]);
+    }
     for (uint32_t i = 0; i < h.rows[FEATURES_TEST]; i++)
         assert_int_equal(features_part(features_rows(f)[h.pick[i]].group, 1, .6, .2), FEATURES_TEST);
     check_figures(&h, f);
@@ -181,9 +188,60 @@ static void a_set_for_the_test(void **state)
     features_close(f), features_close(test), features_close(other);
 }
 
+/* Labels dealt out anew, over five seeds: nothing is left to learn. */
+static void shuffled(void **state)
+{
+    (void)state;
+    struct head_fit_config c = config();
+    double sum = 0, last = 0;
+    write_set("set", hex_b, 1, false);
+    struct features *f = open_set("set");
+    c.shuffle = true, c.recipe.hidden = 0;
+    for (c.recipe.seed = 0; c.recipe.seed < 5; c.recipe.seed++) {
+        struct head_fit h;
+        struct err e = {0};
+        if (head_fit(&h, f, NULL, &c, NULL, NULL, NULL, &e)) fail_msg("%s", e.msg);
+        assert_true(fabs(h.auc.value - 0.5) < 0.13 && h.auc.value != last);
+        assert_int_equal(h.rows[0] + h.rows[1] + h.rows[2], ROWS - ROWS / 50);
+        sum += last = h.auc.value;
+        head_fit_free(&h);
+    }
+    assert_true(fabs(sum / 5 - 0.5) < 0.05);
+    features_close(f);
+}
+
+/* Rows of problems that the test has too are not learned from. */
+static void kept_apart(void **state)
+{
+    (void)state;
+    struct head_fit_config c = config();
+    struct head_fit h;
+    struct err e = {0};
+    write_set("set", hex_b, 1, false);
+    write_set("test", hex_b, 2, false);
+    struct features *f = open_set("set"), *test = open_set("test");
+    c.recipe.hidden = 0;
+    assert_int_equal(head_fit(&h, f, f, &c, NULL, NULL, NULL, &e), ERR_DATA_EMPTY); /* all of them */
+    assert_null(h.p);
+    if (head_fit(&h, f, test, &c, NULL, NULL, NULL, &e)) fail_msg("%s", e.msg);
+    assert_int_equal(h.shared, 0);
+    head_fit_free(&h);
+    shift = 1000; /* rows of the test that carry on with the groups of the set's last */
+    write_set("mixed", hex_b, 1, false);
+    shift = 0;
+    struct features *mixed = open_set("mixed");
+    if (head_fit(&h, f, mixed, &c, NULL, NULL, NULL, &e)) fail_msg("%s", e.msg);
+    assert_int_equal(h.shared, 200 - 200 / 50);
+    assert_int_equal(h.rows[0] + h.rows[1], 1000 - 1000 / 50);
+    for (uint32_t i = 0; i < h.rows[FEATURES_VALID]; i++) assert_true(h.valid_pick[i] < 1000);
+    head_fit_free(&h);
+    features_close(f), features_close(test), features_close(mixed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(finds_the_depth),
-                                       cmocka_unit_test(a_set_for_the_test)};
+                                       cmocka_unit_test(a_set_for_the_test), cmocka_unit_test(shuffled),
+                                       cmocka_unit_test(kept_apart)};
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }
