@@ -3,6 +3,7 @@
 #include "checkpoints/file.h"
 #include "checkpoints/head_file.h"
 #include "infer/cli.h"
+#include "infer/progress.h"
 #include "train/run_record.h"
 
 #include <math.h>
@@ -80,20 +81,37 @@ int cmd_heads_reuse(struct features **out, const char *dir, const struct feature
 
 /* ---- heads --------------------------------------------------------------------------------------------- */
 
+struct fitting {
+    struct progress bar;
+    uint64_t done;
+};
+
+static void on_try(void *ctx, const struct head_try *t)
+{
+    struct fitting *f = ctx;
+    char room[16], note[48];
+    snprintf(note, sizeof note, "layer %s: AUC %.3f", head_options_layer(t->depth, room), t->auc);
+    progress_update(&f->bar, ++f->done, note);
+}
+
 int cmd_heads_fit(struct heads *out, const struct head_flags *f, const char *row, const struct features *set,
                   const struct features *test, struct pool *pool, struct err *e)
 {
     *out = (struct heads){.f = f, .row = row, .n = f->seeds};
     out->fit = calloc((size_t)f->seeds, sizeof *out->fit);
     int r = out->fit ? 0 : err_set(e, ERR_NOMEM, "no memory for %lld heads", (long long)f->seeds);
+    struct fitting now = {.done = 0};
+    progress_start(&now.bar, stderr, "train", "head", 0,
+                   (uint64_t)f->seeds * features_origin(set)->n_depths);
     for (int64_t k = 0; !r && k < f->seeds; k++) {
         struct head_fit_config c = head_options_fit(f, k);
-        r = head_fit(&out->fit[k], set, test, &c, pool, NULL, NULL, e);
+        r = head_fit(&out->fit[k], set, test, &c, pool, on_try, &now, e);
         if (!r && cli_interrupted())
             r = err_set(e, ERR_INTERRUPTED,
                         "stopped while heads were trained; the features are kept, and the same command goes "
                         "on from them");
     }
+    progress_clear(&now.bar);
     return r;
 }
 
