@@ -62,9 +62,14 @@ int cmd_heads_reuse(struct features **out, const char *dir, const struct feature
                     struct err *e)
 {
     struct err why = {0};
+    char manifest[FILE_PATH];
     *out = NULL;
-    if (!file_exists(dir)) return 0;
-    int r = features_open(out, dir, &why);
+    int r = file_path(manifest, e, "%s/manifest.json", dir);
+    if (r || !file_exists(dir)) return r;
+    if (!file_exists(manifest))
+        return err_set(e, ERR_EXISTS, "%s is there, but no features; move it away or choose another output",
+                       dir);
+    r = features_open(out, dir, &why);
     if (r == ERR_NOMEM) return err_set(e, r, "%s", why.msg);
     if (r) {
         fprintf(stderr, "%s; these features are made anew\n", why.msg);
@@ -101,8 +106,7 @@ int cmd_heads_fit(struct heads *out, const struct head_flags *f, const char *row
     out->fit = calloc((size_t)f->seeds, sizeof *out->fit);
     int r = out->fit ? 0 : err_set(e, ERR_NOMEM, "no memory for %lld heads", (long long)f->seeds);
     struct fitting now = {.done = 0};
-    progress_start(&now.bar, stderr, "train", "head", 0,
-                   (uint64_t)f->seeds * features_origin(set)->n_depths);
+    progress_start(&now.bar, stderr, "train", "head", 0, (uint64_t)f->seeds * features_origin(set)->n_depths);
     for (int64_t k = 0; !r && k < f->seeds; k++) {
         struct head_fit_config c = head_options_fit(f, k);
         r = head_fit(&out->fit[k], set, test, &c, pool, on_try, &now, e);

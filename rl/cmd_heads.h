@@ -17,7 +17,8 @@ int cmd_heads_load(struct loaded *l, const struct load_options *o, struct err *e
 int cmd_heads_made(char hex[SHA256_HEX], const struct options *o, const char *const *free_keys,
                    const struct loaded *l, const struct string_list *files, struct err *e);
 /* Opens the set at `dir` if it is whole and the very one that would be made (features_origin_same), and says
- * so; else *out is NULL, and it says why another one there will be replaced. Errors: NOMEM. */
+ * so; else *out is NULL, and it says why another one there will be replaced. Errors: EXISTS (something else
+ * has that name), NOMEM. */
 int cmd_heads_reuse(struct features **out, const char *dir, const struct features_origin *would,
                     struct err *e);
 

@@ -163,6 +163,11 @@ static void refuses(void **state)
         run_says(log_path, cases[i].says);
         assert_false(file_exists(head));
     }
+    snprintf(head, sizeof head, "%s/mine/features", dir);
+    assert_int_equal(file_make_dirs(head, NULL), 0);
+    run_expect(1, log_path, "%s verifier dataset=%s output=%s/mine threads=1", run_terse(), rows_path, dir);
+    run_says(log_path, "is there, but no features");
+    assert_true(file_exists(head));
     run_expect(1, log_path, "%s verifier output=%s/bad", run_terse(), dir);
     run_says(log_path, "dataset");
 }
