@@ -210,9 +210,8 @@ static void count(const struct run *r, struct fetch_status *s)
 static int on_download(void *ctx, struct download *d, struct err *e)
 {
     struct run *r = ctx;
-    struct fetch_status s;
-    if (!r->watch) return 0;
-    count(r, &s);
+    struct fetch_status s = {0};
+    if (r->watch) count(r, &s);
     if (d) {
         struct job *j = d->owner;
         struct fetch_file *file = j->file;
@@ -223,7 +222,7 @@ static int on_download(void *ctx, struct download *d, struct err *e)
         if (d->state != DOWNLOAD_DONE && d->err.code) s.why = &d->err;
         s.file = file;
     }
-    return r->watch(r->ctx, &s, e);
+    return r->watch ? r->watch(r->ctx, &s, e) : 0;
 }
 
 static void set_job(struct run *r, const struct fetched *f, struct fetch_file *file, uint64_t max)

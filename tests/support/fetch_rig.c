@@ -2,11 +2,13 @@
 
 #include "infer/rng.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -59,6 +61,35 @@ int rig_fetch(struct fetch_rig *r, struct fetch_file *files, size_t n, struct er
     transfers_close(set);
     fetched_close(&f);
     return rc;
+}
+
+const char *rig_part(const char *folder, const char *path)
+{
+    static char ring[4][FILE_PATH];
+    static unsigned next;
+    char hex[SHA256_HEX], *out = ring[next++ % 4];
+    if (sha256_hex(path, strlen(path), hex, NULL)) abort();
+    file_path(out, NULL, "%s/.terse/parts/%.16s.part", folder, hex);
+    return out;
+}
+
+static uint64_t size_of(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) ? 0 : (uint64_t)st.st_size;
+}
+
+uint64_t rig_part_size(const char *folder, const char *path)
+{
+    return size_of(rig_part(folder, path));
+}
+
+bool rig_await_part(struct http_conn *c, const char *part, uint64_t bytes)
+{
+    struct pollfd p = {.fd = c->fd, .events = POLLRDHUP};
+    while (size_of(part) < bytes)
+        if (c->broken || poll(&p, 1, 1) != 0) return false;
+    return true;
 }
 
 void rig_holds(const struct fetch_rig *r, const char *path, const void *data, size_t n)

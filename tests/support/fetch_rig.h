@@ -26,6 +26,14 @@ const char *rig_url(const struct fetch_rig *r, const char *path);
 /* Plans and fetches into the folder; the result, with *e filled. */
 int rig_fetch(struct fetch_rig *r, struct fetch_file *files, size_t n, struct err *e);
 
+/* Where half a file is: FOLDER/.terse/parts/... .part, in a ring of 4 static buffers; and its bytes, 0 if it
+ * is absent. */
+const char *rig_part(const char *folder, const char *path);
+uint64_t rig_part_size(const char *folder, const char *path);
+/* Waits until half a file has grown to so many bytes: the client has taken all that was sent. False if the
+ * client went away instead. */
+bool rig_await_part(struct http_conn *c, const char *part, uint64_t bytes);
+
 /* Fails the running test unless FOLDER/path holds exactly these bytes. */
 void rig_holds(const struct fetch_rig *r, const char *path, const void *data, size_t n);
 
