@@ -198,7 +198,6 @@ static int set_options(const struct transfers *s, struct transfer *t, struct err
     ok = ok && !curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     ok = ok && (!l->ca_file || !curl_easy_setopt(c, CURLOPT_CAINFO, l->ca_file));
     ok = ok && !curl_easy_setopt(c, CURLOPT_USERAGENT, "terse/" TERSE_VERSION);
-    ok = ok && !curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
     ok = ok && !curl_easy_setopt(c, CURLOPT_BUFFERSIZE, (long)BUFFER);
     ok = ok && !curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)(l->connect_seconds * 1000));
     ok = ok && !curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, (long)l->stall_rate);

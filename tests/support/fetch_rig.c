@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -87,8 +88,9 @@ uint64_t rig_part_size(const char *folder, const char *path)
 bool rig_await_part(struct http_conn *c, const char *part, uint64_t bytes)
 {
     struct pollfd p = {.fd = c->fd, .events = POLLRDHUP};
+    const struct timespec moment = {.tv_nsec = 50000};
     while (size_of(part) < bytes)
-        if (c->broken || poll(&p, 1, 1) != 0) return false;
+        if (c->broken || ppoll(&p, 1, &moment, NULL) != 0) return false;
     return true;
 }
 

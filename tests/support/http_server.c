@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -206,6 +207,7 @@ void http_start(struct http_server *s, http_handler *handler, void *ctx)
     s->handler = handler;
     s->ctx = ctx;
     for (size_t i = 0; i < SLOTS; i++) s->fds[i] = -1;
+    if (tls) signal(SIGPIPE, SIG_IGN);
     s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (s->listener < 0 || bind(s->listener, (struct sockaddr *)&a, n) || listen(s->listener, 64) ||
         getsockname(s->listener, (struct sockaddr *)&a, &n))
