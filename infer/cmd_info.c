@@ -1,12 +1,15 @@
-/* terse info: what is in a GGUF file, a model or an adapter. */
+/* terse info: what is in a GGUF file, a model, an adapter or heads, or in a bundle of them. */
 #include "infer/cmd_info.h"
+#include "infer/bundle.h"
 #include "infer/cli.h"
 #include "infer/gguf_adapter.h"
+#include "infer/gguf_head.h"
 #include "infer/gguf_model.h"
 #include "infer/utf8.h"
 
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct info_flags {
     bool keys, tensors;
@@ -190,9 +193,48 @@ static int print_adapter(const struct gguf *g, struct err *e)
     return 0;
 }
 
+/* ---- heads and bundles --------------------------------------------------------------------------------- */
+
+static void print_head(const struct head *h)
+{
+    const struct head_config *c = &h->c;
+    printf("%s: ", head_task_names[c->task]);
+    if (c->hidden)
+        printf("%u hidden units", c->hidden);
+    else
+        printf("linear");
+    printf(" on %s states after", pooling_names[c->pooling]);
+    for (uint32_t i = 0; i < c->states.n; i++) {
+        if (c->states.depth[i] == STATES_FINAL)
+            printf("%s the final norm", i ? "," : "");
+        else
+            printf("%s layer %u", i ? "," : "", c->states.depth[i]);
+    }
+    printf(", width %u; yes from %g on, temperature %g\n", c->width, c->threshold, c->temperature);
+    if (*c->prompt) printf("  asks: "), print_text(c->prompt, strlen(c->prompt)), putchar('\n');
+    if (*c->base) printf("  trained on %s\n", c->base);
+    if (*c->adapter) printf("  with adapter %s\n", c->adapter);
+}
+
+static int print_heads(const struct gguf *g, struct err *e)
+{
+    struct head *h[HEAD_TASKS];
+    int r = gguf_heads_read(h, g, e);
+    for (int t = 0; !r && t < HEAD_TASKS; t++) {
+        if (h[t]) print_head(h[t]);
+        head_free(h[t]);
+    }
+    return r;
+}
+
+static bool is_heads(const struct gguf *g)
+{
+    return gguf_is(g, "general.architecture", "terse-head");
+}
+
 /* ---- the command --------------------------------------------------------------------------------------- */
 
-static int run(const struct info_flags *f, const char *path, struct err *e)
+static int file_run(const struct info_flags *f, const char *path, struct err *e)
 {
     struct gguf *g;
     int r = gguf_open(&g, path, e);
@@ -200,13 +242,35 @@ static int run(const struct info_flags *f, const char *path, struct err *e)
     printf("%s: GGUF version %d, %.1f MB, %zu keys, %zu tensors\n", path, GGUF_VERSION,
            (double)gguf_file_bytes(g) / 1e6, gguf_keys(g), gguf_count(g));
     print_string(g, "general.name", "name");
-    r = gguf_is(g, "general.type", "adapter") ? print_adapter(g, e) : print_model(g, e);
+    r = is_heads(g)                             ? print_heads(g, e)
+        : gguf_is(g, "general.type", "adapter") ? print_adapter(g, e)
+                                                : print_model(g, e);
     if (!r) print_types(g);
     if (!r && f->keys) print_keys(g);
     if (!r && f->tensors) print_tensors(g);
     if (!r) r = gguf_intact(g, e);
     gguf_close(g);
     return r;
+}
+
+/* A bundle: every byte is looked at, and what its files are is said one after the other. */
+static int bundle_run(const struct info_flags *f, const char *folder, struct err *e)
+{
+    struct bundle b;
+    int r = bundle_open(&b, folder, e);
+    if (!r) printf("%s: a bundle, whole\n", folder);
+    for (int i = 0; !r && i < BUNDLE_PARTS; i++) {
+        if (!*b.part[i].name) continue;
+        putchar('\n');
+        r = file_run(f, b.part[i].path, e);
+    }
+    return r;
+}
+
+static int run(const struct info_flags *f, const char *path, struct err *e)
+{
+    struct stat st;
+    return !stat(path, &st) && S_ISDIR(st.st_mode) ? bundle_run(f, path, e) : file_run(f, path, e);
 }
 
 int cmd_info(int argc, char **argv)
@@ -216,10 +280,11 @@ int cmd_info(int argc, char **argv)
     struct err e = {0};
     char usage[80];
     if (options_init(&o, table, &f, &e)) return cli_fail(&e);
-    snprintf(usage, sizeof usage, "%s info FILE.gguf [--keys] [--tensors]", cli_program());
+    snprintf(usage, sizeof usage, "%s info FILE.gguf|BUNDLE [--keys] [--tensors]", cli_program());
     o.usage = usage;
-    o.about =
-        "Says what is in a GGUF file, a model or an adapter: shape, tokenizer, tensors by type and bytes.";
+    o.about = "Says what is in a GGUF file, a model, an adapter or heads: shape, tokenizer, tensors by type "
+              "and bytes; "
+              "or in a bundle, after checking that it is whole.";
     o.max_positional = 1;
     int status = cli_parse(&o, argc, argv);
     if (status < 0 && !o.n_positional) {

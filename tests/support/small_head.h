@@ -9,4 +9,8 @@
 struct head *small_head(enum head_task task, uint32_t width, uint32_t hidden, bool standardised,
                         uint64_t seed);
 
+/* Files of a switcher and a verifier for this base, the verifier for this adapter too, reading the last token
+ * after its question, with scores that are neither 0 nor 1. */
+void small_heads(const char *switcher, const char *verifier, const char *base, const char *adapter);
+
 #endif

@@ -9,6 +9,7 @@
 #include "tests/support/small_base.h"
 #include "tests/support/small_head.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,25 +28,6 @@ static void must(int r, const struct err *e)
     if (r) fail_msg("%s: %s", err_name(r), e->msg);
 }
 
-/* Heads for this base, the verifier for this adapter too. */
-static void heads_save(const char *for_base, const char *for_adapter)
-{
-    struct load_options o = {.model = for_base, .adapter = for_adapter, .threads = 1};
-    struct loaded l;
-    struct err e = {0};
-    must(load_all(&l, &o, &e), &e);
-    assert_int_equal(strlen(l.info.self), 64);
-    for (int t = 0; t < HEAD_TASKS; t++) {
-        struct head *h = small_head((enum head_task)t, WIDTH, t ? 0 : 8, true, 3);
-        strcpy(h->c.base, l.digest_base);
-        strcpy(h->c.tokenizer, l.digest_tokenizer);
-        if (t) strcpy(h->c.adapter, l.info.self);
-        must(head_file_save(t ? verifier : switcher, h, &e), &e);
-        head_free(h);
-    }
-    loaded_clear(&l);
-}
-
 static int setup(void **state)
 {
     scratch_setup(state);
@@ -56,7 +38,7 @@ static int setup(void **state)
     snprintf(folder, sizeof folder, "%s", scratch("bundle"));
     small_base(base, 1024, 1);
     small_adapter(adapter, base, GATE_ASSISTANT, 2);
-    heads_save(base, adapter);
+    small_heads(switcher, verifier, base, adapter);
     return 0;
 }
 
@@ -127,6 +109,58 @@ static void a_bundle_is_its_parts(void **state)
         head_free(h);
     }
     loaded_clear(&l);
+}
+
+/* An app asks a bundle: the switcher routes, the verifier reads, the chains vote. */
+static void an_app_asks_it(void **state)
+{
+    struct terse_model_options mo = {.size = sizeof mo, .threads = 1};
+    struct terse_session_options so = {.size = sizeof so, .streams = 3, .max_tokens = 200};
+    struct terse_message said = {"user", "What is 2 plus 3?"};
+    struct terse_sampling warm = {.size = sizeof warm, .temperature = 1.2};
+    struct terse_question q = {.size = sizeof q, .messages = &said, .n_messages = 1, .answers = 4};
+    struct terse_outcome o = {.size = sizeof o};
+    struct terse_model *m;
+    struct terse_adapter *a;
+    struct terse_session *s;
+    struct terse_answers *got, *chat;
+    struct terse_error e;
+    size_t n;
+    (void)state;
+    made();
+    assert_int_equal(terse_bundle_open(&m, &a, folder, &mo, &e), 0);
+    assert_int_equal(terse_session_create(&s, m, &so, &e), 0);
+    assert_int_equal(terse_session_set_adapter(s, a, &e), 0);
+    q.sampling = &warm, q.max_tokens = 20, q.vote = TERSE_WEIGHTED, q.run_all = 1;
+    q.threshold = 1e-9;
+    assert_int_equal(terse_ask(s, &q, &got, &e), 0);
+    terse_answers_outcome(got, &o);
+    assert_true(o.reasoned && o.probability > 0 && o.probability < 1 && o.winner < 4 && !o.given_up);
+    assert_int_equal(terse_answers_count(got), 4);
+    double sum = 0;
+    for (uint32_t i = 0; i < 4; i++) {
+        double score = terse_answers_score(got, i);
+        assert_true(score > 0 && score < 1);
+        if (terse_answers_final(got, i, &n)) sum += score;
+    }
+    assert_true(fabs(sum - o.total) < 1e-6 && o.weight <= o.total);
+    terse_answers_free(got);
+    q.threshold = 1;
+    assert_int_equal(terse_ask(s, &q, &got, &e), 0);
+    terse_answers_outcome(got, &o);
+    assert_true(!o.reasoned && terse_answers_count(got) == 1 && terse_answers_score(got, 0) < 0);
+    q.mode = TERSE_CHAT, q.vote = TERSE_MAJORITY;
+    assert_int_equal(terse_ask(s, &q, &chat, &e), 0);
+    assert_string_equal(terse_answers_text(got, 0, NULL), terse_answers_text(chat, 0, NULL));
+    terse_answers_outcome(chat, &o);
+    assert_true(o.probability < 0);
+    q.vote = TERSE_BEST;
+    assert_true(terse_ask(s, &q, NULL, &e) < 0);
+    assert_string_equal(e.kind, "USAGE");
+    terse_answers_free(got), terse_answers_free(chat);
+    terse_session_free(s);
+    terse_adapter_free(a);
+    terse_model_close(m);
 }
 
 static void without_an_adapter(void **state)
@@ -321,10 +355,11 @@ static void what_is_written_is_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_bundle_is_its_parts),          cmocka_unit_test(without_an_adapter),
-        cmocka_unit_test(nothing_is_replaced_unasked),    cmocka_unit_test(damaged_files),
-        cmocka_unit_test(another_digest_in_the_manifest), cmocka_unit_test(parts_of_others),
-        cmocka_unit_test(manifests_are_read_strictly),    cmocka_unit_test(what_is_written_is_read),
+        cmocka_unit_test(a_bundle_is_its_parts),   cmocka_unit_test(an_app_asks_it),
+        cmocka_unit_test(without_an_adapter),      cmocka_unit_test(nothing_is_replaced_unasked),
+        cmocka_unit_test(damaged_files),           cmocka_unit_test(another_digest_in_the_manifest),
+        cmocka_unit_test(parts_of_others),         cmocka_unit_test(manifests_are_read_strictly),
+        cmocka_unit_test(what_is_written_is_read),
     };
     return cmocka_run_group_tests(tests, setup, scratch_teardown);
 }
