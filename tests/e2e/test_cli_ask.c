@@ -199,7 +199,7 @@ static void mistakes(void **state)
     fails("a verifier reads the adapter's chains", args);
     snprintf(args, sizeof args, "generate -m checkpoints/nano --heads %s -p hi", switcher);
     free(out_of(1, "", "%s", args));
-    run_says(log_path, "[BASE_HASH]");
+    run_says(log_path, "[HEAD_WIDTH]");
 }
 
 int main(void)
