@@ -36,7 +36,7 @@ int head_options_depths(struct states_config *out, const struct head_flags *f, u
 const char *head_options_layer(uint32_t depth, char room[16])
 {
     snprintf(room, 16, "%u", depth);
-    return depth == STATES_FINAL ? "final" : room;
+    return depth == STATES_FINAL ? "final" : depth == HEAD_FIT_TOGETHER ? "all" : room;
 }
 
 struct head_fit_config head_options_fit(const struct head_flags *f, int64_t k)
@@ -53,6 +53,7 @@ struct head_fit_config head_options_fit(const struct head_flags *f, int64_t k)
                             .seed = f->seed + (uint64_t)k};
     return (struct head_fit_config){.recipe = r,
                                     .balance = f->balance,
+                                    .together = f->together,
                                     .train = f->train_share,
                                     .valid = f->valid_share,
                                     .split_seed = f->split_seed,

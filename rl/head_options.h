@@ -13,7 +13,7 @@ struct head_flags {
     struct string_list layers;
     int64_t hidden, batch, epochs, patience, seeds, resamples, bins;
     double dropout, noise, rate, decay, train_share, valid_share;
-    bool balance, shuffle;
+    bool balance, together, shuffle;
     uint64_t seed, split_seed;
 };
 
@@ -36,6 +36,8 @@ struct head_flags {
 
 /* What is learned, how, and how it is judged. rows: "prompts"; units, drop, sigma, even: presets. */
 #define HEAD_FIT_ROWS(config, rows, units, drop, sigma, even)                                                                \
+    {.key = "together", .type = OPT_BOOL, HEAD_FLAG(config, together),                                                 \
+     .help = "try all these layers side by side too"},                                                                 \
     {.key = "hidden", .type = OPT_INT, HEAD_FLAG(config, hidden), .preset = units, .min = 0, .max = HEAD_MAX_HIDDEN,   \
      .unit = "units", .help = "0 for a linear head"},                                                                  \
     {.key = "dropout", .type = OPT_FLOAT, HEAD_FLAG(config, dropout), .preset = drop, .min = 0, .max = 1,              \
@@ -67,15 +69,15 @@ struct head_flags {
 
 /* Their keys, all but `layers`: none changes the features that a head is trained on. */
 #define HEAD_KEYS                                                                                            \
-    "train_share", "valid_share", "split_seed", "hidden", "dropout", "noise", "balance", "learning_rate",    \
-        "weight_decay", "batch", "epochs", "patience", "seeds", "seed", "resamples", "bins",                 \
-        "shuffle_labels"
+    "train_share", "valid_share", "split_seed", "together", "hidden", "dropout", "noise", "balance",         \
+        "learning_rate", "weight_decay", "batch", "epochs", "patience", "seeds", "seed", "resamples",        \
+        "bins", "shuffle_labels"
 
 /* The depths that are named, or else each fourth of `layers` and final. Errors: USAGE, those of
  * states_config_check. */
 int head_options_depths(struct states_config *out, const struct head_flags *f, uint32_t layers,
                         struct err *e);
-/* "7", "final"; returns room, or static text. */
+/* "7", "final", "all"; returns room, or static text. */
 const char *head_options_layer(uint32_t depth, char room[16]);
 /* The fit of the k-th seed. */
 struct head_fit_config head_options_fit(const struct head_flags *f, int64_t k);

@@ -8,12 +8,13 @@
 
 enum { STREAM_SHUFFLE = 0x5348464c }; /* "SHFL" */
 
-/* A set in memory, one depth of it at a time. */
+/* A set in memory, one depth of it at a time or all side by side. */
 struct side {
     const struct features *f;
     uint8_t *label;  /* [n] */
     uint64_t *group; /* [n] of picked rows, when scored */
     float *x;        /* [n][width] */
+    float *one;      /* [n][of one depth], where all are to come together */
     uint32_t n, width;
 };
 
@@ -35,7 +36,7 @@ struct work {
 
 static void side_free(struct side *s)
 {
-    free(s->label), free(s->group), free(s->x);
+    free(s->label), free(s->group), free(s->x), free(s->one);
 }
 
 static void work_free(struct work *w)
@@ -46,14 +47,17 @@ static void work_free(struct work *w)
     head_trainer_free(&w->now);
 }
 
-static int side_take(struct side *s, const struct features *f, struct err *e)
+static int side_take(struct side *s, const struct features *f, bool together, struct err *e)
 {
-    s->f = f, s->n = features_count(f), s->width = features_origin(f)->width;
+    const struct features_origin *o = features_origin(f);
+    size_t width = (size_t)o->width * (together ? o->n_depths : 1);
+    s->f = f, s->n = features_count(f);
     s->label = malloc(s->n);
     s->group = malloc(s->n * sizeof *s->group);
-    s->x = malloc((size_t)s->n * s->width * sizeof *s->x);
-    if (!s->label || !s->group || !s->x)
-        return err_set(e, ERR_NOMEM, "no memory for %u vectors of %u numbers", s->n, s->width);
+    s->x = malloc(s->n * width * sizeof *s->x);
+    s->one = malloc(together ? (size_t)s->n * o->width * sizeof *s->one : 1);
+    if (!s->label || !s->group || !s->x || !s->one)
+        return err_set(e, ERR_NOMEM, "no memory for %u vectors of %zu numbers", s->n, width);
     for (uint32_t i = 0; i < s->n; i++) s->label[i] = features_rows(f)[i].label;
     return 0;
 }
@@ -61,10 +65,10 @@ static int side_take(struct side *s, const struct features *f, struct err *e)
 static int work_take(struct work *w, const struct features *f, const struct features *test, struct err *e)
 {
     uint32_t most = features_count(f);
-    int rc = side_take(&w->side[0], f, e);
+    int rc = side_take(&w->side[0], f, w->c->together, e);
     w->test = &w->side[0];
     if (!rc && test) {
-        rc = side_take(&w->side[1], test, e);
+        rc = side_take(&w->side[1], test, w->c->together, e);
         w->test = &w->side[1];
         if (features_count(test) > most) most = features_count(test);
     }
@@ -159,11 +163,33 @@ static void judge(struct work *w, enum features_part part, double temperature)
     }
 }
 
+static int load_together(struct side *s, struct err *e)
+{
+    const struct features_origin *o = features_origin(s->f);
+    int rc = 0;
+    s->width = o->width * o->n_depths;
+    for (uint32_t k = 0; !rc && k < o->n_depths; k++) {
+        rc = features_states(s->f, k, s->one, e);
+        for (size_t i = 0; !rc && i < s->n; i++)
+            memcpy(s->x + i * s->width + (size_t)k * o->width, s->one + i * o->width,
+                   o->width * sizeof *s->x);
+    }
+    return rc;
+}
+
+static int load_side(struct side *s, uint32_t k, struct err *e)
+{
+    const struct features_origin *o = features_origin(s->f);
+    if (k == o->n_depths) return load_together(s, e);
+    s->width = o->width;
+    return features_states(s->f, k, s->x, e);
+}
+
+/* The k-th depth; the one after the last is all of them. */
 static int load_depth(struct work *w, uint32_t k, struct err *e)
 {
-    int rc = features_states(w->side[0].f, k, w->side[0].x, e);
-    if (!rc && w->test != &w->side[0]) rc = features_states(w->test->f, k, w->test->x, e);
-    return rc;
+    int rc = load_side(&w->side[0], k, e);
+    return rc || w->test == &w->side[0] ? rc : load_side(w->test, k, e);
 }
 
 static int try_depth(struct work *w, uint32_t k, struct head_try *t, struct err *e)
@@ -178,7 +204,8 @@ static int try_depth(struct work *w, uint32_t k, struct head_try *t, struct err 
     if (!rc) rc = head_train(&w->now, &train, &valid, NULL, NULL, &t->outcome, e);
     if (rc) return rc;
     judge(w, FEATURES_VALID, 1);
-    t->depth = features_origin(w->side[0].f)->depths[k];
+    const struct features_origin *o = features_origin(w->side[0].f);
+    t->depth = k < o->n_depths ? o->depths[k] : HEAD_FIT_TOGETHER;
     t->loss = t->outcome.best_loss;
     rc = score_rows_create(&s, w->p, w->label, valid.n, e);
     if (!rc) t->auc = score_auc(&s, NULL);
@@ -310,7 +337,8 @@ static bool better(const struct head_try *a, const struct head_try *b)
 static int try_all(struct work *w, struct head_fit *out, void (*tell)(void *ctx, const struct head_try *t),
                    void *ctx, struct err *e)
 {
-    for (uint32_t k = 0; k < features_origin(w->side[0].f)->n_depths; k++) {
+    uint32_t n = features_origin(w->side[0].f)->n_depths;
+    for (uint32_t k = 0; k < n + (w->c->together && n > 1); k++) {
         struct head_try *t = &out->tried[k];
         int rc = try_depth(w, k, t, e);
         if (rc) return rc;
@@ -385,13 +413,15 @@ int head_fit_head(struct head **out, const struct head_fit *f, const struct feat
     int pooling = index_of(o->pooling, pooling_names, POOL_COUNT);
     struct head_config c = {.task = (enum head_task)task,
                             .pooling = (enum pooling)pooling,
-                            .states = {{o->depths[f->best]}, 1},
                             .width = o->width,
                             .hidden = f->trainer.c.hidden,
                             .standardised = true,
                             .threshold = threshold,
                             .temperature = f->temperature};
     *out = NULL;
+    bool together = f->tried[f->best].depth == HEAD_FIT_TOGETHER;
+    c.states.n = together ? o->n_depths : 1;
+    memcpy(c.states.depth, o->depths + (together ? 0 : f->best), c.states.n * sizeof *o->depths);
     bool fits = copy_text(c.prompt, sizeof c.prompt, o->wording) &&
                 copy_text(c.base, sizeof c.base, o->base) &&
                 copy_text(c.tokenizer, sizeof c.tokenizer, o->tokenizer) &&

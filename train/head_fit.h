@@ -13,20 +13,24 @@ struct head_fit_config {
     double train, valid; /* shares of the problems; the rest is for the test, unless a set is given for it */
     uint64_t split_seed; /* which problems: apart from recipe.seed, so that seeds share their parts */
     uint32_t resamples, bins;
-    bool shuffle; /* a control: labels are dealt out anew, by recipe.seed, so nothing can be learned and an
-                   * AUC that is not 1/2 shows a leak between the parts */
+    bool together; /* tries all depths side by side too, where there are several */
+    bool shuffle;  /* a control: labels are dealt out anew, by recipe.seed, so nothing can be learned and an
+                    * AUC that is not 1/2 shows a leak between the parts */
 };
+
+/* In the place of a depth: all of them, one after the other. */
+#define HEAD_FIT_TOGETHER (UINT32_MAX - 1)
 
 /* What one depth came to. */
 struct head_try {
-    uint32_t depth;
+    uint32_t depth; /* or HEAD_FIT_TOGETHER, the last one tried */
     struct head_outcome outcome;
     double auc, loss; /* on the validation rows */
 };
 
 struct head_fit {
-    struct head_try tried[FEATURES_DEPTHS_MAX];
-    uint32_t n_tried, best;      /* index into tried and into the features' depths */
+    struct head_try tried[FEATURES_DEPTHS_MAX + 1];
+    uint32_t n_tried, best;      /* index into tried and, but for all together, into the features' depths */
     struct head_trainer trainer; /* the chosen head */
     double temperature;          /* on validation rows; p below is after it */
     double threshold;            /* most accurate on validation rows */

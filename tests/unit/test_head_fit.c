@@ -238,10 +238,65 @@ static void kept_apart(void **state)
     features_close(f), features_close(test), features_close(mixed);
 }
 
+/* Half of what tells stands at depth 2, half at depth 9: only all together have it. */
+static void write_halves(const char *name)
+{
+    struct features_origin o = {"switcher", hex_b, hex_c, "", "mean", "", "", depths, DEPTHS, WIDTH};
+    struct features_writer *w;
+    struct err e = {0};
+    if (features_writer_open(&w, scratch(name), &o, &e)) fail_msg("%s", e.msg);
+    for (uint32_t i = 0; i < ROWS; i++) {
+        float x[DEPTHS * WIDTH];
+        rng_fill_normal(7, 2, (uint64_t)i * 64, x, DEPTHS * WIDTH);
+        struct feature row = {.group = i,
+                              .text = i,
+                              .label = x[3] + x[2 * WIDTH + 5] > 0,
+                              .prompt_tokens = 10,
+                              .answer = -1,
+                              .base_right = FEATURE_UNKNOWN,
+                              .adapter_right = FEATURE_UNKNOWN};
+        if (features_writer_add(w, &row, x, &e)) fail_msg("%s", e.msg);
+    }
+    if (features_writer_commit(w, &e)) fail_msg("%s", e.msg);
+}
+
+static void all_depths_together(void **state)
+{
+    (void)state;
+    struct head_fit_config c = config();
+    struct head_fit h;
+    struct head *made;
+    struct err e = {0};
+    float *x = malloc(ROWS * WIDTH * sizeof *x), *all = malloc(ROWS * DEPTHS * WIDTH * sizeof *all);
+    write_halves("halves");
+    struct features *f = open_set("halves");
+    c.together = true, c.recipe.hidden = 0, c.recipe.noise = 0;
+    if (head_fit(&h, f, NULL, &c, NULL, NULL, NULL, &e) ||
+        head_fit_head(&made, &h, features_origin(f), 0.5, &e))
+        fail_msg("%s", e.msg);
+    assert_true(h.n_tried == DEPTHS + 1 && h.best == DEPTHS && h.tried[DEPTHS].depth == HEAD_FIT_TOGETHER);
+    if (!(h.auc.value > 0.95 && h.tried[0].auc < 0.9 && h.tried[1].auc < 0.65 && h.tried[2].auc < 0.9))
+        fail_msg("%g of %g, %g, %g", h.auc.value, h.tried[0].auc, h.tried[1].auc, h.tried[2].auc);
+    check_figures(&h, f);
+    assert_int_equal(made->c.states.n, DEPTHS);
+    assert_memory_equal(made->c.states.depth, depths, sizeof depths);
+    for (uint32_t k = 0; k < DEPTHS; k++) {
+        assert_int_equal(features_states(f, k, x, NULL), 0);
+        for (uint32_t i = 0; i < ROWS; i++)
+            memcpy(all + (i * DEPTHS + k) * WIDTH, x + i * WIDTH, WIDTH * sizeof *x);
+    }
+    for (uint32_t i = 0; i < ROWS; i++)
+        assert_true(fabs(head_apply(made, all + i * DEPTHS * WIDTH) - (double)h.p[i]) < 1e-5);
+    head_free(made);
+    head_fit_free(&h);
+    features_close(f);
+    free(x), free(all);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(finds_the_depth),
-                                       cmocka_unit_test(a_set_for_the_test), cmocka_unit_test(shuffled),
-                                       cmocka_unit_test(kept_apart)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(finds_the_depth), cmocka_unit_test(a_set_for_the_test),
+        cmocka_unit_test(all_depths_together), cmocka_unit_test(shuffled), cmocka_unit_test(kept_apart)};
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }
