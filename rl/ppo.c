@@ -4,6 +4,7 @@
 #include "rl/ppo_parts.h"
 #include "train/blas.h"
 #include "train/run_record.h"
+#include "train/run_rows.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -60,7 +61,7 @@ static int model_open(struct ppo *p, uint32_t *longest, struct err *e)
 {
     struct load_options o = {
         .model = p->c->model_name_or_path,
-        .dtype = (enum load_dtype)(p->c->base_dtype ? LOAD_Q8_0 + p->c->base_dtype - 1 : p->c->compute_dtype),
+        .dtype = run_load_dtype(p->c->compute_dtype, p->c->base_dtype),
         .threads = (unsigned)p->c->threads,
     };
     struct rollout_config rc;

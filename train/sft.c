@@ -2,6 +2,7 @@
 #include "train/sft.h"
 #include "train/blas.h"
 #include "train/run_record.h"
+#include "train/run_rows.h"
 #include "train/sft_parts.h"
 
 #include <stdio.h>
@@ -26,7 +27,7 @@ static int model_open(struct sft *s, struct err *e)
 {
     struct load_options o = {
         .model = s->c->model_name_or_path,
-        .dtype = (enum load_dtype)(s->c->base_dtype ? LOAD_Q8_0 + s->c->base_dtype - 1 : s->c->compute_dtype),
+        .dtype = run_load_dtype(s->c->compute_dtype, s->c->base_dtype),
         .threads = (unsigned)s->c->threads,
         .context = (uint32_t)s->c->cutoff_len,
     };

@@ -13,7 +13,8 @@
 
 #include <cmocka.h>
 
-static char dir[256], log_path[300], base[300], adapter[300], switcher[300], verifier[300], bundle[300], model[2200];
+static char dir[256], log_path[300], base[300], adapter[300], switcher[300], verifier[300], bundle[300],
+    model[2200];
 
 static int setup(void **state)
 {
@@ -29,8 +30,8 @@ static int setup(void **state)
     small_adapter(adapter, base, GATE_ASSISTANT, 2);
     small_heads(switcher, verifier, base, adapter);
     snprintf(model, sizeof model, "-m %s --lora %s --heads %s,%s -t 2", base, adapter, switcher, verifier);
-    run_expect(0, log_path, "%s export --bundle %s -m %s --switcher %s --verifier %s -o %s", run_terse(), adapter, base,
-               switcher, verifier, bundle);
+    run_expect(0, log_path, "%s export --bundle %s -m %s --switcher %s --verifier %s -o %s", run_terse(),
+               adapter, base, switcher, verifier, bundle);
     return 0;
 }
 
@@ -42,7 +43,8 @@ static int teardown(void **state)
 }
 
 /* What `program ...` printed to stdout; the caller's to free. */
-static char *out_of(int want, const char *program, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static char *out_of(int want, const char *program, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 static char *out_of(int want, const char *program, const char *fmt, ...)
 {
     char args[3000], path[300];
@@ -116,8 +118,9 @@ static void chains_vote(void **state)
     (void)state;
     static const char *const kinds[] = {"majority", "weighted", "best"};
     for (int k = 0; k < 3; k++) {
-        char *text = out_of(0, "", "generate %s --mode reason --vote %s -N 5 -n 16 --temp 1.3 --json --show-chains -p Hi",
-                            model, kinds[k]);
+        char *text = out_of(
+            0, "", "generate %s --mode reason --vote %s -N 5 -n 16 --temp 1.3 --json --show-chains -p Hi",
+            model, kinds[k]);
         struct js *v = parsed(text);
         const struct js *vote = js_get(v, "vote"), *chains = js_get(v, "chains");
         assert_string_equal(text_at(vote, "kind"), kinds[k]);
@@ -144,7 +147,8 @@ static void chains_vote(void **state)
 static void a_bundle_answers_the_same(void **state)
 {
     (void)state;
-    const char *rest = "-N 4 -n 16 --temp 1.1 --json --show-chains --mode reason --vote best -p 'Hello there'";
+    const char *rest =
+        "-N 4 -n 16 --temp 1.1 --json --show-chains --mode reason --vote best -p 'Hello there'";
     char *here = out_of(0, "", "generate %s %s", model, rest);
     char *device = out_of(0, "-infer", "run --bundle %s %s", bundle, rest);
     assert_string_equal(here, device);
@@ -170,10 +174,11 @@ static void an_evaluation_is_routed(void **state)
     char path[300];
     snprintf(path, sizeof path, "%s/eval.json", dir);
     for (int way = 0; way < 2; way++) {
-        free(out_of(0, "",
-                    "eval %s --dataset data/nano/test.parquet --max-samples 5 -n 12 --threshold %d -N 3 --temp 1 "
-                    "--show-chains --vote weighted -o %s --samples %s/samples%d.jsonl",
-                    model, way ? 0 : 1, path, dir, way));
+        free(out_of(
+            0, "",
+            "eval %s --dataset data/nano/test.parquet --max-samples 5 -n 12 --threshold %d -N 3 --temp 1 "
+            "--show-chains --vote weighted -o %s --samples %s/samples%d.jsonl",
+            model, way ? 0 : 1, path, dir, way));
         char *text = run_read(path);
         struct js *v = parsed(text);
         assert_true(number_at(v, "reasoned") == way);
@@ -205,8 +210,10 @@ static void mistakes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_switcher_chooses),     cmocka_unit_test(chains_vote),
-        cmocka_unit_test(a_bundle_answers_the_same), cmocka_unit_test(an_evaluation_is_routed),
+        cmocka_unit_test(the_switcher_chooses),
+        cmocka_unit_test(chains_vote),
+        cmocka_unit_test(a_bundle_answers_the_same),
+        cmocka_unit_test(an_evaluation_is_routed),
         cmocka_unit_test(mistakes),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,5 +1,5 @@
-/* terse switcher with an adapter: answers both ways become labels and columns of the features, all four cases of
- * right and wrong; the curve and the thresholds in the report; what is refused. */
+/* terse switcher with an adapter: answers both ways become labels and columns of the features, all four cases
+ * of right and wrong; the curve and the thresholds in the report; what is refused. */
 #include "checkpoints/file.h"
 #include "checkpoints/head_file.h"
 #include "checkpoints/json.h"
@@ -55,7 +55,8 @@ static void ask(void)
     p.at = calloc(PROMPTS, sizeof *p.at);
     for (int i = 0; i < PROMPTS; i++) {
         snprintf(prompt[i], sizeof prompt[i],
-                 i % 2 ? "Tom has %d pens. He buys %d more. How many pens has he?" : "Hello, %d! I am friend %d.",
+                 i % 2 ? "Tom has %d pens. He buys %d more. How many pens has he?"
+                       : "Hello, %d! I am friend %d.",
                  i + 2, i % 7 + 2);
         turns[i] = (struct chat_turn){ROLE_USER, prompt[i], strlen(prompt[i])};
         p.at[i] = (struct problem){.turns = &turns[i], .n_turns = 1, .reference = (char *)"1"};
@@ -99,7 +100,8 @@ static int setup(void **state)
             assert_true(a.kind);
             js_put_text(&w, "answer", a.s, a.n);
         } else {
-            js_put_string(&w, "reply", kind == NONE_RIGHT ? "Nobody says this." : reply[kind == ADAPTER_RIGHT][i]);
+            js_put_string(&w, "reply",
+                          kind == NONE_RIGHT ? "Nobody says this." : reply[kind == ADAPTER_RIGHT][i]);
         }
         js_close(&w);
         assert_int_equal(js_out_end(&w, NULL), 0);
@@ -120,13 +122,13 @@ static int teardown(void **state)
 
 /* ---- the command --------------------------------------------------------------------------------------- */
 
-static const char settings[] =
-    "max_new=12 layers=2,final epochs=15 seeds=2 resamples=100 hidden=0 noise=0.1 train_share=0.5 valid_share=0.25";
+static const char settings[] = "max_new=12 layers=2,final epochs=15 seeds=2 resamples=100 hidden=0 noise=0.1 "
+                               "train_share=0.5 valid_share=0.25";
 
 static void run(const char *more)
 {
-    run_expect(0, log_path, "%s switcher lora=%s train=%s output=%s/out threads=1 %s %s", run_terse(), adapter,
-               rows_path, dir, settings, more);
+    run_expect(0, log_path, "%s switcher lora=%s train=%s output=%s/out threads=1 %s %s", run_terse(),
+               adapter, rows_path, dir, settings, more);
 }
 
 static void labels(void **state)

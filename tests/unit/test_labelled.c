@@ -1,6 +1,6 @@
 /* Labelled prompts: what is asked of rows, references of either kind, near-duplicates, what is refused. */
-#include "data/labelled.h"
 #include "data/features.h"
+#include "data/labelled.h"
 #include "tests/support/scratch.h"
 
 #include <setjmp.h>
@@ -11,7 +11,8 @@
 
 #include <cmocka.h>
 
-static const struct labelled_rules label = {2, true, false}, answer = {2, false, true}, both = {2, true, true};
+static const struct labelled_rules label = {2, true, false}, answer = {2, false, true},
+                                   both = {2, true, true};
 
 static struct labelled load(const char *text, const struct labelled_rules *rules)
 {
@@ -61,9 +62,10 @@ static void refused(void **state)
         {"{\"prompt\": \"a\", \"answer\": 1}", "answer", &answer, ERR_FIELD_TYPE},
         {"{\"prompt\": \"a\", \"reply\": null}", "reply", &answer, ERR_FIELD_TYPE},
         {"{\"prompt\": \"a\", \"answer\": \"1\", \"label\": 7}", "none of", &answer, ERR_FIELD_RANGE},
-        {"{\"prompt\": \"a\", \"answer\": \" \"}", "a question and a reference answer", &answer, ERR_DATA_EMPTY},
-        {"{\"prompt\": \"\", \"answer\": \"1\", \"label\": 1}", "a question and a label and a reference answer",
-         &both, ERR_DATA_EMPTY},
+        {"{\"prompt\": \"a\", \"answer\": \" \"}", "a question and a reference answer", &answer,
+         ERR_DATA_EMPTY},
+        {"{\"prompt\": \"\", \"answer\": \"1\", \"label\": 1}",
+         "a question and a label and a reference answer", &both, ERR_DATA_EMPTY},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct labelled p = {0};
@@ -104,10 +106,11 @@ static void joined(void **state)
 {
     (void)state;
     size_t n;
-    struct labelled p = load("{\"prompt\": \"Tell me all about the life of bees in winter please\", \"label\": 0}\n"
-                             "{\"prompt\": \"Add the numbers from one to ten and say it\", \"label\": 1}\n"
-                             "{\"prompt\": \"tell me all about the life of bees, in winter, please!\", \"label\": 0}\n",
-                             &label);
+    struct labelled p =
+        load("{\"prompt\": \"Tell me all about the life of bees in winter please\", \"label\": 0}\n"
+             "{\"prompt\": \"Add the numbers from one to ten and say it\", \"label\": 1}\n"
+             "{\"prompt\": \"tell me all about the life of bees, in winter, please!\", \"label\": 0}\n",
+             &label);
     uint64_t first = p.at[0].group, second = p.at[1].group;
     assert_true(p.at[2].group != first);
     assert_int_equal(labelled_join(&p, 0.8, &n, NULL), 0);

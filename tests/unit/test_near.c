@@ -1,5 +1,5 @@
-/* Near-duplicates: sketches estimate the share of common phrases, groups are joined by way of others too, texts
- * that only look alike at a glance stay apart. */
+/* Near-duplicates: sketches estimate the share of common phrases, groups are joined by way of others too,
+ * texts that only look alike at a glance stay apart. */
 #include "data/near.h"
 #include "infer/rng.h"
 
@@ -28,7 +28,8 @@ static void what_counts(void **state)
     assert_true(alike("How many apples has Tom now?", "now Tom has apples many How?") < 0.1);
     assert_true(alike("a b c d e f g", "h i j k l m n") < 0.1);
     assert_true(alike("", "?!") == 1);
-    assert_true(alike("one", "two") < 0.1 && alike("one", "one two") < 0.1 && alike("one two", "two one") < 0.1);
+    assert_true(alike("one", "two") < 0.1 && alike("one", "one two") < 0.1 &&
+                alike("one two", "two one") < 0.1);
     assert_true(alike("one two", "One, two.") == 1);
     assert_true(alike("\xc3\xa4hnlich wie das hier", "\xc3\xb6hnlich wie das da") < 0.1);
 }
@@ -37,8 +38,7 @@ static void what_counts(void **state)
 static char *words(char *to, uint64_t seed, uint64_t text, uint32_t n, uint32_t own)
 {
     char *at = to;
-    for (uint32_t i = 0; i < n; i++)
-        at += sprintf(at, "w%u ", rng_u32(seed, i < own ? text : 0, i) % 100000);
+    for (uint32_t i = 0; i < n; i++) at += sprintf(at, "w%u ", rng_u32(seed, i < own ? text : 0, i) % 100000);
     return to;
 }
 
@@ -49,8 +49,7 @@ static void estimates_jaccard(void **state)
     char a[N * 8], b[N * 8];
     for (uint32_t own = 0; own <= N; own += 80) {
         double sum = 0, common = N - 2 - own, want = own == N ? 0 : common / (2 * (N - 2) - common);
-        for (uint64_t k = 0; k < 20; k++)
-            sum += alike(words(a, k, 1, N, own), words(b, k, 2, N, own));
+        for (uint64_t k = 0; k < 20; k++) sum += alike(words(a, k, 1, N, own), words(b, k, 2, N, own));
         assert_true(fabs(sum / 20 - want) < 0.03);
     }
 }

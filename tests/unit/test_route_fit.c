@@ -63,8 +63,7 @@ static int setup(void **state)
                                       .resamples = 60,
                                       .bins = 10};
     config.recipe.hidden = 0, config.recipe.learning_rate = 1e-2, config.recipe.epochs = 20;
-    if (features_open(&set, scratch("set"), &e) ||
-        head_fit(&head, set, NULL, &config, NULL, NULL, NULL, &e))
+    if (features_open(&set, scratch("set"), &e) || head_fit(&head, set, NULL, &config, NULL, NULL, NULL, &e))
         fail_msg("%s", e.msg);
     return 0;
 }
@@ -201,8 +200,7 @@ static void another_set(void **state)
     struct features *test;
     shift = ROWS;
     write_set("test", ROWS);
-    if (features_open(&test, scratch("test"), &e) ||
-        head_fit(&h, set, test, &config, NULL, NULL, NULL, &e) ||
+    if (features_open(&test, scratch("test"), &e) || head_fit(&h, set, test, &config, NULL, NULL, NULL, &e) ||
         route_fit(&r, &h, set, test, &t, &config, &e))
         fail_msg("%s", e.msg);
     double right = 0;
