@@ -88,13 +88,13 @@ static int parquet_row(struct labelled *out, const struct conv_row *row, const s
 }
 
 static int parquet_load(struct labelled *out, const char *path, const struct labelled_rules *rules,
-                        struct err *e)
+                        size_t most, struct err *e)
 {
     struct conv_file *f;
     struct conv_row row;
     int r = conv_open(&f, path, e);
     if (r) return r;
-    while ((r = conv_next(f, &row, e)) == 1)
+    while (out->n < most && (r = conv_next(f, &row, e)) == 1)
         if ((r = parquet_row(out, &row, rules, e))) break;
     conv_close(f);
     return r < 0 ? r : 0;
@@ -106,6 +106,7 @@ static int parquet_load(struct labelled *out, const char *path, const struct lab
 struct reading {
     struct labelled *out;
     const struct labelled_rules *rules;
+    size_t most; /* prompts, those of files before it too */
 };
 
 static int read_label(const struct js *v, const char *what, bool needed, uint8_t *out, struct err *e)
@@ -148,19 +149,21 @@ static int line_take(void *ctx, struct js **line, uint64_t number, const char *w
     if (!r && to->rules->answer) r = read_reference(*line, what, &k, e);
     if (r) return r;
     struct chat_turn turn = {ROLE_USER, text, strlen(text)};
-    if (*text && complete(to->rules, &k)) return add(to->out, &k, &turn, 1, e);
-    to->out->without++;
-    return 0;
+    if (!*text || !complete(to->rules, &k))
+        to->out->without++;
+    else
+        r = add(to->out, &k, &turn, 1, e);
+    return r ? r : to->out->n < to->most ? 0 : JSONL_ENOUGH;
 }
 
 int labelled_load(struct labelled *out, const char *path, const struct labelled_rules *rules, struct err *e)
 {
-    size_t before = out->n;
+    size_t before = out->n, most = rules->max ? before + rules->max : SIZE_MAX;
     int r;
     if (ends_with(path, ".parquet"))
-        r = parquet_load(out, path, rules, e);
+        r = parquet_load(out, path, rules, most, e);
     else if (ends_with(path, ".jsonl"))
-        r = jsonl_each(path, JSONL_BY_HAND, line_take, &(struct reading){out, rules}, e);
+        r = jsonl_each(path, JSONL_BY_HAND, line_take, &(struct reading){out, rules, most}, e);
     else
         return err_set(e, ERR_USAGE, "%s: expected a file named .parquet or .jsonl", path);
     if (!r && out->n == before)

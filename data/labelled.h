@@ -27,6 +27,7 @@ struct labelled {
 /* What is asked of a row. */
 struct labelled_rules {
     int64_t difficulty; /* label 1 from here on, in a parquet file */
+    uint64_t max;       /* prompts of a file, the first ones; 0: all */
     bool label, answer; /* rows must have the one, the other; what is not asked for may be missing */
 };
 

@@ -22,7 +22,7 @@ struct switcher_flags {
     char *config, *output, *system;
     struct string_list train, test;
     int pooling, labels;
-    int64_t difficulty, max_new, streams;
+    int64_t difficulty, max_samples, max_new, streams;
     double alike, target_saving, target_accuracy;
 };
 
@@ -36,6 +36,8 @@ static const struct option rows[] = {
     {.key = "train", .type = OPT_PATHS, AT(train), .required = true, .group = "Prompts",
      .help = "FILE.jsonl with prompt and label (0, 1, chat, reason) or answer, or FILE.parquet in OpenThoughts3's schema"},
     {.key = "test", .type = OPT_PATHS, AT(test), .unset = "a part of the training prompts", .help = "files that nothing is chosen on"},
+    {.key = "max_samples", .type = OPT_INT, AT(max_samples), .preset = "0", .min = 0, .max = 1e9,
+     .help = "use the first so many prompts of a file; 0 for all"},
     {.key = "labels", .type = OPT_ENUM, AT(labels), .choices = "auto|files|measured", .preset = "auto",
      .help = "the files', or measured: 1 where the base fails and the adapter succeeds; auto measures with --lora"},
     {.key = "difficulty", .type = OPT_INT, AT(difficulty), .preset = "2", .min = 0, .max = 1e6,
@@ -98,8 +100,10 @@ static void bar_end(struct progress *bar, int r, size_t all)
 static int load_prompts(struct labelled *p, const struct switcher_flags *f, const struct string_list *files,
                         struct err *e)
 {
-    struct labelled_rules rules = {
-        .difficulty = f->difficulty, .label = !labels_measured(f), .answer = measures(f)};
+    struct labelled_rules rules = {.difficulty = f->difficulty,
+                                   .max = (uint64_t)f->max_samples,
+                                   .label = !labels_measured(f),
+                                   .answer = measures(f)};
     size_t joined = 0;
     int r = 0;
     for (size_t i = 0; !r && i < files->n; i++) r = labelled_load(p, files->items[i], &rules, e);

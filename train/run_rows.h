@@ -1,10 +1,10 @@
-/* Rows that the tables of sft and ppo have, once; AT(field) is what each table says of a field's place, and both
- * configurations call these fields the same. */
+/* Rows that the tables of sft and ppo have, once; AT(field) is what each table says of a field's place, and
+ * both configurations call these fields the same. */
 #ifndef TERSE_TRAIN_RUN_ROWS_H
 #define TERSE_TRAIN_RUN_ROWS_H
 
-#include "infer/option.h"
 #include "infer/loaded.h" /* LOAD_COMPUTE_DTYPES, LOAD_QUANTISED_DTYPES */
+#include "infer/option.h"
 
 #include <math.h>
 

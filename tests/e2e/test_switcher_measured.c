@@ -44,13 +44,14 @@ static void ask(void)
     struct load_options o = {.model = "checkpoints/nano", .threads = 1, .context = 128};
     struct problems p = {.n = PROMPTS};
     struct chat_turn turns[PROMPTS];
-    struct eval_config c = {.session = {.streams = 8}, .max_new = MAX_NEW};
+    struct eval_config c = {.session = {.streams = 8},
+                            .ask = {.mode = ASK_REASON, .chains = 1, .max_new = MAX_NEW}};
     struct eval_result unused;
     struct loaded l;
     struct err e = {0};
     int way;
     struct eval_events ev = {keep, NULL, &way};
-    sampler_config_init(&c.sampler);
+    sampler_config_init(&c.ask.sampler);
     o.adapter = adapter;
     p.at = calloc(PROMPTS, sizeof *p.at);
     for (int i = 0; i < PROMPTS; i++) {

@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-static const struct labelled_rules label = {2, true, false}, answer = {2, false, true},
-                                   both = {2, true, true};
+static const struct labelled_rules label = {2, 0, true, false}, answer = {2, 0, false, true},
+                                   both = {2, 0, true, true};
 
 static struct labelled load(const char *text, const struct labelled_rules *rules)
 {
@@ -42,6 +42,10 @@ static void lines(void **state)
     p = load(text, &label); /* nobody asks for references */
     assert_int_equal(p.n, 3);
     assert_null(p.at[0].reference);
+    labelled_clear(&p);
+
+    p = load(text, &(struct labelled_rules){2, 1, true, true});
+    assert_int_equal(p.n, 1);
     labelled_clear(&p);
 
     p = load("{\"prompt\": \"2+2?\", \"answer\": \"4\"}", &answer); /* nor for a label */
@@ -99,6 +103,11 @@ static void parquet(void **state)
     assert_int_equal(p.n, n + 1200);
     assert_string_equal(p.at[n].reference, "61");
     assert_false(p.at[n].whole);
+    struct labelled_rules few = {2, 5, false, true}; /* of each file */
+    for (int k = 0; k < 2; k++)
+        if (labelled_load(&p, k ? "data/nano/mix.parquet" : "data/nano/test.parquet", &few, &e))
+            fail_msg("%s", e.msg);
+    assert_int_equal(p.n, n + 1200 + 10);
     labelled_clear(&p);
 }
 
