@@ -1,7 +1,7 @@
 #include "data/cmd_data.h"
 #include "data/cmd_fetch.h"
+#include "data/cmd_rows.h"
 #include "data/parquet/parquet.h"
-#include "data/row_json.h"
 #include "infer/cli.h"
 
 #include <errno.h>
@@ -30,29 +30,15 @@ static const struct option cat_options[] = {
      .help = "leave out the first rows (whole row groups are not even read)"},
     {0}};
 
-static int print_row(const struct pq_field *schema, const struct pq_datum *row, struct err *e)
-{
-    struct js_out w;
-    js_out_init(&w, 0);
-    row_put(&w, NULL, schema, row);
-    int code = js_out_end(&w, e);
-    if (!code && (fwrite(w.text, 1, w.n, stdout) != w.n || putchar('\n') == EOF))
-        code = err_errno(e, errno, "cannot write to standard output");
-    js_out_free(&w);
-    return code;
-}
-
 /* Prints the rows of one file; c counts down over all of them. */
 static int cat_rows(struct pq *p, struct cat_config *c, struct err *e)
 {
-    const struct pq_datum *row;
     uint64_t skip = (uint64_t)c->skip < pq_rows(p) ? (uint64_t)c->skip : pq_rows(p);
+    uint64_t left = c->rows < 0 ? UINT64_MAX : (uint64_t)c->rows;
     int code = pq_seek(p, skip, e);
     c->skip -= (int64_t)skip;
-    while (!code && c->rows && (code = pq_next(p, &row, e)) == 1) {
-        code = print_row(pq_schema(p), row, e);
-        if (c->rows > 0) c->rows--;
-    }
+    if (!code) code = rows_print(p, &left, e);
+    if (c->rows >= 0) c->rows = (int64_t)left;
     return code;
 }
 

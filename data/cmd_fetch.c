@@ -1,5 +1,7 @@
 #include "data/cmd_fetch.h"
+#include "data/cmd_rows.h"
 #include "data/fetch/group.h"
+#include "data/fetch/remote.h"
 #include "infer/cli.h"
 #include "infer/progress.h"
 
@@ -12,7 +14,7 @@
 struct fetch_config {
     struct string_list include, exclude, allow_host;
     char *revision, *output, *ca_file;
-    int64_t parallel, retries;
+    int64_t parallel, retries, row_group, rows;
     double stall, wait;
     uint64_t max_bytes;
     bool offline, dry_run, verify;
@@ -43,6 +45,22 @@ static const struct option fetch_options[] = {
      .type = OPT_BOOL,
      .at = offsetof(struct fetch_config, dry_run),
      .help = "list the files, their sizes and what is there already; fetch nothing"},
+    {.key = "row_group",
+     .type = OPT_INT,
+     .at = offsetof(struct fetch_config, row_group),
+     .preset = "-1",
+     .min = -1,
+     .max = 1e9,
+     .help = "print the rows of this row group (from 0) of one Parquet file as JSON, fetching nothing else; "
+             "-1: no"},
+    {.key = "rows",
+     .type = OPT_INT,
+     .at = offsetof(struct fetch_config, rows),
+     .preset = "-1",
+     .min = -1,
+     .max = 1e15,
+     .short_flag = 'n',
+     .help = "of the row group, print at most so many; -1 for all"},
     {.key = "verify",
      .type = OPT_BOOL,
      .at = offsetof(struct fetch_config, verify),
@@ -192,6 +210,49 @@ static const struct fetch_file *first_missing(const struct group *g)
     return NULL;
 }
 
+/* ---- one row group ------------------------------------------------------------------------------------- */
+
+static int print_group(struct pq *p, const struct remote *r, const struct fetch_config *c, struct err *e)
+{
+    char got[32], of[32];
+    uint64_t first, n, all;
+    int rc = pq_group(p, (uint64_t)c->row_group, &first, &all, e);
+    n = c->rows < 0 || all < (uint64_t)c->rows ? all : (uint64_t)c->rows;
+    if (!rc) rc = pq_seek(p, first, e);
+    if (!rc) rc = rows_print(p, &n, e);
+    if (!rc && fflush(stdout)) rc = err_errno(e, errno, "cannot write to standard output");
+    if (rc) return rc;
+    fprintf(stderr, "row group %" PRId64 " of %u: rows %" PRIu64 " to %" PRIu64 "; %s fetched of %s\n",
+            c->row_group, pq_groups(p), first, first + all - (all > 0),
+            progress_bytes((double)r->received, got, sizeof got),
+            progress_bytes((double)r->size, of, sizeof of));
+    return 0;
+}
+
+static int do_row_group(const struct group *g, const struct group_source *s, const struct fetch_config *c,
+                        struct err *e)
+{
+    struct pq *p;
+    if (s->offline) return err_set(e, ERR_OFFLINE, "--row-group reads from the network");
+    if (g->n != 1)
+        return err_set(e, ERR_USAGE, "--row-group is for one file, %zu match; see --include", g->n);
+    struct remote r = {.set = s->set,
+                       .policy = s->policy,
+                       .watch = on_question,
+                       .url = g->files[0].url,
+                       .name = g->files[0].path,
+                       .size = g->files[0].size};
+    int rc = remote_open(&r, e);
+    if (rc) return rc;
+    rc = pq_open_reader(&p, r.name, &(struct pq_reader){remote_read, &r, r.size}, e);
+    if (!rc) {
+        rc = print_group(p, &r, c, e);
+        pq_close(p);
+    }
+    remote_close(&r);
+    return rc;
+}
+
 static int save_list(const struct group *g, const struct fetched *f, struct err *e)
 {
     char path[FILE_PATH];
@@ -219,6 +280,7 @@ static int do_group(struct group *g, const struct group_source *s, const struct 
     struct fetched f;
     uint64_t bytes;
     bool look = c->dry_run || s->offline;
+    if (c->row_group >= 0) return do_row_group(g, s, c, e);
     int rc = look ? fetched_look(&f, g->folder, e) : fetched_open(&f, g->folder, e);
     if (rc) return rc;
     if (!look) rc = save_list(g, &f, e);

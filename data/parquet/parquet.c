@@ -120,6 +120,16 @@ int pq_open_memory(struct pq **out, const char *name, const void *data, size_t b
     return open_footer(out, p, 0, &why, e);
 }
 
+int pq_open_reader(struct pq **out, const char *name, const struct pq_reader *reader, struct err *e)
+{
+    struct err why = {0};
+    *out = NULL;
+    struct pq *p = create(name, e);
+    if (!p) return ERR_NOMEM;
+    p->source = (struct pq_source){.fd = -1, .reader = *reader, .size = reader->size};
+    return open_footer(out, p, 0, &why, e);
+}
+
 void pq_close(struct pq *p)
 {
     if (!p) return;
@@ -140,6 +150,22 @@ const struct pq_field *pq_schema(const struct pq *p)
 uint64_t pq_rows(const struct pq *p)
 {
     return (uint64_t)p->meta.rows;
+}
+
+uint32_t pq_groups(const struct pq *p)
+{
+    return p->meta.n_groups;
+}
+
+int pq_group(const struct pq *p, uint64_t group, uint64_t *first, uint64_t *n, struct err *e)
+{
+    if (group >= p->meta.n_groups)
+        return err_set(e, ERR_FIELD_RANGE, "%s: row group %llu, there are %u", p->name,
+                       (unsigned long long)group, p->meta.n_groups);
+    *first = 0;
+    for (uint64_t g = 0; g < group; g++) *first += (uint64_t)p->meta.groups[g].rows;
+    *n = (uint64_t)p->meta.groups[group].rows;
+    return 0;
 }
 
 static struct pq_field *find_child(const struct pq_field *f, const char *name)

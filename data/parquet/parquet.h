@@ -80,11 +80,27 @@ int pq_open(struct pq **out, const char *path, struct err *e);
 /* The same for data[bytes], which must outlive the reader; `name` takes the path's place in messages. */
 int pq_open_memory(struct pq **out, const char *name, const void *data, size_t bytes, struct err *e);
 
+/* Bytes from wherever a caller has them. */
+struct pq_reader {
+    /* bytes [at, at + n), which lie inside the `size` bytes, into out: 0 or an error */
+    int (*read)(void *ctx, uint64_t at, size_t n, void *out, struct err *e);
+    void *ctx; /* must outlive the struct pq */
+    uint64_t size;
+};
+
+/* The same for what a reader reads: the footer now, then each selected column of a row group as it is needed.
+ * Its errors are passed on. */
+int pq_open_reader(struct pq **out, const char *name, const struct pq_reader *reader, struct err *e);
+
 void pq_close(struct pq *p); /* NULL ok */
 
 /* The root: a struct of the columns (after pq_select: of the selected ones, in that order). Owned by `p`. */
 const struct pq_field *pq_schema(const struct pq *p);
 uint64_t pq_rows(const struct pq *p);
+
+/* Row groups, and the rows of one: *n from *first on. FIELD_RANGE if there is no such group. */
+uint32_t pq_groups(const struct pq *p);
+int pq_group(const struct pq *p, uint64_t group, uint64_t *first, uint64_t *n, struct err *e);
 
 /* Keeps only the n top-level columns `names`; the others are never read. At most once, before any row.
  * Errors: COL_MISSING, DUP_KEY (one name twice), NOMEM; the selection is then unchanged. */

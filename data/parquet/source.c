@@ -30,8 +30,9 @@ void source_close(struct pq_source *s)
 const uint8_t *source_read(const struct pq_source *s, uint64_t offset, size_t n, struct pq_arena *arena,
                            struct err *e)
 {
-    if (s->fd < 0) return s->memory + offset;
+    if (s->fd < 0 && !s->reader.read) return s->memory + offset;
     uint8_t *out = pq_arena_alloc(arena, n, 1, e);
+    if (s->fd < 0) return out && s->reader.read(s->reader.ctx, offset, n, out, e) ? NULL : out;
     for (size_t done = 0; out && done < n;) {
         ssize_t r = pread(s->fd, out + done, n - done, (off_t)(offset + done));
         if (r > 0)

@@ -122,8 +122,7 @@ static int hub_stop(void **state)
 
 static void expect_bytes(const char *name, const void *data, size_t n)
 {
-    struct fetch_rig rig = {.folder = out};
-    rig_holds(&rig, name, data, n);
+    rig_holds(out, name, data, n);
 }
 
 static char *fetch_line(const char *what)
@@ -217,6 +216,70 @@ static void what_is_wrong_stays_out(void **state)
     run_says(log_file, "Repository not found");
     run_expect(2, log_file, "%s", fetch_line("us/set/too/long"));
     run_expect(2, log_file, "%s", fetch_line(""));
+}
+
+/* ---- one row group ------------------------------------------------------------------------------------- */
+
+struct table {
+    char *data;
+    size_t n;
+    const char *etag;
+    bool whole, changes; /* sends no pieces; is another file each time */
+};
+
+static void serve_table(struct http_conn *c, const struct http_request *r, void *ctx)
+{
+    struct table *t = ctx;
+    struct http_request plain = *r;
+    c->keep = true;
+    if (t->whole) plain.ranged = false;
+    http_file(c, &plain, t->data, t->n, t->changes && r->number % 2 ? "\"v2\"" : t->etag, SIZE_MAX);
+}
+
+static void expect_same_text(const char *a, const char *b)
+{
+    char *x = run_read(a), *y = run_read(b);
+    assert_true(strlen(x) > 1000);
+    assert_string_equal(x, y);
+    free(x);
+    free(y);
+}
+
+static void a_row_group_is_read_alone(void **state)
+{
+    static const char source[] = "data/nano/base.parquet"; /* 8 row groups of 10,000 rows */
+    struct http_server server = {0};
+    struct table t = {.etag = "\"v1\""};
+    char line[1000], here[300], there[300];
+    struct err e = {0};
+    (void)state;
+    http_no_proxy();
+    if (file_load(source, 1 << 30, &t.data, &t.n, &e)) fail_msg("%s", e.msg);
+    http_start(&server, serve_table, &t);
+    snprintf(here, sizeof here, "%s/here", folder);
+    snprintf(there, sizeof there, "%s/there", folder);
+    snprintf(line, sizeof line,
+             "%s data fetch --wait 0.001 --retries 3 http://127.0.0.1:%d/x.parquet --row-group", run_terse(),
+             server.port);
+    for (int weak = 0; weak < 2; weak++) {
+        uint64_t before = server.body;
+        if (weak) t.etag = "W/\"v1\"";
+        run_expect(0, log_file, "%s 5 -n 200 >%s", line, there);
+        run_expect(0, log_file, "%s data cat %s --skip 50000 -n 200 >%s", run_terse(), source, here);
+        expect_same_text(here, there);
+        assert_true(server.body - before < t.n / 3);
+    }
+    run_expect(1, log_file, "%s 8", line);
+    run_says(log_file, "row group 8, there are 8");
+    t.etag = "\"v1\"";
+    t.changes = true;
+    run_expect(1, log_file, "%s 0", line);
+    run_says(log_file, "[HTTP_RANGE]");
+    t.whole = true;
+    run_expect(1, log_file, "%s 0", line);
+    run_says(log_file, "does not send parts");
+    http_stop(&server);
+    free(t.data);
 }
 
 /* ---- killed -------------------------------------------------------------------------------------------- */
@@ -330,6 +393,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_network_is_left_alone_offline, hub_start, hub_stop),
         cmocka_unit_test_setup_teardown(what_is_wanted_can_be_said, hub_start, hub_stop),
         cmocka_unit_test_setup_teardown(what_is_wrong_stays_out, hub_start, hub_stop),
+        cmocka_unit_test(a_row_group_is_read_alone),
         cmocka_unit_test(fifty_kills_cost_a_mib_each_at_most),
         cmocka_unit_test(killed_at_every_kib),
         cmocka_unit_test(ctrl_c_costs_nothing),

@@ -17,12 +17,13 @@ void rig_start(struct fetch_rig *r, const char *folder, http_handler *handler, v
 {
     struct tls_server *tls = r->server.tls;
     http_no_proxy();
-    *r = (struct fetch_rig){.folder = folder, .max = 1 << 30, .server.tls = tls};
+    *r = (struct fetch_rig){.max = 1 << 30, .server.tls = tls};
     r->limits = (struct transfer_limits){
         .connect_seconds = 300, .stall_seconds = 300, .stall_rate = 1000, .redirects = 10};
     r->policy = (struct download_policy){
         .parallel = 4, .retries = 8, .wait_first = 0.0001, .wait_most = 0.001, .wait_asked = 0.01};
-    file_remove_tree(folder, NULL);
+    file_path(r->folder, NULL, "%s", folder);
+    file_remove_tree(r->folder, NULL);
     http_start(&r->server, handler, ctx);
 }
 
@@ -94,12 +95,12 @@ bool rig_await_part(struct http_conn *c, const char *part, uint64_t bytes)
     return true;
 }
 
-void rig_holds(const struct fetch_rig *r, const char *path, const void *data, size_t n)
+void rig_holds(const char *folder, const char *path, const void *data, size_t n)
 {
     char full[FILE_PATH], *text;
     size_t got;
     struct err e = {0};
-    file_path(full, &e, "%s/%s", r->folder, path);
+    file_path(full, &e, "%s/%s", folder, path);
     if (file_load(full, 1 << 30, &text, &got, &e)) fail_msg("%s", e.msg);
     bool same = got == n && !memcmp(text, data, n);
     free(text);

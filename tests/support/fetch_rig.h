@@ -9,8 +9,9 @@ struct fetch_rig {
     struct http_server server;
     struct transfer_limits limits; /* short, but for stalls, which depend on the machine */
     struct download_policy policy; /* hardly any waiting */
-    const char *folder, *token;    /* token: for the server; NULL none */
-    const char *named;             /* another address that the user named; NULL */
+    char folder[FILE_PATH];
+    const char *token; /* for the server; NULL none */
+    const char *named; /* another address that the user named; NULL */
     uint64_t max;
     fetch_watch *watch;
     void *ctx;
@@ -35,7 +36,7 @@ uint64_t rig_part_size(const char *folder, const char *path);
 bool rig_await_part(struct http_conn *c, const char *part, uint64_t bytes);
 
 /* Fails the running test unless FOLDER/path holds exactly these bytes. */
-void rig_holds(const struct fetch_rig *r, const char *path, const void *data, size_t n);
+void rig_holds(const char *folder, const char *path, const void *data, size_t n);
 
 /* n bytes that are the same for the same seed. */
 void rig_bytes(void *data, size_t n, uint64_t seed);

@@ -229,6 +229,11 @@ void http_stop(struct http_server *s)
     close(s->listener);
 }
 
+void http_idle(const struct http_server *s)
+{
+    while (s->open) usleep(200);
+}
+
 void http_no_proxy(void)
 {
     static const char *const names[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};

@@ -43,6 +43,9 @@ void http_start(struct http_server *s, http_handler *handler, void *ctx);
 /* Closes everything and waits for all threads. */
 void http_stop(struct http_server *s);
 
+/* Waits until no connection is open: the clients have gone. */
+void http_idle(const struct http_server *s);
+
 /* What handlers send. */
 void http_send(struct http_conn *c, const void *data, size_t n);
 void http_print(struct http_conn *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

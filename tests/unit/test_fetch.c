@@ -123,7 +123,7 @@ static void fetch_ok(struct fetch_rig *rig, struct fetch_file f)
     if (rig_fetch(rig, &f, 1, &e)) fail_msg("%s", e.msg);
     assert_int_equal(f.state, FETCH_DONE);
     assert_string_equal(f.sha256, digest);
-    rig_holds(rig, "file.bin", file, SIZE);
+    rig_holds(rig->folder, "file.bin", file, SIZE);
     assert_false(file_exists(rig_part(rig->folder, "file.bin")));
 }
 
@@ -345,7 +345,7 @@ static void what_was_not_fetched_is_not_replaced(void **state)
     scratch_write("fetch/file.bin", "mine", 4);
     struct fetch_file f = want(&rig, false);
     assert_int_equal(rig_fetch(&rig, &f, 1, &e), ERR_EXISTS);
-    rig_holds(&rig, "file.bin", "mine", 4);
+    rig_holds(rig.folder, "file.bin", "mine", 4);
     scratch_write("fetch/file.bin", file, SIZE); /* the very file: adopted */
     e = (struct err){0};
     assert_int_equal(rig_fetch(&rig, &f, 1, &e), 0);
@@ -402,7 +402,7 @@ static void check_files(const struct fetch_rig *rig, struct fetch_file *files, b
     for (int i = 0; i < FILES; i++) {
         char path[FILE_PATH];
         file_path(path, NULL, "%s/%s", rig->folder, files[i].path);
-        if (all || file_exists(path)) rig_holds(rig, files[i].path, file + 1000 * i, SMALL);
+        if (all || file_exists(path)) rig_holds(rig->folder, files[i].path, file + 1000 * i, SMALL);
     }
 }
 

@@ -42,7 +42,7 @@ static int fetch(http_handler *handler, const char *host, int days, bool trusted
                            .digest = unknown ? NULL : digest,
                            .size = unknown ? DOWNLOAD_UNKNOWN : SIZE};
     int rc = rig_fetch(&rig, &f, 1, e);
-    if (!rc) rig_holds(&rig, "file.bin", file, SIZE);
+    if (!rc) rig_holds(rig.folder, "file.bin", file, SIZE);
     assert_int_equal(file_exists(scratch("fetch/file.bin")), !rc);
     assert_true(!rc || rc != ERR_TLS || rig.server.requests == 0);
     rig_stop(&rig);

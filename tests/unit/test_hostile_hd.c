@@ -514,7 +514,7 @@ static void check_row(const struct row *row, struct fetch_rig *rig, int rc, cons
     if (row->requests && rig->server.requests != row->requests)
         fail_msg("%s: %d requests, expected %d", row->id, rig->server.requests, row->requests);
     if (!rc)
-        rig_holds(rig, "a/file.bin", file, SIZE);
+        rig_holds(rig->folder, "a/file.bin", file, SIZE);
     else if (file_exists(scratch("hd/a/file.bin")))
         fail_msg("%s: a bad file got its name", row->id);
     assert_false(file_exists(scratch("x")));
