@@ -35,6 +35,7 @@ static void print_target(const struct route_fit *r, const struct route_target *t
 
 void cmd_routes_print(const struct route_fit *r, const struct route_target *target)
 {
+    cmd_heads_print_spread("AUC for where it paid", &r->auc);
     print_target(r, target);
     print_end("always chat", &r->chat);
     print_end("always think", &r->think);
@@ -94,6 +95,7 @@ void cmd_routes_put(struct js_out *w, const struct route_fit *r, const struct ro
     if (target->goal != ROUTE_ACCURATE) js_put_real(w, "target_value", target->value);
     js_put_bool(w, "target_met", r->met);
     js_put_real(w, "threshold", r->valid.threshold);
+    cmd_heads_put_spread(w, "auc_measured", &r->auc);
     put_point(w, "valid", &r->valid);
     put_point(w, "always_chat", &r->chat);
     put_point(w, "always_think", &r->think);

@@ -149,6 +149,24 @@ static int bootstrap(struct testing *t, enum figure which, struct spread *out, s
                            t->c->recipe.seed, e);
 }
 
+/* How well the head tells the prompts apart that only thinking solves. */
+static int measured_auc(struct spread *out, struct testing *t, struct err *e)
+{
+    const struct route_rows *r = &t->part->rows;
+    struct score_rows s = {0};
+    struct score_ctx ctx = {.rows = &s};
+    uint8_t *pays = malloc(r->n + 1);
+    int rc = pays ? 0 : err_set(e, ERR_NOMEM, "no memory for %u labels", r->n);
+    for (uint32_t i = 0; !rc && i < r->n; i++) pays[i] = !r->base_right[i] && r->adapter_right[i];
+    if (!rc) rc = score_rows_create(&s, r->p, pays, r->n, e);
+    if (!rc)
+        rc = score_bootstrap(out, score_auc_fn, &ctx, t->part->group, r->n, t->c->resamples,
+                             t->c->recipe.seed, e);
+    score_rows_free(&s);
+    free(pays);
+    return rc;
+}
+
 static int steps(struct route_fit *out, struct testing *t, struct err *e)
 {
     int rc = 0;
@@ -184,6 +202,7 @@ static int test_rows(struct route_fit *out, const struct part *part, const struc
         out->worst = route_worst(out->curve, out->n);
     }
     for (int k = ROUTED; !rc && k <= WASTED; k++) rc = bootstrap(&t, (enum figure)k, spreads[k], e);
+    if (!rc) rc = measured_auc(&out->auc, &t, e);
     if (!rc) rc = steps(out, &t, e);
     free(t.figures.room);
     return rc;

@@ -32,6 +32,8 @@ struct route_fit {
     struct spread routed, accuracy, tokens;
     struct spread saving; /* share of the tokens of always thinking */
     struct spread change; /* accuracy less that of always thinking */
+    struct spread auc;    /* of the head for what was measured, whatever it was trained on: that only thinking
+                           * solves a prompt */
     struct spread caught; /* share routed of the prompts that only thinking solves; NaN without any */
     struct spread wasted; /* share routed of all others */
     struct route_step step[ROUTE_STEPS];

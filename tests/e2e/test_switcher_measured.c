@@ -165,6 +165,7 @@ static void labels(void **state)
     run_says(path, "\"target\": \"accurate\"");
     run_says(path, "\"least_gain\"");
     run_says(path, "\"always_think\"");
+    run_says(path, "\"auc_measured\"");
     run_says(path, "\"auc_above_length\"");
 }
 

@@ -1,5 +1,6 @@
-/* A switcher on real prompts with the states of random weights: whatever it learns is in the words; with labels dealt
- * out anew nothing is left, so nothing leaks from the test's part. (scripts/probe-switcher does this at full size.) */
+/* A switcher on real prompts with the states of random weights: whatever it learns is in the words; with
+ * labels dealt out anew nothing is left, so nothing leaks from the test's part. (scripts/probe-switcher does
+ * this at full size.) */
 #include "checkpoints/file.h"
 #include "checkpoints/json.h"
 #include "tests/support/run.h"

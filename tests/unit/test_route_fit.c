@@ -122,6 +122,7 @@ static void figures(void **state)
     assert_true(r.caught.low < r.caught.value && r.caught.value < r.caught.high);
     assert_true(r.chat.accuracy == c.chat / c.n && fabs(r.think.accuracy - c.think / c.n) < 1e-12);
     assert_true(r.chat.tokens == BASE_TOKENS && r.think.tokens == ADAPTER_TOKENS);
+    assert_true(r.auc.value == head.auc.value); /* here labels are what was measured */
     route_fit_free(&r);
     assert_null(r.curve);
 }
