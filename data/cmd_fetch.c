@@ -182,6 +182,7 @@ static void print_plan(const struct group *g)
 static void tell_plan(const struct group *g, uint64_t bytes)
 {
     char size[32], label[HUB_NAME + 16];
+    bool unknown = g->n && g->files[0].size == DOWNLOAD_UNKNOWN; /* of addresses: all of them */
     size_t here = 0;
     for (size_t i = 0; i < g->n; i++) here += g->files[i].state == FETCH_HERE;
     if (*g->list.commit) {
@@ -190,9 +191,30 @@ static void tell_plan(const struct group *g, uint64_t bytes)
                 g->n ? ": " : "\n");
     }
     if (g->n)
-        fprintf(stderr, "%zu file%s for %s, %zu here already, %s to fetch%s\n", g->n, g->n == 1 ? "" : "s",
-                g->folder, here, progress_bytes((double)bytes, size, sizeof size),
-                g->files[0].size == DOWNLOAD_UNKNOWN && here < g->n ? " or more" : "");
+        fprintf(stderr, "%zu file%s for %s, %zu here already%s%s%s\n", g->n, g->n == 1 ? "" : "s", g->folder,
+                here, unknown ? "" : ", ", unknown ? "" : progress_bytes((double)bytes, size, sizeof size),
+                unknown ? "" : " to fetch");
+}
+
+/* Files that another revision of the repository had: who names the folder, or train-*, would get them too. */
+static void tell_old(const struct group *g, const struct fetched *f)
+{
+    bool *listed = calloc(f->n + 1, 1);
+    size_t old = 0;
+    const char *name = NULL;
+    for (size_t i = 0; listed && i < g->list.n; i++) {
+        const struct record *r = fetched_find(f, g->list.files[i].path);
+        if (r) listed[r - f->records] = true;
+    }
+    for (size_t i = 0; listed && *g->list.commit && i < f->n; i++) {
+        if (listed[i] || !fetched_untouched(f, &f->records[i])) continue;
+        old++;
+        name = f->records[i].path;
+    }
+    if (old)
+        fprintf(stderr, "warning: %zu file%s in %s that this revision does not have, as %s: remove them?\n",
+                old, old == 1 ? "" : "s", g->folder, name);
+    free(listed);
 }
 
 static int print_paths(const struct group *g, struct err *e)
@@ -286,6 +308,7 @@ static int do_group(struct group *g, const struct group_source *s, const struct 
     if (!look) rc = save_list(g, &f, e);
     if (!rc) rc = fetch_plan(&f, g->files, g->n, c->verify, &bytes, e);
     if (!rc) tell_plan(g, bytes);
+    if (!rc) tell_old(g, &f);
     if (!rc && !g->n) rc = err_set(e, ERR_FILE_MISSING, "none of the %zu files matches", g->left_out);
     if (!rc && c->dry_run)
         print_plan(g);

@@ -125,6 +125,10 @@ static int job_restart(struct download *d, struct err *e)
 {
     struct job *j = d->owner;
     j->bad = false;
+    if (d->total != DOWNLOAD_UNKNOWN && d->size == DOWNLOAD_UNKNOWN) {
+        int rc = file_need_space(j->folder->folder, d->total, e);
+        if (rc) return rc;
+    }
     return part_restart(j->part, d->etag, d->total, e);
 }
 

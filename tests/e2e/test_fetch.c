@@ -318,15 +318,17 @@ static void await_stop(const struct slow *s)
     while (!s->reached) usleep(200);
 }
 
-/* Stops the command by `signal_number` whenever stop(i) bytes are there, then lets it end. Returns the most
- * bytes that one of them cost, and how much was sent in all. */
+/* Stops the command by `signal_number` at random moments, each later than the one before, then lets it end.
+ * Returns the most bytes that one of them cost. */
 static uint64_t kill_often(struct slow *s, const char *line, const char *name, int kills, int signal_number)
 {
     uint64_t most = 0;
     for (int i = 0; i <= kills; i++) {
         uint64_t before = rig_part_size(out, name);
         s->reached = false;
-        s->stop = i < kills ? (uint64_t)(i + 1) * s->n / (uint64_t)(kills + 1) : UINT64_MAX;
+        s->stop = i < kills
+                      ? (uint64_t)((i + rng_uniform(3, 0, (uint64_t)i)) * (double)(s->n - s->step) / kills)
+                      : UINT64_MAX;
         pid_t pid = run_start(log_file, "%s", line);
         if (i == kills) {
             assert_int_equal(run_wait(pid), 0);

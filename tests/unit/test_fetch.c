@@ -1,12 +1,9 @@
 /* Fetching over several attempts and runs, while the clock on the wall jumps a day each time it is asked
  * (HD50). */
-#include "data/fetch/names.h"
-#include "data/fetch/part.h"
 #include "infer/rng.h"
 #include "tests/support/fetch_rig.h"
 #include "tests/support/scratch.h"
 
-#include <errno.h>
 #include <netdb.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -439,60 +436,6 @@ static void a_thousand_cuts(void **state)
     rig_stop(&rig);
 }
 
-/* ---- names --------------------------------------------------------------------------------------------- */
-
-static void names_of_files(void **state)
-{
-    static const char *const good[] = {
-        "a", "data/train-00000-of-00120.parquet", "a b/c", ".gitattributes", "\xc3\xa9", "...", "a/.terse"};
-    static const char *const bad[] = {"",       "/a",       "a/",
-                                      "a//b",   ".",        "..",
-                                      "../a",   "a/../b",   "a/.",
-                                      "a\\b",   "a\nb",     "\x7f",
-                                      "\xff",   "\xc2\x85", ".terse/list.json",
-                                      ".TERSE", ".git",     "a/.GIT/hooks/x"};
-    char longest[NAME_PATH + 2];
-    (void)state;
-    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
-        if (name_check(good[i], NULL)) fail_msg("%s is refused", good[i]);
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        if (name_check(bad[i], NULL) != ERR_PATH) fail_msg("case %zu is taken", i);
-    memset(longest, 'a', sizeof longest);
-    longest[NAME_PART] = 0;
-    assert_int_equal(name_check(longest, NULL), 0);
-    longest[NAME_PART] = 'a', longest[NAME_PART + 1] = 0;
-    assert_int_equal(name_check(longest, NULL), ERR_PATH);
-    for (size_t i = 0; i < sizeof longest - 1; i++) longest[i] = i % 2 ? '/' : 'a';
-    longest[NAME_PATH + 1] = 0;
-    assert_int_equal(name_check(longest, NULL), ERR_PATH);
-}
-
-static void names_side_by_side(void **state)
-{
-    (void)state;
-    assert_int_equal(names_check_apart((const char *[]){"a", "b/c", "b.c", "b/d", "ab"}, 5, NULL), 0);
-    assert_int_equal(names_check_apart((const char *[]){"data/a", "x", "Data/A"}, 3, NULL), ERR_PATH);
-    assert_int_equal(names_check_apart((const char *[]){"b/c", "b.d", "B"}, 3, NULL), ERR_PATH);
-    assert_int_equal(names_check_apart(NULL, 0, NULL), 0);
-}
-
-static void names_of_addresses(void **state)
-{
-    char name[NAME_PATH];
-    (void)state;
-    assert_int_equal(name_of_url(name, "https://h/a/b%20c.parquet?x=1/2#y", NULL), 0);
-    assert_string_equal(name, "b c.parquet");
-    static const char *const bad[] = {"https://h",      "https://h/",       "https://h/a/?x",
-                                      "https://h/..",   "https://h/%2e%2e", "https://h/a%2fb",
-                                      "https://h/a%00", "https://h/.terse"};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        if (name_of_url(name, bad[i], NULL) != ERR_PATH) fail_msg("%s is taken as %s", bad[i], name);
-    char escaped[100];
-    assert_true(name_escape(escaped, sizeof escaped, "a b/\xc3\xa9?", true));
-    assert_string_equal(escaped, "a%20b/%C3%A9%3F");
-    assert_false(name_escape(escaped, 5, "a b/", true));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -509,9 +452,6 @@ int main(void)
         cmocka_unit_test(what_was_not_fetched_is_not_replaced),
         cmocka_unit_test(a_full_disk_is_found_out_before),
         cmocka_unit_test(a_thousand_cuts),
-        cmocka_unit_test(names_of_files),
-        cmocka_unit_test(names_side_by_side),
-        cmocka_unit_test(names_of_addresses),
     };
     rig_bytes(file, SIZE, 1);
     if (sha256_hex(file, SIZE, digest, NULL)) return 1;

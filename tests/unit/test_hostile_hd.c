@@ -39,24 +39,22 @@ static void good(struct http_conn *c, const struct http_request *r)
     http_file(c, r, file, SIZE, "\"v1\"", SIZE);
 }
 
-#define HANDLER(name) static void name(struct http_conn *c, const struct http_request *r, void *ctx)
-#define UNUSED        (void)c, (void)r, (void)ctx
+#define UNUSED __attribute__((unused))
+#define HANDLER(name)                                                                                        \
+    static void name(UNUSED struct http_conn *c, UNUSED const struct http_request *r, UNUSED void *ctx)
 
 HANDLER(whole)
 {
-    UNUSED;
     good(c, r);
 }
 HANDLER(no_ranges)
 {
-    UNUSED;
     struct http_request plain = *r;
     plain.ranged = false;
     if (!half(c, r)) good(c, &plain);
 }
 HANDLER(range_early)
 {
-    UNUSED;
     if (half(c, r)) return;
     if (r->ranged)
         range(c, "Content-Range: bytes 19000-39999/40000", HALF - 1000, HALF + 1000);
@@ -65,7 +63,6 @@ HANDLER(range_early)
 }
 HANDLER(range_late)
 {
-    UNUSED;
     if (half(c, r)) return;
     if (r->ranged)
         range(c, "Content-Range: bytes 21000-39999/40000", HALF + 1000, HALF - 1000);
@@ -74,7 +71,6 @@ HANDLER(range_late)
 }
 HANDLER(range_unsaid)
 {
-    UNUSED;
     if (half(c, r)) return;
     if (r->ranged)
         range(c, "", HALF, HALF);
@@ -83,7 +79,6 @@ HANDLER(range_unsaid)
 }
 HANDLER(range_total)
 {
-    UNUSED;
     if (half(c, r)) return;
     if (r->ranged)
         range(c, "Content-Range: bytes 20000-40999/41000", HALF, HALF);
@@ -92,14 +87,12 @@ HANDLER(range_total)
 }
 HANDLER(multipart)
 {
-    UNUSED;
     if (half(c, r)) return;
     range(c, "Content-Range: bytes 20000-39999/40000\r\nContent-Type: multipart/byteranges; boundary=x", HALF,
           HALF);
 }
 HANDLER(no_more)
 {
-    UNUSED;
     if (half(c, r)) return;
     if (r->ranged)
         http_print(c, "HTTP/1.1 416 No\r\nContent-Length: 22\r\n\r\n<html>416, sorry<html>");
@@ -109,7 +102,6 @@ HANDLER(no_more)
 /* All of it in chunks, but for the end; then there is no more of it. */
 HANDLER(no_more_needed)
 {
-    UNUSED;
     if (r->number > 1) {
         http_print(c, "HTTP/1.1 416 No\r\nContent-Range: bytes */%d\r\nContent-Length: 2\r\n\r\nno", SIZE);
         return;
@@ -119,7 +111,6 @@ HANDLER(no_more_needed)
 }
 HANDLER(etag_changes)
 {
-    UNUSED;
     if (r->number == 1)
         http_file(c, r, other, SIZE, "\"v0\"", HALF);
     else if (r->ranged && r->number == 2) /* does not know If-Range, and has another file now */
@@ -133,7 +124,6 @@ HANDLER(etag_changes)
 }
 HANDLER(etag_weak)
 {
-    UNUSED;
     if (r->number == 1)
         http_file(c, r, other, SIZE, "W/\"v0\"", HALF);
     else
@@ -141,7 +131,6 @@ HANDLER(etag_weak)
 }
 HANDLER(lfs_pointer)
 {
-    UNUSED;
     char text[300];
     int n = snprintf(text, sizeof text,
                      "version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %d\n", digest, SIZE);
@@ -149,54 +138,45 @@ HANDLER(lfs_pointer)
 }
 HANDLER(login_page)
 {
-    UNUSED;
     http_print(c, OK_HEAD "Content-Type: text/html\r\n\r\n<html>who are you?", 18);
 }
 HANDLER(json_error)
 {
-    UNUSED;
     http_print(c, OK_HEAD "Content-Type: application/json\r\n\r\n{\"error\": \"no\"}", 15);
 }
 HANDLER(gzipped)
 {
-    UNUSED;
     http_print(c, OK_HEAD "Content-Encoding: gzip\r\n\r\n", SIZE);
     http_body(c, file, SIZE);
 }
 HANDLER(length_too_large)
 {
-    UNUSED;
     if (r->number > 1) return good(c, r);
     http_print(c, OK_HEAD "ETag: \"v1\"\r\n\r\n", SIZE);
     http_body(c, file, SIZE - 1000);
 }
 HANDLER(length_too_small)
 {
-    UNUSED;
     http_print(c, OK_HEAD "\r\n", SIZE - 1);
     http_body(c, file, SIZE);
 }
 /* All that there is in one packet, and a byte more. */
 HANDLER(length_small)
 {
-    UNUSED;
     http_print(c, OK_HEAD "\r\n%s", 5, "five.5");
 }
 HANDLER(length_negative)
 {
-    UNUSED;
     http_print(c, OK_HEAD "\r\n", -5);
     http_body(c, file, SIZE);
 }
 HANDLER(length_text)
 {
-    UNUSED;
     http_print(c, "HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n");
     http_body(c, file, SIZE);
 }
 HANDLER(length_twice)
 {
-    UNUSED;
     http_print(c, OK_HEAD "Content-Length: 40001\r\n\r\n", SIZE);
     http_body(c, file, SIZE);
 }
@@ -208,29 +188,24 @@ static void chunks(struct http_conn *c, const char *size)
 }
 HANDLER(chunk_negative)
 {
-    UNUSED;
     chunks(c, "-2");
 }
 HANDLER(chunk_long)
 {
-    UNUSED;
     chunks(c, "10000000000009c40");
 }
 HANDLER(chunk_none)
 {
-    UNUSED;
     chunks(c, "");
 }
 HANDLER(chunk_cut)
 {
-    UNUSED;
     if (r->number > 1) return good(c, r);
     http_print(c, "HTTP/1.1 200 OK\r\nETag: \"v1\"\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n", SIZE);
     http_body(c, file, HALF);
 }
 HANDLER(endless_body)
 {
-    UNUSED;
     http_print(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
     while (!c->broken) {
         http_print(c, "%x\r\n", SIZE);
@@ -240,25 +215,21 @@ HANDLER(endless_body)
 }
 HANDLER(endless_headers)
 {
-    UNUSED;
     http_print(c, "HTTP/1.1 200 OK\r\n");
     while (!c->broken) http_print(c, "X-More: of this\r\n");
 }
 HANDLER(long_header)
 {
-    UNUSED;
     http_print(c, "HTTP/1.1 200 OK\r\nX-Long: ");
     for (int i = 0; i < 10 << 10 && !c->broken; i++) http_print(c, "%01024d", 7);
     http_print(c, "\r\n\r\n");
 }
 HANDLER(continues)
 {
-    UNUSED;
     while (!c->broken) http_print(c, "HTTP/1.1 100 Continue\r\n\r\n");
 }
 HANDLER(drip)
 {
-    UNUSED;
     if (r->number > 1) return good(c, r);
     http_print(c, OK_HEAD "ETag: \"v1\"\r\n\r\n", SIZE);
     http_body(c, file, 1);
@@ -266,18 +237,15 @@ HANDLER(drip)
 }
 HANDLER(silent)
 {
-    UNUSED;
     if (r->number > 1) return good(c, r);
     http_silence(c);
 }
 HANDLER(resets)
 {
-    UNUSED;
     http_reset(c);
 }
 HANDLER(loop)
 {
-    UNUSED;
     http_print(c, "HTTP/1.1 302 Found\r\nLocation: /loop%d\r\nContent-Length: 0\r\n\r\n", r->number % 3);
 }
 
@@ -287,48 +255,39 @@ static void redirect(struct http_conn *c, const char *to)
 }
 HANDLER(to_file)
 {
-    UNUSED;
     redirect(c, "file:///etc/passwd");
 }
 HANDLER(to_ftp)
 {
-    UNUSED;
     redirect(c, "ftp://example.com/x");
 }
 HANDLER(to_http)
 {
-    UNUSED;
     redirect(c, "http://example.com/x");
 }
 HANDLER(to_loopback)
 {
-    UNUSED;
     redirect(c, "https://127.0.0.1:1/x");
 }
 HANDLER(to_metadata)
 {
-    UNUSED;
     redirect(c, "http://169.254.169.254/latest/meta-data/");
 }
 HANDLER(to_loopback6)
 {
-    UNUSED;
     redirect(c, "https://[::1]/x");
 }
 HANDLER(to_password)
 {
-    UNUSED;
     redirect(c, "https://me:secret@example.com/x");
 }
 HANDLER(to_nowhere)
 {
-    UNUSED;
     http_print(c, "HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n");
 }
 /* A body that never ends stands under the redirect. */
 HANDLER(to_relative)
 {
-    UNUSED;
     if (r->number > 1) return good(c, r);
     http_print(c, "HTTP/1.1 307 There\r\nLocation: here?x=1\r\nTransfer-Encoding: chunked\r\n\r\n");
     while (!c->broken) {
@@ -347,48 +306,39 @@ static void troubled(struct http_conn *c, const struct http_request *r, int time
 }
 HANDLER(too_many)
 {
-    UNUSED;
     troubled(c, r, 1, "429 Too many\r\nRetry-After: 1000000000");
 }
 HANDLER(date_past)
 {
-    UNUSED;
     troubled(c, r, 1, "503 Later\r\nRetry-After: Mon, 01 Jan 2001 00:00:00 GMT");
 }
 HANDLER(five_times)
 {
-    UNUSED;
     troubled(c, r, 5, "500 Trouble");
 }
 HANDLER(always_500)
 {
-    UNUSED;
     troubled(c, r, 1000, "500 Trouble");
 }
 HANDLER(who_are_you)
 {
-    UNUSED;
     troubled(c, r, 1000, "401 Who\r\nX-Error-Message: gated, says the hub");
 }
 HANDLER(not_allowed)
 {
-    UNUSED;
     troubled(c, r, 1000, "403 No");
 }
 HANDLER(not_there)
 {
-    UNUSED;
     troubled(c, r, 1000, "404 None");
 }
 HANDLER(wrong_bytes)
 {
-    UNUSED;
     http_file(c, r, other, SIZE, "\"v1\"", SIZE);
 }
 /* A wrong half, then the right rest under the same ETag; what is asked for anew is right. */
 HANDLER(wrong_half)
 {
-    UNUSED;
     if (r->number == 1)
         http_file(c, r, other, SIZE, "\"v1\"", HALF);
     else
@@ -396,18 +346,15 @@ HANDLER(wrong_half)
 }
 HANDLER(disposition)
 {
-    UNUSED;
     http_print(c, OK_HEAD "Content-Disposition: attachment; filename=\"../../x\"\r\n\r\n", SIZE);
     http_body(c, file, SIZE);
 }
 HANDLER(garbage)
 {
-    UNUSED;
     http_body(c, file, SIZE);
 }
 HANDLER(bad_status)
 {
-    UNUSED;
     http_print(c, "HTTP/1.1 OK 200\r\n\r\n");
 }
 
