@@ -26,11 +26,16 @@ int sha256_init(struct sha256 *s, struct err *e)
     return init(s, EVP_sha256(), e);
 }
 
+int sha1_init(struct sha256 *s, struct err *e)
+{
+    return init(s, EVP_sha1(), e);
+}
+
 int sha1_init_blob(struct sha256 *s, uint64_t size, struct err *e)
 {
     char head[32];
     int n = snprintf(head, sizeof head, "blob %llu", (unsigned long long)size);
-    int rc = init(s, EVP_sha1(), e);
+    int rc = sha1_init(s, e);
     if (!rc) sha256_update(s, head, (size_t)n + 1);
     return rc;
 }

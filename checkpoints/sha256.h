@@ -16,8 +16,11 @@ struct sha256 {
 
 /* Starts a digest. Returns 0, or ERR_NOMEM and *s is empty: nothing to release. */
 int sha256_init(struct sha256 *s, struct err *e);
+/* The same with SHA-1, about three times as fast: 40 digits, good against accidents, not against those who
+ * forge. */
+int sha1_init(struct sha256 *s, struct err *e);
 /* The same for the name that git gives a file of `size` bytes: SHA-1 over "blob SIZE", a NUL and the bytes.
- * sha256_final then writes 40 digits. Good against accidents, not against those who forge. */
+ * */
 int sha1_init_blob(struct sha256 *s, uint64_t size, struct err *e);
 /* Adds `n` bytes of `data` (may be NULL when n is 0). */
 void sha256_update(struct sha256 *s, const void *data, size_t n);

@@ -29,7 +29,7 @@ static int start_digests(struct part *p, struct err *e)
 {
     end_digests(p);
     int rc = sha256_init(&p->whole, e);
-    if (!rc) rc = sha256_init(&p->chunk, e);
+    if (!rc) rc = sha1_init(&p->chunk, e);
     if (!rc && by_git(p)) rc = sha1_init_blob(&p->git, p->key.size, e);
     return rc;
 }
@@ -59,7 +59,7 @@ static int log_chunk(struct part *p, struct err *e)
              (unsigned long long)(p->have - p->chunk_from), hex);
     p->chunk_from = p->have;
     int rc = log_text(p, line, e);
-    return rc ? rc : sha256_init(&p->chunk, e);
+    return rc ? rc : sha1_init(&p->chunk, e);
 }
 
 int part_restart(struct part *p, const char *etag, uint64_t total, struct err *e)
@@ -99,13 +99,16 @@ static bool read_back(const struct part *p, uint64_t from, char *data, size_t n)
 static bool take_chunk(struct part *p, const char *line, char *data)
 {
     unsigned long long from, n;
-    char want[SHA256_HEX], is[SHA256_HEX];
+    char want[SHA1_HEX], is[SHA256_HEX];
+    struct sha256 s;
     int end = 0;
-    if (sscanf(line, "chunk %llu %llu %64[0-9a-f]%n", &from, &n, want, &end) != 3 || line[end]) return false;
+    if (sscanf(line, "chunk %llu %llu %40[0-9a-f]%n", &from, &n, want, &end) != 3 || line[end]) return false;
     if (from != p->have || !n || n > PART_CHUNK || (p->total != UINT64_MAX && n > p->total - from))
         return false;
-    if (!read_back(p, from, data, (size_t)n) || sha256_hex(data, (size_t)n, is, NULL) || strcmp(is, want))
-        return false;
+    if (!read_back(p, from, data, (size_t)n) || sha1_init(&s, NULL)) return false;
+    sha256_update(&s, data, (size_t)n);
+    sha256_final(&s, is);
+    if (strcmp(is, want)) return false;
     sha256_update(&p->whole, data, (size_t)n);
     if (by_git(p)) sha256_update(&p->git, data, (size_t)n);
     p->have += n;

@@ -1,9 +1,9 @@
 /* A file that has come in part: STEM.part, its bytes, and STEM.log, what is known of them.
  *
- * The log is text: whose bytes these are (address, size, digest, ETag), then a line with a SHA-256 for each
- * MiB as it was received. Whoever goes on reads the bytes again and compares: bytes that the disk has lost or
- * turned, or that another file left, end what is kept, and are fetched again from there. So a kill or a power
- * cut costs at most the last MiB, and nothing has to be flushed on the way. */
+ * The log is text: whose bytes these are (address, size, digest, ETag), then a line with a SHA-1 for each
+ * MiB as it was received (the disk is no forger). Whoever goes on reads the bytes again and compares: bytes
+ * that the disk has lost or turned, or that another file left, end what is kept, and are fetched again from
+ * there. So a kill or a power cut costs at most the last MiB, and nothing has to be flushed on the way. */
 #ifndef TERSE_DATA_FETCH_PART_H
 #define TERSE_DATA_FETCH_PART_H
 
