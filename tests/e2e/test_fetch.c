@@ -154,6 +154,10 @@ static void a_repository_is_fetched_once(void **state)
     assert_int_equal(hub.files, 2);
     run_expect(0, log_file, "%s", fetch_line("us/set@" COMMIT)); /* nobody needs to be asked */
     assert_int_equal(hub.lists, 6);
+    hub.bad_path = "LICENSE"; /* listed in place of README.md, and not there */
+    run_expect(1, log_file, "%s", fetch_line("us/set"));
+    run_says(log_file, "1 file in ");
+    run_says(log_file, "as README.md: remove them?");
 }
 
 static void the_network_is_left_alone_offline(void **state)
