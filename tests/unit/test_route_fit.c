@@ -114,6 +114,12 @@ static void figures(void **state)
     struct route_fit r = fit(ROUTE_ACCURATE, 0);
     struct counted c = count(r.valid.threshold);
     assert_true(r.met && c.n > 150 && r.accuracy.value > 0.85);
+    double right = 0, n = head.rows[FEATURES_VALID];
+    for (uint32_t i = 0; i < n; i++) { /* nothing is as good as what was picked, on validation rows */
+        const struct feature *row = &features_rows(set)[head.valid_pick[i]];
+        right += (double)head.valid_p[i] >= r.valid.threshold ? row->adapter_right : row->base_right;
+    }
+    assert_true(fabs(r.valid.accuracy - right / n) < 1e-12);
     assert_true(is(&r.routed, c.routed / c.n) && is(&r.accuracy, c.right / c.n) &&
                 is(&r.tokens, c.tokens / c.n));
     assert_true(is(&r.saving, 1 - c.tokens / c.n / ADAPTER_TOKENS));
