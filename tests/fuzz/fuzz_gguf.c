@@ -1,6 +1,7 @@
-/* Any bytes as a GGUF file: its keys and tensors, a model, a tokenizer, an adapter. Every refusal has its
+/* Any bytes as a GGUF file: its keys and tensors, a model, a tokenizer, an adapter, heads. Every refusal has its
  * message. */
 #include "infer/gguf_adapter.h"
+#include "infer/gguf_head.h"
 #include "infer/gguf_model.h"
 
 #include <stdlib.h>
@@ -57,6 +58,17 @@ static void read_tokenizer(const struct gguf *g)
     tokenizer_free(t);
 }
 
+static void read_heads(const struct gguf *g)
+{
+    struct head *h[HEAD_TASKS];
+    struct err e = {0};
+    must_say(gguf_heads_read(h, g, &e), &e);
+    for (int t = 0; t < HEAD_TASKS; t++) {
+        if (h[t] && head_values_check(h[t], &e)) __builtin_trap();
+        head_free(h[t]);
+    }
+}
+
 static void read_adapter(const struct gguf *g)
 {
     struct model_config m;
@@ -81,6 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     read_model(data, n);
     read_tokenizer(g);
     read_adapter(g);
+        read_heads(g);
     gguf_close(g);
     return 0;
 }
