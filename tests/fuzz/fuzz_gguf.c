@@ -1,5 +1,5 @@
-/* Any bytes as a GGUF file: its keys and tensors, a model, a tokenizer, an adapter, heads. Every refusal has its
- * message. */
+/* Any bytes as a GGUF file: its keys and tensors, a model, a tokenizer, an adapter, heads. Every refusal has
+ * its message. */
 #include "infer/gguf_adapter.h"
 #include "infer/gguf_head.h"
 #include "infer/gguf_model.h"
@@ -93,7 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     read_model(data, n);
     read_tokenizer(g);
     read_adapter(g);
-        read_heads(g);
+    read_heads(g);
     gguf_close(g);
     return 0;
 }
