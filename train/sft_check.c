@@ -139,7 +139,7 @@ static int check_urls(const struct options *o, const char *key, const struct str
         int rc = url_check(list->items[i], what, e);
         if (rc) return rc;
         return err_set(e, ERR_URL_SCHEME,
-                       "%s: terse sft reads local files; fetch %.200s first and give its path", what,
+                       "%s: terse sft reads local files; `terse data fetch %.200s` prints its path", what,
                        list->items[i]);
     }
     return 0;

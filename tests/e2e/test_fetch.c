@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -317,9 +318,12 @@ static void serve_slow(struct http_conn *c, const struct http_request *r, void *
     c->keep = false;
 }
 
-static void await_stop(const struct slow *s)
+static void await_stop(const struct slow *s, pid_t pid)
 {
-    while (!s->reached) usleep(200);
+    while (!s->reached) {
+        if (waitpid(pid, NULL, WNOHANG)) fail_msg("ended too early: %s", run_read(log_file));
+        usleep(200);
+    }
 }
 
 /* Stops the command by `signal_number` at random moments, each later than the one before, then lets it end.
@@ -337,7 +341,7 @@ static uint64_t kill_often(struct slow *s, const char *line, const char *name, i
         if (i == kills) {
             assert_int_equal(run_wait(pid), 0);
         } else {
-            await_stop(s);
+            await_stop(s, pid);
             kill(pid, signal_number);
             assert_int_equal(run_wait(pid), signal_number == SIGKILL ? 128 + SIGKILL : 75);
         }

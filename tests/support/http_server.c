@@ -142,11 +142,6 @@ static bool read_request(struct http_conn *c, struct http_request *r)
 
 /* ---- threads ----------------------------------------------------------------------------------------- */
 
-struct start {
-    struct http_server *s;
-    int slot;
-};
-
 static void serve(struct http_server *s, struct http_conn *c)
 {
     struct http_request r;
@@ -160,8 +155,9 @@ static void serve(struct http_server *s, struct http_conn *c)
 
 static void *connection(void *arg)
 {
-    struct http_server *s = ((struct start *)arg)->s;
-    int slot = ((struct start *)arg)->slot;
+    const struct http_slot *start = arg;
+    struct http_server *s = start->server;
+    int slot = start->slot;
     struct http_conn c = {.fd = s->fds[slot], .server = s};
     bool ok = !s->tls || (c.tls = tls_accept(s->tls, c.fd));
     if (ok) serve(s, &c);
@@ -177,7 +173,6 @@ static void *connection(void *arg)
 
 static void *accepter(void *arg)
 {
-    static struct start starts[SLOTS];
     struct http_server *s = arg;
     int fd;
     while ((fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
@@ -188,10 +183,10 @@ static void *accepter(void *arg)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         s->fds[slot] = fd;
         s->open++;
-        starts[slot] = (struct start){s, slot};
+        s->slots[slot] = (struct http_slot){s, slot};
         pthread_attr_init(&attr);
         pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-        if (pthread_create(&thread, &attr, connection, &starts[slot])) die("pthread_create");
+        if (pthread_create(&thread, &attr, connection, &s->slots[slot])) die("pthread_create");
         pthread_attr_destroy(&attr);
     }
     return NULL;

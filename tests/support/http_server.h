@@ -36,6 +36,10 @@ struct http_server {
     unsigned long accepter;
     _Atomic int open, stopping;
     _Atomic int fds[256];
+    struct http_slot {
+        struct http_server *server;
+        int slot;
+    } slots[256]; /* what threads are started with */
 };
 
 /* Serves on a free port of 127.0.0.1. Aborts when it cannot. */
