@@ -57,6 +57,8 @@ static int take_whole(struct download *d, const struct http_reply *r, struct err
     if (r->html && !d->verified && d->size == DOWNLOAD_UNKNOWN && !ends_with(d->url, ".html") &&
         !ends_with(d->url, ".htm"))
         return err_set(e, ERR_MAGIC, "%s: the server sent a web page instead: a login?", d->name);
+    /* a server that takes no If-Range: next time without, if a digest will tell */
+    d->plain |= d->have && d->verified && *d->etag && !strcmp(d->etag, r->etag);
     d->have = 0;
     d->total = sized ? r->length : DOWNLOAD_UNKNOWN;
     if (sized && r->length > (d->size == DOWNLOAD_UNKNOWN ? d->max : d->size)) {
@@ -167,7 +169,7 @@ static int start_attempt(struct run *r, struct download *d, struct err *e)
         snprintf(d->range, sizeof d->range, "%llu-", from);
     snprintf(t->url, sizeof t->url, "%s", d->url);
     t->range = d->piece || resume ? d->range : NULL;
-    t->if_range = *d->etag ? d->etag : NULL;
+    t->if_range = *d->etag && !d->plain ? d->etag : NULL;
     t->head = on_head;
     t->body = on_body;
     t->owner = d;

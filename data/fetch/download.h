@@ -63,7 +63,7 @@ struct download {
     uint64_t most; /* bytes ever held */
     int failures;  /* one after the other, without anything new */
     double due;    /* when the next attempt is, by the monotonic clock */
-    bool begun, resumed, again, restart, whole, local;
+    bool begun, resumed, again, restart, whole, local, plain;
 };
 
 /* Called several times a second with d NULL, and with d when its state has changed. An error stops
