@@ -122,7 +122,8 @@ static const struct option fetch_options[] = {
 
 struct telling {
     struct progress p;
-    uint64_t first;
+    uint64_t bytes;
+    char note[64];
     bool started;
 };
 
@@ -146,7 +147,6 @@ static void tell_file(struct telling *t, const struct fetch_status *s)
 static int on_status(void *ctx, const struct fetch_status *s, struct err *e)
 {
     struct telling *t = ctx;
-    char note[64];
     if (!t->started) {
         progress_start(&t->p, stderr, "fetch", "B", s->bytes, s->total);
         t->started = true;
@@ -154,8 +154,9 @@ static int on_status(void *ctx, const struct fetch_status *s, struct err *e)
     if (s->bytes < t->p.first) t->p.first = s->bytes; /* begun again from byte 0 */
     t->p.total = s->total;
     if (s->file) tell_file(t, s);
-    snprintf(note, sizeof note, "%zu/%zu files", s->done, s->files);
-    progress_update(&t->p, s->bytes, note);
+    t->bytes = s->bytes;
+    snprintf(t->note, sizeof t->note, "%zu/%zu files", s->done, s->files);
+    progress_update(&t->p, s->bytes, t->note);
     if (!cli_interrupted()) return 0;
     return err_set(e, ERR_INTERRUPTED, "interrupted; what has come is kept, the same command goes on");
 }
@@ -292,7 +293,10 @@ static int fetch_missing(struct group *g, const struct fetched *f, const struct 
         return err_set(e, ERR_OFFLINE, "%s/%s is not there, and nothing is fetched offline", g->folder,
                        missing->path);
     int rc = fetch_run(f, s->set, g->files, g->n, s->policy, c->max_bytes, on_status, &t, e);
-    if (t.started) progress_clear(&t.p);
+    if (t.started && !rc && g->n > 1)
+        progress_finish(&t.p, t.bytes, t.note);
+    else if (t.started)
+        progress_clear(&t.p);
     return rc;
 }
 

@@ -47,6 +47,18 @@ static void resumed_runs_count_their_own_rate(void **state)
                         "train  123456 steps  123.5k steps/s");
 }
 
+static void bytes_are_told_in_large_units(void **state)
+{
+    (void)state;
+    char buf[512];
+    struct progress p = line_of(0, 28000000000u, false, false);
+    p.unit = "B";
+    assert_string_equal(progress_line(&p, 1500000, 1, NULL, 0, buf, sizeof buf),
+                        "train    0% 1.5 MB/28.00 GB  1.5 MB/s  5:11:06 left");
+    p.total = 0;
+    assert_string_equal(progress_line(&p, 999, 10, NULL, 0, buf, sizeof buf), "train  999 B  100 B/s");
+}
+
 /* Whatever the width and the text, a live line fits and stays valid UTF-8. */
 static void the_line_fits(void **state)
 {
@@ -206,6 +218,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_line_says_what_counts),
         cmocka_unit_test(resumed_runs_count_their_own_rate),
+        cmocka_unit_test(bytes_are_told_in_large_units),
         cmocka_unit_test(the_line_fits),
         cmocka_unit_test(a_file_gets_plain_lines),
         cmocka_unit_test(a_terminal_gets_one_line),
