@@ -405,7 +405,7 @@ static void check_files(const struct fetch_rig *rig, struct fetch_file *files, b
 
 static void a_thousand_cuts(void **state)
 {
-    static char names[FILES][8], urls[FILES][64], digests[FILES][SHA256_HEX];
+    static char names[FILES][12], urls[FILES][64], digests[FILES][SHA256_HEX];
     struct fetch_file files[FILES];
     struct fetch_rig rig = {0};
     struct cuts cuts = {.seed = 5};
