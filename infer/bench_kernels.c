@@ -52,7 +52,10 @@ static double run(struct rig *g, int times)
     for (int t = 0; t < times; t++) {
         const struct weight *w = &g->w[g->next];
         if (g->act8)
-            matmul_act8(&g->m, w, g->rows, g->act, g->y, g->n);
+            matmul_all(&g->m,
+                       &(struct matmul_op){
+                           .w = w, .rows = g->rows, .act = g->act, .y = g->y, .ldy = g->n, .act8 = true},
+                       1);
         else
             matmul(&g->m, w, g->rows, g->act, g->ldx, g->y, g->n, 0);
         g->next = (g->next + 1) % g->copies;

@@ -31,11 +31,12 @@ static void carve(struct arena *a, struct workspace *w, const struct model *m, i
     w->y = arena_take(a, n * c->width, f);
     w->g = arena_take(a, n * c->ff, f);
     w->u = arena_take(a, n * c->ff, f);
-    w->h = arena_take(a, n * r, f);
+    w->h = arena_take(a, WORKSPACE_MIDDLES * n * r, f);
     w->drop = arena_take(a, with_dropout ? n * widest : 0, f);
     w->act = arena_take(a, n * widest, act);
     w->act8 = arena_take(a, m->act8 ? n : 0, act8_row(m, (int64_t)widest + GROUP - 1));
-    w->act_lora = arena_take(a, n * (with_dropout && widest > r ? widest : r), act);
+    w->act_drop = arena_take(a, with_dropout ? n * widest : 0, act);
+    w->act_mid = arena_take(a, WORKSPACE_MIDDLES * n * r, act);
     w->attn_bytes = attention_scratch(m);
     w->attn = arena_take(a, pool_threads(m->pool), w->attn_bytes);
     w->attn_split = arena_take(a, attention_split_bytes(m), 1);
@@ -101,9 +102,27 @@ struct rows_job {
     uint32_t layer;
     const float *norm;
     float *x_tape, *r_tape; /* what rmsnorm takes and returns; NULL without a tape */
+    bool join;              /* y joins the residual first */
     const float *in;
     enum lora_target target;
 };
+
+static size_t act_offset(const struct pass *p, int64_t row, int64_t k)
+{
+    return (size_t)(row * pad_even(k)) * p->m->kern.act_bytes[p->m->type];
+}
+
+/* Rows [from, to) of x [rows][k], as the products of the model, and of an adapter, want them. */
+static void pack_rows(const struct pass *p, struct workspace *w, int64_t from, int64_t to, int64_t k,
+                      const float *x)
+{
+    const struct model *m = p->m;
+    if (p->lora || !m->all_act8)
+        m->kern.act_pack[m->type](to - from, k, x + from * k, k, (char *)w->act + act_offset(p, from, k),
+                                  pad_even(k));
+    if (m->act8 && k % GROUP == 0)
+        m->kern.act8_pack(to - from, k, x + from * k, k, (char *)w->act8 + (size_t)from * act8_row(m, k));
+}
 
 static void rows_run(const struct pass *p, void (*fn)(void *, int64_t, unsigned), struct rows_job *j)
 {
@@ -128,14 +147,16 @@ static void norm_unit(void *ctx, int64_t unit, unsigned thread)
     (void)thread;
     struct rows_job *j = ctx;
     const struct model *m = j->p->m;
-    int64_t d = m->c.width;
+    int64_t d = m->c.width, from = unit * j->each;
     float eps = (float)m->c.rms_eps;
     EACH_ROW(j, unit, i)
     {
+        if (j->join) m->kern.add(d, j->w->y + i * d, j->w->x + i * d);
         float r = m->kern.rmsnorm(d, eps, j->w->x + i * d, j->norm, j->w->xn + i * d);
         keep_row_f32(j->p, j->x_tape, d, i, j->w->x + i * d);
         keep_row_f32(j->p, j->r_tape, 1, i, &r);
     }
+    pack_rows(j->p, j->w, from, min64(from + j->each, j->p->rows), d, j->w->xn);
 }
 
 static void residual_unit(void *ctx, int64_t unit, unsigned thread)
@@ -193,8 +214,9 @@ static void output_unit(void *ctx, int64_t unit, unsigned thread)
 {
     (void)thread;
     struct rows_job *j = ctx;
-    int64_t q = (int64_t)j->p->m->c.heads * j->p->m->c.head_dim;
+    int64_t q = (int64_t)j->p->m->c.heads * j->p->m->c.head_dim, from = unit * j->each;
     EACH_ROW(j, unit, i) keep_row(j->p, tape_of(j->p, j->layer)->o, q, i, j->w->o + i * q);
+    pack_rows(j->p, j->w, from, min64(from + j->each, j->p->rows), q, j->w->o);
 }
 
 /* In a bf16 model gate and up are bf16 values, so that the tape holds exactly what was used. */
@@ -203,7 +225,7 @@ static void silu_unit(void *ctx, int64_t unit, unsigned thread)
     (void)thread;
     struct rows_job *j = ctx;
     const struct model *m = j->p->m;
-    int64_t f = m->c.ff;
+    int64_t f = m->c.ff, from = unit * j->each;
     EACH_ROW(j, unit, i)
     {
         float *g = j->w->g + i * f, *u = j->w->u + i * f;
@@ -212,6 +234,7 @@ static void silu_unit(void *ctx, int64_t unit, unsigned thread)
         keep_row(j->p, tape_of(j->p, j->layer)->u, f, i, u);
         m->kern.silu_mul(f, g, u, g);
     }
+    pack_rows(j->p, j->w, from, min64(from + j->each, j->p->rows), f, j->w->g);
 }
 
 static void dropout_unit(void *ctx, int64_t unit, unsigned thread)
@@ -229,79 +252,149 @@ static void dropout_unit(void *ctx, int64_t unit, unsigned thread)
     }
 }
 
-/* Scales the adapter's middle; rows before the gate have none. */
+/* ---- an adapter's middle ------------------------------------------------------------------------------- */
+
+/* Targets that share an input: of target k the middle is h[k] and act_mid[k]. */
+struct middles_job {
+    const struct pass *p;
+    struct workspace *w;
+    uint32_t layer;
+    enum lora_target target[WORKSPACE_MIDDLES];
+    int n;
+    int64_t each, units; /* rows of a unit, units of a target */
+};
+
+static float *middle(const struct pass *p, const struct workspace *w, int k)
+{
+    return w->h + (size_t)k * (size_t)w->max_rows * p->lora->rank;
+}
+
+static char *middle_packed(const struct pass *p, const struct workspace *w, int k)
+{
+    return (char *)w->act_mid + act_offset(p, k * w->max_rows, p->lora->rank);
+}
+
+/* Scales middles and packs them; rows before the gate have none. */
 static void middle_unit(void *ctx, int64_t unit, unsigned thread)
 {
     (void)thread;
-    struct rows_job *j = ctx;
+    const struct middles_job *j = ctx;
     const struct pass *p = j->p;
-    int64_t r = p->lora->rank;
-    EACH_ROW(j, unit, i)
-    {
-        float *h = j->w->h + i * r;
+    int k = (int)(unit / j->units);
+    int64_t r = p->lora->rank, from = unit % j->units * j->each, to = min64(from + j->each, p->rows);
+    float *all = middle(p, j->w, k);
+    for (int64_t i = from; i < to; i++) {
+        float *h = all + i * r;
         if (i < p->adapt_from)
             memset(h, 0, (size_t)r * sizeof *h);
         else
             p->m->kern.scale(r, p->lora->scale, h, h);
-        keep_row(p, tape_of(p, j->layer)->h[j->target], r, i, h);
+        keep_row(p, tape_of(p, j->layer)->h[j->target[k]], r, i, h);
     }
+    p->m->kern.act_pack[p->m->type](to - from, r, all + from * r, r,
+                                    middle_packed(p, j->w, k) + act_offset(p, from, r), pad_even(r));
+}
+
+static void middles_run(struct middles_job *j)
+{
+    j->each = rows_a_unit(j->p->m, j->p->rows);
+    j->units = (j->p->rows + j->each - 1) / j->each;
+    pool_for(j->p->m->pool, j->n * j->units, middle_unit, j);
 }
 
 /* ---- one layer
  * ------------------------------------------------------------------------------------------------ */
 
-static size_t act_offset(const struct pass *p, int64_t row, int64_t k)
+/* What a packed input is multiplied with. */
+struct projection {
+    enum lora_target target;
+    const float *in; /* [rows][k] the input in fp32 */
+    float *y;        /* [rows][n] */
+};
+
+static struct matmul_op base_op(const struct pass *p, const struct workspace *w, const struct weight *m,
+                                int64_t rows, float *y)
 {
-    return (size_t)(row * pad_even(k)) * p->m->kern.act_bytes[p->m->type];
+    bool act8 = p->m->act8 && weight_quantised(m->type);
+    return (struct matmul_op){.w = m,
+                              .rows = rows,
+                              .act = act8 ? w->act8 : w->act,
+                              .ldx = pad_even(m->k),
+                              .y = y,
+                              .ldy = m->n,
+                              .act8 = act8};
 }
 
-/* x [rows][k] as the products of the model, and of an adapter, want it. */
-static void pack(const struct model *m, const struct lora *lora, struct workspace *w, int64_t rows, int64_t k,
-                 const float *x)
+/* h[k] = A in, of the rows that the adapter acts on; act: the input packed. */
+static struct matmul_op down_op(const struct pass *p, const struct workspace *w, uint32_t layer,
+                                enum lora_target t, int k, const void *act)
 {
-    if (lora || !m->all_act8) matmul_pack(m, rows, k, x, k, w->act, pad_even(k));
-    if (m->act8 && k % GROUP == 0) matmul_pack_act8(m, rows, k, x, k, w->act8);
+    const struct weight *a = lora_a(p->lora, layer, t);
+    int64_t from = p->adapt_from;
+    return (struct matmul_op){.w = a,
+                              .rows = p->rows - from,
+                              .act = (const char *)act + act_offset(p, from, a->k),
+                              .ldx = pad_even(a->k),
+                              .y = middle(p, w, k) + from * a->n,
+                              .ldy = a->n};
 }
 
-/* y = weight * what was packed */
-static void multiply(const struct model *m, const struct workspace *w, const struct weight *weight,
-                     int64_t rows, float *y)
+/* y += B h[k] */
+static struct matmul_op up_op(const struct pass *p, const struct workspace *w, uint32_t layer,
+                              const struct projection *to, int k)
 {
-    if (m->act8 && weight_quantised(weight->type))
-        matmul_act8(m, weight, rows, w->act8, y, weight->n);
-    else
-        matmul(m, weight, rows, w->act, pad_even(weight->k), y, weight->n, 0);
+    const struct weight *b = lora_b(p->lora, layer, to->target);
+    int64_t from = p->adapt_from;
+    return (struct matmul_op){.w = b,
+                              .rows = p->rows - from,
+                              .act = middle_packed(p, w, k) + act_offset(p, from, b->k),
+                              .ldx = pad_even(b->k),
+                              .y = to->y + from * b->n,
+                              .ldy = b->n,
+                              .accumulate = true};
 }
 
-/* Adds the adapter of one target to y [rows][n]: in [rows][k] is the product's input in fp32, w->act the same
- * packed. */
-static void adapt(const struct pass *p, struct workspace *w, uint32_t layer, enum lora_target t,
-                  const float *in, float *y)
+/* In training an adapter's input has a mask of its own: one target at a time. */
+static void adapt_dropped(const struct pass *p, struct workspace *w, uint32_t layer,
+                          const struct projection *to)
 {
-    if (!p->lora || p->adapt_from >= p->rows || !(p->lora->targets & (1u << t))) return;
-    const struct weight *a = lora_a(p->lora, layer, t), *b = lora_b(p->lora, layer, t);
-    int64_t from = p->adapt_from, rows = p->rows - from, r = a->n;
-    const char *x = (const char *)w->act + act_offset(p, from, a->k);
-    struct rows_job j = {.p = p, .w = w, .layer = layer, .target = t, .in = in};
-    if (p->dropout.p > 0) {
-        rows_run(p, dropout_unit, &j);
-        matmul_pack(p->m, rows, a->k, w->drop + from * a->k, a->k, w->act_lora, pad_even(a->k));
-        x = w->act_lora;
+    int64_t k = lora_a(p->lora, layer, to->target)->k;
+    struct rows_job j = {.p = p, .w = w, .layer = layer, .target = to->target, .in = to->in};
+    struct middles_job mid = {.p = p, .w = w, .layer = layer, .target = {to->target}, .n = 1};
+    struct matmul_op down = down_op(p, w, layer, to->target, 0, w->act_drop), up = up_op(p, w, layer, to, 0);
+    rows_run(p, dropout_unit, &j);
+    matmul_pack(p->m, p->rows - p->adapt_from, k, w->drop + p->adapt_from * k, k,
+                (char *)w->act_drop + act_offset(p, p->adapt_from, k), pad_even(k));
+    matmul_all(p->m, &down, 1);
+    middles_run(&mid);
+    matmul_all(p->m, &up, 1);
+}
+
+/* y = W in (+ adapter) for projections of one input, which is packed in w->act: W and A of all of them in one
+ * go, then the middles, then B. */
+static void project(const struct pass *p, struct workspace *w, uint32_t layer, const struct projection *to,
+                    int n)
+{
+    struct matmul_op op[MATMUL_OPS], up[WORKSPACE_MIDDLES];
+    struct middles_job mid = {.p = p, .w = w, .layer = layer};
+    bool adapt = p->lora && p->adapt_from < p->rows, together = p->dropout.p <= 0;
+    int ops = 0;
+    for (int i = 0; i < n; i++) {
+        enum lora_target t = to[i].target;
+        const struct weight *m = model_mat(p->m, lora_param[t], layer);
+        op[ops++] = base_op(p, w, m, p->rows, to[i].y);
+        if (!adapt || !together || !(p->lora->targets & (1u << t))) continue;
+        op[ops++] = down_op(p, w, layer, t, mid.n, w->act);
+        up[mid.n] = up_op(p, w, layer, &to[i], mid.n);
+        mid.target[mid.n++] = t;
     }
-    float *h = w->h + from * r;
-    matmul(p->m, a, rows, x, pad_even(a->k), h, r, 0);
-    rows_run(p, middle_unit, &j);
-    matmul_pack(p->m, rows, r, h, r, w->act_lora, pad_even(r));
-    matmul(p->m, b, rows, w->act_lora, pad_even(r), y + from * b->n, b->n, 1);
-}
-
-/* y = W in (+ adapter), with w->act the packed input. */
-static void project(const struct pass *p, struct workspace *w, uint32_t layer, enum lora_target t,
-                    const float *in, float *y)
-{
-    const struct weight *m = model_mat(p->m, lora_param[t], layer);
-    multiply(p->m, w, m, p->rows, y);
-    adapt(p, w, layer, t, in, y);
+    matmul_all(p->m, op, ops);
+    if (mid.n) {
+        middles_run(&mid);
+        matmul_all(p->m, up, mid.n);
+    }
+    for (int i = 0; adapt && !together && i < n; i++)
+        if (p->lora->targets & (1u << to[i].target)) adapt_dropped(p, w, layer, &to[i]);
 }
 
 static void attention_half(const struct pass *p, struct workspace *w, uint32_t layer)
@@ -310,41 +403,42 @@ static void attention_half(const struct pass *p, struct workspace *w, uint32_t l
     const struct layer_tape *tape = tape_of(p, layer);
     struct rows_job j = {.p = p, .w = w, .layer = layer, .norm = model_vec(p->m, P_NORM1, layer)};
     j.x_tape = tape->x_in, j.r_tape = tape->r1;
-    int64_t q = (int64_t)c->heads * c->head_dim;
+    const struct projection qkv[] = {{LORA_Q, w->xn, w->q}, {LORA_K, w->xn, w->k}, {LORA_V, w->xn, w->v}},
+                            o = {LORA_O, w->o, w->y};
     rows_run(p, norm_unit, &j);
-    pack(p->m, p->lora, w, p->rows, c->width, w->xn);
-    project(p, w, layer, LORA_Q, w->xn, w->q);
-    project(p, w, layer, LORA_K, w->xn, w->k);
-    project(p, w, layer, LORA_V, w->xn, w->v);
+    project(p, w, layer, qkv, 3);
     rows_run(p, rotate_unit, &j);
     pool_for(p->m->pool, p->segs * c->kv_heads, store_unit, &j);
     attention(p, w, layer, tape->lse ? tape->lse + p->tape_row * c->heads : NULL);
-    if (p->tape) rows_run(p, output_unit, &j);
-    pack(p->m, p->lora, w, p->rows, q, w->o);
-    project(p, w, layer, LORA_O, w->o, w->y);
+    rows_run(p, output_unit, &j);
+    project(p, w, layer, &o, 1);
+}
+
+/* The MLP on w->x, which `join` says w->y is to join first. */
+static void mlp_half(const struct pass *p, struct workspace *w, uint32_t layer, bool join)
+{
+    const struct layer_tape *tape = tape_of(p, layer);
+    struct rows_job j = {
+        .p = p, .w = w, .layer = layer, .norm = model_vec(p->m, P_NORM2, layer), .join = join};
+    j.x_tape = tape->x_mid, j.r_tape = tape->r2;
+    const struct projection gate_up[] = {{LORA_GATE, w->xn, w->g}, {LORA_UP, w->xn, w->u}},
+                            down = {LORA_DOWN, w->g, w->y};
+    rows_run(p, norm_unit, &j);
+    project(p, w, layer, gate_up, 2);
+    rows_run(p, silu_unit, &j);
+    project(p, w, layer, &down, 1);
     rows_run(p, residual_unit, &j);
 }
 
 void forward_mlp(const struct pass *p, struct workspace *w, uint32_t layer)
 {
-    const struct model_config *c = &p->m->c;
-    const struct layer_tape *tape = tape_of(p, layer);
-    struct rows_job j = {.p = p, .w = w, .layer = layer, .norm = model_vec(p->m, P_NORM2, layer)};
-    j.x_tape = tape->x_mid, j.r_tape = tape->r2;
-    rows_run(p, norm_unit, &j);
-    pack(p->m, p->lora, w, p->rows, c->width, w->xn);
-    project(p, w, layer, LORA_GATE, w->xn, w->g);
-    project(p, w, layer, LORA_UP, w->xn, w->u);
-    rows_run(p, silu_unit, &j);
-    pack(p->m, p->lora, w, p->rows, c->ff, w->g);
-    project(p, w, layer, LORA_DOWN, w->g, w->y);
-    rows_run(p, residual_unit, &j);
+    mlp_half(p, w, layer, false);
 }
 
 void forward_layer(const struct pass *p, struct workspace *w, uint32_t layer)
 {
     attention_half(p, w, layer);
-    forward_mlp(p, w, layer);
+    mlp_half(p, w, layer, true);
 }
 
 void forward(const struct pass *p, struct workspace *w)
@@ -363,28 +457,22 @@ void forward(const struct pass *p, struct workspace *w)
 /* ---- logits
  * ----------------------------------------------------------------------------------------------------- */
 
-struct logits_job {
-    const struct model *m;
-    const float *x;
-    float *xn;
-    int64_t rows, each;
-};
-
 static void final_norm_unit(void *ctx, int64_t unit, unsigned thread)
 {
     (void)thread;
-    const struct logits_job *j = ctx;
-    int64_t d = j->m->c.width;
-    for (int64_t i = unit * j->each, end = min64(i + j->each, j->rows); i < end; i++)
-        j->m->kern.rmsnorm(d, (float)j->m->c.rms_eps, j->x + i * d, model_vec(j->m, P_NORM, 0),
-                           j->xn + i * d);
+    const struct rows_job *j = ctx;
+    const struct model *m = j->p->m;
+    int64_t d = m->c.width, from = unit * j->each, to = min64(from + j->each, j->p->rows);
+    for (int64_t i = from; i < to; i++)
+        m->kern.rmsnorm(d, (float)m->c.rms_eps, j->in + i * d, j->norm, j->w->xn + i * d);
+    pack_rows(j->p, j->w, from, to, d, j->w->xn);
 }
 
 void forward_logits(const struct model *m, struct workspace *w, int64_t n, const float *x, float *logits)
 {
-    struct logits_job j = {m, x, w->xn, n, rows_a_unit(m, n)};
-    const struct weight *head = model_head(m);
-    pool_for(m->pool, (n + j.each - 1) / j.each, final_norm_unit, &j);
-    pack(m, NULL, w, n, head->k, w->xn);
-    multiply(m, w, head, n, logits);
+    const struct pass p = {.m = m, .rows = n};
+    struct rows_job j = {.p = &p, .w = w, .norm = model_vec(m, P_NORM, 0), .in = x};
+    struct matmul_op op = base_op(&p, w, model_head(m), n, logits);
+    rows_run(&p, final_norm_unit, &j);
+    matmul_all(m, &op, 1);
 }

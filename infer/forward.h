@@ -53,6 +53,8 @@ struct pass {
     struct states *tap;      /* hidden states to be pooled on the way (infer/states.h), or NULL */
 };
 
+enum { WORKSPACE_MIDDLES = 3 }; /* queries, keys and values */
+
 /* Scratch of a pass, for up to max_rows rows. */
 struct workspace {
     int64_t max_rows;
@@ -63,11 +65,12 @@ struct workspace {
     float *o;       /* [rows][H][K] */
     float *y;       /* [rows][D] a product's output before it joins the residual */
     float *g, *u;   /* [rows][F] */
-    float *h;       /* [rows][R] the adapter's middle */
+    float *h;       /* [WORKSPACE_MIDDLES][rows][R] the middles of adapters that share an input */
     float *drop;    /* [rows][max in] dropped-out input of an adapter */
     void *act;      /* [rows][max k] packed activations */
     void *act8;     /* [rows][max k] 8-bit activations, where the model wants them */
-    void *act_lora; /* [rows][max k] packed dropped-out or middle activations */
+    void *act_drop; /* [rows][max k] packed dropped-out activations */
+    void *act_mid;  /* [WORKSPACE_MIDDLES][rows][R] packed middles */
     char *attn;     /* [threads][attn_bytes] private scratch of attention */
     size_t attn_bytes;
     char *attn_split; /* [attention_split_bytes] chunks of long contexts on their way to be merged */
@@ -95,7 +98,20 @@ void forward_logits(const struct model *m, struct workspace *w, int64_t n, const
 /* ---- pieces shared with the backward pass
  * ------------------------------------------------------------------ */
 
-/* y [m][ldy] (+)= act [m][k] * w^T on all threads. */
+/* y [rows][ldy] (+)= act [rows][k] * w^T. */
+struct matmul_op {
+    const struct weight *w;
+    int64_t rows;
+    const void *act; /* [rows][ldx] as matmul_pack, or with act8 as matmul_pack_act8 left it */
+    int64_t ldx;
+    float *y;
+    int64_t ldy;
+    bool accumulate, act8;
+};
+enum { MATMUL_OPS = 2 * WORKSPACE_MIDDLES };
+/* n products at most MATMUL_OPS, that do not wait for each other, on all threads. */
+void matmul_all(const struct model *m, const struct matmul_op *op, int n);
+/* One of them. */
 void matmul(const struct model *m, const struct weight *w, int64_t rows, const void *act, int64_t ldx,
             float *y, int64_t ldy, int accumulate);
 
@@ -105,8 +121,6 @@ void matmul_pack(const struct model *m, int64_t rows, int64_t k, const float *x,
                  int64_t ldo);
 
 /* The same with 8-bit activations, for quantised weights; rows follow one another, act8_row bytes each. */
-void matmul_act8(const struct model *m, const struct weight *w, int64_t rows, const void *act8, float *y,
-                 int64_t ldy);
 void matmul_pack_act8(const struct model *m, int64_t rows, int64_t k, const float *x, int64_t ldx,
                       void *act8);
 static inline size_t act8_row(const struct model *m, int64_t k)

@@ -6,12 +6,9 @@ enum { ROW_BLOCK = 256, UNITS_A_THREAD = 4, PANELS_A_UNIT = 7 };
 
 struct matmul_job {
     const struct model *m;
-    const struct weight *w;
-    int64_t rows, ldx, ldy;
-    const char *act;
-    float *y;
-    int accumulate, act8;
-    int64_t panel_units; /* into which the panels are split, as equal as can be */
+    const struct matmul_op *op; /* [n] */
+    int64_t panel_units[MATMUL_OPS]; /* into which each op's panels are split, as equal as can be */
+    int64_t end[MATMUL_OPS];         /* units of the ops up to this one */
 };
 
 static int64_t min64(int64_t a, int64_t b)
@@ -19,52 +16,62 @@ static int64_t min64(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+static int64_t row_units(const struct matmul_op *o)
+{
+    return o->rows > 0 ? (o->rows + ROW_BLOCK - 1) / ROW_BLOCK : 0;
+}
+
 static void matmul_unit(void *ctx, int64_t unit, unsigned thread)
 {
     (void)thread;
     const struct matmul_job *j = ctx;
-    const struct weight *w = j->w;
-    int64_t part = unit % j->panel_units, row = unit / j->panel_units * ROW_BLOCK;
-    int64_t all = panel_count(w->n), panel = part * all / j->panel_units,
-            end = (part + 1) * all / j->panel_units;
+    int i = 0;
+    while (unit >= j->end[i]) i++;
+    const struct matmul_op *o = &j->op[i];
+    const struct weight *w = o->w;
+    unit -= i ? j->end[i - 1] : 0;
+    int64_t part = unit % j->panel_units[i], row = unit / j->panel_units[i] * ROW_BLOCK;
+    int64_t all = panel_count(w->n), panel = part * all / j->panel_units[i],
+            end = (part + 1) * all / j->panel_units[i];
     int64_t col = panel * PANEL, cols = min64(end * PANEL, w->n) - col;
     const char *panels = (const char *)w->panels + (size_t)panel * panel_bytes(w->type, w->k);
     const struct kernels *kn = &j->m->kern;
-    float *y = j->y + row * j->ldy + col;
-    int64_t rows = min64(ROW_BLOCK, j->rows - row);
-    if (j->act8)
-        kn->gemm_act8[w->type](rows, w->k, cols, j->act + (size_t)row * act8_row(j->m, w->k), panels, y,
-                               j->ldy, j->accumulate);
+    const char *act = o->act;
+    float *y = o->y + row * o->ldy + col;
+    int64_t rows = min64(ROW_BLOCK, o->rows - row);
+    if (o->act8)
+        kn->gemm_act8[w->type](rows, w->k, cols, act + (size_t)row * act8_row(j->m, w->k), panels, y, o->ldy,
+                               o->accumulate);
     else
-        kn->gemm[w->type](rows, w->k, cols, j->act + (size_t)(row * j->ldx) * kn->act_bytes[w->type], j->ldx,
-                          panels, y, j->ldy, j->accumulate);
+        kn->gemm[w->type](rows, w->k, cols, act + (size_t)(row * o->ldx) * kn->act_bytes[w->type], o->ldx,
+                          panels, y, o->ldy, o->accumulate);
 }
 
 /* A few units a thread even out what else the processors do; but a unit's first panel comes slowly, since
  * nobody fetched it ahead (kernels/simd/gemm.h), so that units should not be small. */
-static void matmul_run(struct matmul_job *j)
+void matmul_all(const struct model *m, const struct matmul_op *op, int n)
 {
-    if (j->rows <= 0) return;
-    int64_t panels = panel_count(j->w->n), row_units = (j->rows + ROW_BLOCK - 1) / ROW_BLOCK;
-    int64_t threads = pool_threads(j->m->pool), wanted = panels * row_units / PANELS_A_UNIT;
+    struct matmul_job j = {.m = m, .op = op};
+    int64_t threads = pool_threads(m->pool), all = 0, units = 0;
+    for (int i = 0; i < n; i++) all += panel_count(op[i].w->n) * row_units(&op[i]);
+    int64_t wanted = all / PANELS_A_UNIT;
     if (wanted > threads * UNITS_A_THREAD) wanted = threads * UNITS_A_THREAD;
     if (wanted < threads) wanted = threads;
-    j->panel_units = min64(panels, (wanted + row_units - 1) / row_units);
-    pool_for(j->m->pool, j->panel_units * row_units, matmul_unit, j);
+    for (int i = 0; i < n; i++) {
+        int64_t panels = panel_count(op[i].w->n), rows = row_units(&op[i]);
+        j.panel_units[i] = rows ? min64(panels, (wanted * panels + all - 1) / all) : 1;
+        units += j.panel_units[i] * rows;
+        j.end[i] = units;
+    }
+    pool_for(m->pool, units, matmul_unit, &j);
 }
 
 void matmul(const struct model *m, const struct weight *w, int64_t rows, const void *act, int64_t ldx,
             float *y, int64_t ldy, int accumulate)
 {
-    struct matmul_job j = {m, w, rows, ldx, ldy, act, y, accumulate, 0, 1};
-    matmul_run(&j);
-}
-
-void matmul_act8(const struct model *m, const struct weight *w, int64_t rows, const void *act8, float *y,
-                 int64_t ldy)
-{
-    struct matmul_job j = {m, w, rows, 0, ldy, act8, y, 0, 1, 1};
-    matmul_run(&j);
+    struct matmul_op op = {
+        .w = w, .rows = rows, .act = act, .ldx = ldx, .y = y, .ldy = ldy, .accumulate = accumulate};
+    matmul_all(m, &op, 1);
 }
 
 struct pack_job {
