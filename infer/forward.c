@@ -11,8 +11,7 @@ static int64_t min64(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* ---- workspace
- * --------------------------------------------------------------------------------------------- */
+/* ---- workspace ----------------------------------------------------------------------------------------- */
 
 static void carve(struct arena *a, struct workspace *w, const struct model *m, int64_t rows, uint32_t rank,
                   int with_dropout)
@@ -66,8 +65,7 @@ void workspace_free(struct workspace *w)
     memset(w, 0, sizeof *w);
 }
 
-/* ---- the tape
- * ----------------------------------------------------------------------------------------------- */
+/* ---- the tape ------------------------------------------------------------------------------------------ */
 
 /* One row of a [T][width] tape kept in the model's type. */
 static void keep_row(const struct pass *p, void *tape, int64_t width, int64_t row, const float *x)
@@ -92,8 +90,7 @@ static const struct layer_tape *tape_of(const struct pass *p, uint32_t layer)
     return p->tape ? &p->tape[layer] : &no_tape;
 }
 
-/* ---- row functions, a few rows a unit
- * ---------------------------------------------------------------------- */
+/* ---- row functions, a few rows a unit ------------------------------------------------------------------ */
 
 struct rows_job {
     const struct pass *p;
@@ -174,7 +171,14 @@ static const struct segment *segment_of(const struct pass *p, int64_t row)
     return s;
 }
 
-/* Adds the biases and rotates queries and keys. */
+/* Each row is a stream's next token. */
+static bool is_step(const struct pass *p)
+{
+    return p->segs == p->rows;
+}
+
+/* Adds the biases and rotates queries and keys; stores keys and values where rows are of different pages
+ * (neighbours in a page share cache lines, which two threads would fight for). */
 static void rotate_unit(void *ctx, int64_t unit, unsigned thread)
 {
     (void)thread;
@@ -185,13 +189,16 @@ static void rotate_unit(void *ctx, int64_t unit, unsigned thread)
     EACH_ROW(j, unit, i)
     {
         const struct segment *s = segment_of(j->p, i);
-        int64_t at = (s->pos + i - s->row) * (k / 2);
-        float *qi = j->w->q + i * q, *ki = j->w->k + i * kv;
+        uint32_t pos = s->pos + (uint32_t)(i - s->row);
+        int64_t at = pos * (k / 2);
+        float *qi = j->w->q + i * q, *ki = j->w->k + i * kv, *vi = j->w->v + i * kv;
         kn->add(q, model_vec(m, P_QB, j->layer), qi);
         kn->add(kv, model_vec(m, P_KB, j->layer), ki);
-        kn->add(kv, model_vec(m, P_VB, j->layer), j->w->v + i * kv);
+        kn->add(kv, model_vec(m, P_VB, j->layer), vi);
         for (int64_t h = 0; h < q; h += k) kn->rope(k, m->cos + at, m->sin + at, qi + h);
         for (int64_t h = 0; h < kv; h += k) kn->rope(k, m->cos + at, m->sin + at, ki + h);
+        for (uint32_t h = 0; is_step(j->p) && h < m->c.kv_heads; h++)
+            kv_put(s->kv, pos, j->layer, h, ki + h * k, vi + h * k);
         keep_row(j->p, tape_of(j->p, j->layer)->q, q, i, qi);
     }
 }
@@ -302,8 +309,7 @@ static void middles_run(struct middles_job *j)
     pool_for(j->p->m->pool, j->n * j->units, middle_unit, j);
 }
 
-/* ---- one layer
- * ------------------------------------------------------------------------------------------------ */
+/* ---- one layer ----------------------------------------------------------------------------------------- */
 
 /* What a packed input is multiplied with. */
 struct projection {
@@ -397,24 +403,26 @@ static void project(const struct pass *p, struct workspace *w, uint32_t layer, c
         if (p->lora->targets & (1u << to[i].target)) adapt_dropped(p, w, layer, &to[i]);
 }
 
-static void attention_half(const struct pass *p, struct workspace *w, uint32_t layer)
+/* The first half on w->x, which `join` says w->y is to join first; leaves what is to join it in w->y. */
+static void attention_half(const struct pass *p, struct workspace *w, uint32_t layer, bool join)
 {
     const struct model_config *c = &p->m->c;
     const struct layer_tape *tape = tape_of(p, layer);
-    struct rows_job j = {.p = p, .w = w, .layer = layer, .norm = model_vec(p->m, P_NORM1, layer)};
+    struct rows_job j = {
+        .p = p, .w = w, .layer = layer, .norm = model_vec(p->m, P_NORM1, layer), .join = join};
     j.x_tape = tape->x_in, j.r_tape = tape->r1;
     const struct projection qkv[] = {{LORA_Q, w->xn, w->q}, {LORA_K, w->xn, w->k}, {LORA_V, w->xn, w->v}},
                             o = {LORA_O, w->o, w->y};
     rows_run(p, norm_unit, &j);
     project(p, w, layer, qkv, 3);
     rows_run(p, rotate_unit, &j);
-    pool_for(p->m->pool, p->segs * c->kv_heads, store_unit, &j);
+    if (!is_step(p)) pool_for(p->m->pool, p->segs * c->kv_heads, store_unit, &j);
     attention(p, w, layer, tape->lse ? tape->lse + p->tape_row * c->heads : NULL);
     rows_run(p, output_unit, &j);
     project(p, w, layer, &o, 1);
 }
 
-/* The MLP on w->x, which `join` says w->y is to join first. */
+/* The MLP likewise. */
 static void mlp_half(const struct pass *p, struct workspace *w, uint32_t layer, bool join)
 {
     const struct layer_tape *tape = tape_of(p, layer);
@@ -427,18 +435,26 @@ static void mlp_half(const struct pass *p, struct workspace *w, uint32_t layer, 
     project(p, w, layer, gate_up, 2);
     rows_run(p, silu_unit, &j);
     project(p, w, layer, &down, 1);
+}
+
+/* w->y joins w->x. */
+static void residual(const struct pass *p, struct workspace *w)
+{
+    struct rows_job j = {.p = p, .w = w};
     rows_run(p, residual_unit, &j);
 }
 
 void forward_mlp(const struct pass *p, struct workspace *w, uint32_t layer)
 {
     mlp_half(p, w, layer, false);
+    residual(p, w);
 }
 
 void forward_layer(const struct pass *p, struct workspace *w, uint32_t layer)
 {
-    attention_half(p, w, layer);
+    attention_half(p, w, layer, false);
     mlp_half(p, w, layer, true);
+    residual(p, w);
 }
 
 void forward(const struct pass *p, struct workspace *w)
@@ -448,14 +464,17 @@ void forward(const struct pass *p, struct workspace *w)
     rows_run(p, embed_unit, &j);
     if (p->tap) states_take(p->tap, p, w, 0);
     for (uint32_t layer = 0; layer < p->m->c.layers; layer++) {
-        forward_layer(p, w, layer);
-        if (p->tap) states_take(p->tap, p, w, layer + 1);
+        attention_half(p, w, layer, layer > 0 && !p->tap);
+        mlp_half(p, w, layer, true);
+        if (!p->tap) continue; /* y joins in the next layer's norm */
+        residual(p, w);
+        states_take(p->tap, p, w, layer + 1);
     }
+    if (!p->tap) residual(p, w);
     kernels_fp_leave(old);
 }
 
-/* ---- logits
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- logits -------------------------------------------------------------------------------------------- */
 
 static void final_norm_unit(void *ctx, int64_t unit, unsigned thread)
 {

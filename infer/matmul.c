@@ -6,7 +6,7 @@ enum { ROW_BLOCK = 256, UNITS_A_THREAD = 4, PANELS_A_UNIT = 7 };
 
 struct matmul_job {
     const struct model *m;
-    const struct matmul_op *op; /* [n] */
+    const struct matmul_op *op;      /* [n] */
     int64_t panel_units[MATMUL_OPS]; /* into which each op's panels are split, as equal as can be */
     int64_t end[MATMUL_OPS];         /* units of the ops up to this one */
 };
