@@ -66,7 +66,7 @@ static const struct command commands[] = {
      .group = "Models and data"},
     {.name = "quantize", .summary = "make a model smaller, as a GGUF file", .run = cmd_quantize},
     {.name = "info", .summary = "what is in a GGUF file", .run = cmd_info},
-    {.name = "data", .summary = "look at training data", .run = cmd_data},
+    {.name = "data", .summary = "fetch training data, and look at it", .run = cmd_data},
     {.name = "sft", .summary = "fine-tune a model on conversations", .run = cmd_sft, .group = "Training"},
     {.name = "ppo", .summary = "make answers short and right by reinforcement", .run = cmd_ppo},
     {.name = "switcher", .summary = "learn which prompts are worth thinking about", .run = cmd_switcher},
