@@ -106,7 +106,8 @@ int cmd_heads_fit(struct heads *out, const struct head_flags *f, const char *row
     out->fit = calloc((size_t)f->seeds, sizeof *out->fit);
     int r = out->fit ? 0 : err_set(e, ERR_NOMEM, "no memory for %lld heads", (long long)f->seeds);
     struct fitting now = {.done = 0};
-    progress_start(&now.bar, stderr, "train", "head", 0, (uint64_t)f->seeds * features_origin(set)->n_depths);
+    uint32_t depths = features_origin(set)->n_depths, tries = depths + (f->together && depths > 1);
+    progress_start(&now.bar, stderr, "train", "head", 0, (uint64_t)f->seeds * tries);
     for (int64_t k = 0; !r && k < f->seeds; k++) {
         struct head_fit_config c = head_options_fit(f, k);
         r = head_fit(&out->fit[k], set, test, &c, pool, on_try, &now, e);
