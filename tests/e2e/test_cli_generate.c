@@ -250,9 +250,10 @@ static void an_interrupted_answer_says_so(void **state)
 static void evaluation_leaves_figures(void **state)
 {
     (void)state;
-    static const char *const keys[] = {
-        "accuracy",    "stderr",        "n",         "no_answer",         "undecided",
-        "tokens_mean", "tokens_median", "truncated", "tokens_per_second", "closed"};
+    static const char *const keys[] = {"accuracy",      "stderr",    "n",
+                                       "no_answer",     "undecided", "tokens_mean",
+                                       "tokens_median", "truncated", "tokens_per_second",
+                                       "closed",        "reasoned"};
     char samples[2][300], *text[2];
     struct err e = {0};
     for (int i = 0; i < 2; i++) {
