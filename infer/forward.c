@@ -381,7 +381,8 @@ static void adapt_dropped(const struct pass *p, struct workspace *w, uint32_t la
 static void project(const struct pass *p, struct workspace *w, uint32_t layer, const struct projection *to,
                     int n)
 {
-    struct matmul_op op[MATMUL_OPS], up[WORKSPACE_MIDDLES];
+    struct matmul_op op[MATMUL_OPS] = {{0}},
+                     up[WORKSPACE_MIDDLES]; /* {{0}}: gcc -O1 cannot see that n >= 1 */
     struct middles_job mid = {.p = p, .w = w, .layer = layer};
     bool adapt = p->lora && p->adapt_from < p->rows, together = p->dropout.p <= 0;
     int ops = 0;

@@ -14,13 +14,6 @@
 
 enum { ROWS = 12, WIDTH = 6, ENOUGH = 3000 };
 
-/* libhdf5 1.10 forgets blocks on the way out of a failed read or write. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libhdf5";
-}
-
 static int read_all(uint32_t *rows, struct err *e)
 {
     struct features *f;

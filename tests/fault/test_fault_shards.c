@@ -15,13 +15,6 @@
 
 enum { DOCS = 40, MEAN = 30, ENOUGH = 2000 };
 
-/* libhdf5 1.10 forgets blocks on the way out of a failed read or write. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libhdf5";
-}
-
 static uint64_t docs_of_set(void)
 {
     struct shards *s;

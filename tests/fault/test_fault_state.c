@@ -17,13 +17,6 @@
 
 enum { ENOUGH = 2000 }; /* faults after which an operation that still fails is stuck */
 
-/* libhdf5 1.10 forgets blocks on the way out of a failed read or write. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libhdf5";
-}
-
 static struct state_case c;
 static int64_t step;
 

@@ -15,13 +15,6 @@
 
 enum { ENOUGH = 3000 };
 
-/* libhdf5 1.10 forgets blocks on the way out of a failed read or write. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libhdf5";
-}
-
 static struct loaded model;
 static struct problems problems;
 

@@ -18,7 +18,7 @@
 #define FIXTURES "tests/fixtures/h5/"
 
 /* libhdf5 1.10 itself forgets a block or two on the way out of a damaged header. */
-const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void) __attribute__((visibility("default")));
 const char *__lsan_default_suppressions(void)
 {
     return "leak:libhdf5";
