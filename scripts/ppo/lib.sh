@@ -65,8 +65,6 @@ run() {
 
 # Groups of which nothing could be learned, in percent of all that were answered.
 dead_groups() {
-    local groups
-    groups=$(sed -nE 's/^prompts_per_step: *([0-9]+).*/\1/p' "$1/config.yaml")
-    grep -oE '"dead_groups": [0-9]+' "$1/metrics.jsonl" |
-        awk -v g="$groups" '{ dead += $2; n++ } END { printf "%.1f", n ? 100 * dead / (n * g) : 0 }'
+    grep -oE '"dead_groups": [0-9.eE+-]+' "$1/metrics.jsonl" |
+        awk '{ dead += $2; n++ } END { printf "%.1f", n ? 100 * dead / n : 0 }'
 }
