@@ -43,7 +43,16 @@ void http_print(struct http_conn *c, const char *fmt, ...)
     int n = vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     if (n < 0 || n >= (int)sizeof text) abort();
-    http_send(c, text, (size_t)n);
+    const char *rest = strstr(text, "\r\n");
+    bool answer = rest && !strncmp(text, "HTTP/1.1 ", 9) && text[9] != '1';
+    if (answer && !c->keep) { /* said, or the client would send its next request into a closing connection */
+        static const char last[] = "\r\nConnection: close";
+        http_send(c, text, (size_t)(rest - text));
+        http_send(c, last, sizeof last - 1);
+        http_send(c, rest, (size_t)(text + n - rest));
+    } else {
+        http_send(c, text, (size_t)n);
+    }
 }
 
 void http_body(struct http_conn *c, const void *data, size_t n)
