@@ -113,11 +113,37 @@ static size_t on_header(char *line, size_t one, size_t n, void *ctx)
     return !t->moved && t->head(t, &t->err) ? 0 : n;
 }
 
+/* More bytes wait at this socket, if it is the transfer's. */
+static bool more_at(const struct transfer *t, int fd)
+{
+    struct sockaddr_storage a;
+    socklen_t n = sizeof a;
+    long port = 0;
+    char byte;
+    if (t->tls || fd < 0 || getsockname(fd, (struct sockaddr *)&a, &n)) return false;
+    if (curl_easy_getinfo(t->easy, CURLINFO_LOCAL_PORT, &port) || port != address_port((struct sockaddr *)&a))
+        return false;
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* More came than was promised: with the last of it, as it was taken, or since. The socket is asked while it is
+ * known: ours until the body is taken (then the library closes it), a kept one once all is finished. */
+static bool more_came(const struct transfer *t, bool finished)
+{
+    const struct http_reply *r = &t->reply;
+    curl_socket_t kept = CURL_SOCKET_BAD;
+    if (!r->has_length || r->chunked) return false;
+    if (t->wire_bytes > r->length) return true;
+    if (!finished) return t->body_bytes == r->length && more_at(t, t->socket);
+    return !curl_easy_getinfo(t->easy, CURLINFO_ACTIVESOCKET, &kept) && more_at(t, kept);
+}
+
 static size_t on_body(char *data, size_t one, size_t n, void *ctx)
 {
     struct transfer *t = ctx;
     (void)one;
     t->body_bytes += n;
+    t->more |= more_came(t, false);
     /* what stands under a redirect is not read; a little of it, so that the connection can be used again */
     if (t->moved) return t->body_bytes > DROPPED_BODY ? 0 : n;
     return t->body(t, data, n, &t->err) ? 0 : n;
@@ -140,7 +166,7 @@ static curl_socket_t on_socket(void *ctx, curlsocktype purpose, struct curl_sock
         t->private_seen = true;
         return CURL_SOCKET_BAD;
     }
-    return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+    return t->socket = socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
 }
 
 /* ---- one hop ----------------------------------------------------------------------------------------- */
@@ -224,8 +250,9 @@ static int start_hop(struct transfers *s, struct transfer *t, struct err *e)
     if (!rc) rc = set_options(s, t, e);
     t->reply = (struct http_reply){.bytes = t->reply.bytes};
     t->body_bytes = t->wire_bytes = 0;
-    t->moved = t->private_seen = false;
+    t->moved = t->more = t->private_seen = false;
     t->why[0] = 0;
+    t->socket = -1;
     if (!rc && curl_multi_add_handle(s->multi, t->easy))
         rc = err_set(e, ERR_NOMEM, "libcurl takes no request");
     return rc;
@@ -282,19 +309,6 @@ static int kind_of(const struct transfer *t, CURLcode code, bool *transient)
     return ERR_NETWORK;
 }
 
-/* More bytes behind the body that was promised: some came with it, or wait at the socket. */
-static bool more_came(const struct transfer *t)
-{
-    const struct http_reply *r = &t->reply;
-    curl_socket_t fd = CURL_SOCKET_BAD;
-    char byte;
-    if (!r->has_length || r->chunked) return false;
-    if (t->wire_bytes > r->length) return true;
-    if (t->tls || curl_easy_getinfo(t->easy, CURLINFO_ACTIVESOCKET, &fd) || fd == CURL_SOCKET_BAD)
-        return false;
-    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
-}
-
 static void judge(struct transfer *t, CURLcode code)
 {
     curl_off_t wait = 0;
@@ -311,7 +325,7 @@ static void judge(struct transfer *t, CURLcode code)
                           : *t->why               ? t->why
                                                   : curl_easy_strerror(code);
         err_set(&t->err, kind, "%.100s: %s", o.host, why);
-    } else if (more_came(t)) {
+    } else if (t->more || more_came(t, true)) {
         err_set(&t->err, ERR_HTTP_LENGTH, "%.100s sent more than the %llu bytes that it promised", o.host,
                 (unsigned long long)r->length);
     } else if (!r->complete || r->status < 200) {

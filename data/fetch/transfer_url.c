@@ -111,6 +111,15 @@ bool address_private(const struct sockaddr *a)
     return true;
 }
 
+int address_port(const struct sockaddr *a)
+{
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+    if (a->sa_family == AF_INET) return memcpy(&in, a, sizeof in), ntohs(in.sin_port);
+    if (a->sa_family == AF_INET6) return memcpy(&in6, a, sizeof in6), ntohs(in6.sin6_port);
+    return -1;
+}
+
 bool host_private(const char *host)
 {
     char bare[256] = "";

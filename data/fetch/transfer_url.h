@@ -28,5 +28,6 @@ int url_join(char out[HTTP_URL], const char *base, const char *relative, struct 
  * address; what it resolves to is judged when connecting. */
 bool address_private(const struct sockaddr *a);
 bool host_private(const char *host);
+int address_port(const struct sockaddr *a); /* -1: it has none */
 
 #endif

@@ -2,6 +2,7 @@
 #include "tests/support/fetch_rig.h"
 #include "tests/support/scratch.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -160,6 +161,14 @@ HANDLER(length_too_small)
 {
     http_print(c, OK_HEAD "\r\n", SIZE - 1);
     http_body(c, file, SIZE);
+}
+/* The same, the last of it when all before has been read. */
+HANDLER(length_late)
+{
+    http_print(c, OK_HEAD "\r\n", SIZE - 1);
+    http_body(c, file, HALF);
+    poll(NULL, 0, 50);
+    http_body(c, file + HALF, HALF);
 }
 /* All that there is in one packet, and a byte more. */
 HANDLER(length_small)
@@ -395,6 +404,7 @@ static const struct row {
     {"HD14", gzipped, ERR_HTTP_ENCODING, "compressed", 1, 0},
     {"HD15", length_too_large, 0, NULL, 2, UNKNOWN},
     {"HD16", length_too_small, ERR_HTTP_LENGTH, "39999", 1, UNKNOWN},
+    {"HD16 late", length_late, ERR_HTTP_LENGTH, "39999", 1, UNKNOWN},
     {"HD16 at once", length_small, ERR_HTTP_LENGTH, "more than the 5 bytes", 1, UNKNOWN},
     {"HD17 negative", length_negative, ERR_HTTP_LENGTH, "Content-Length", 1, 0},
     {"HD17 text", length_text, ERR_HTTP_LENGTH, "Content-Length", 1, 0},
