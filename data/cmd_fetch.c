@@ -224,15 +224,6 @@ static int print_paths(const struct group *g, struct err *e)
     return fflush(stdout) ? err_errno(e, errno, "cannot write to standard output") : 0;
 }
 
-/* ---- one folder -------------------------------------------------------------------------------------- */
-
-static const struct fetch_file *first_missing(const struct group *g)
-{
-    for (size_t i = 0; i < g->n; i++)
-        if (g->files[i].state == FETCH_MISSING) return &g->files[i];
-    return NULL;
-}
-
 /* ---- one row group ------------------------------------------------------------------------------------- */
 
 static int print_group(struct pq *p, const struct remote *r, const struct fetch_config *c, struct err *e)
@@ -274,6 +265,15 @@ static int do_row_group(const struct group *g, const struct group_source *s, con
     }
     remote_close(&r);
     return rc;
+}
+
+/* ---- one folder -------------------------------------------------------------------------------------- */
+
+static const struct fetch_file *first_missing(const struct group *g)
+{
+    for (size_t i = 0; i < g->n; i++)
+        if (g->files[i].state == FETCH_MISSING) return &g->files[i];
+    return NULL;
 }
 
 static int save_list(const struct group *g, const struct fetched *f, struct err *e)

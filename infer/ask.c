@@ -64,11 +64,6 @@ static int depths(struct states_config *out, const struct loaded *l, struct ask_
     return 0;
 }
 
-int ask_states(struct states_config *out, const struct loaded *l, struct err *e)
-{
-    return depths(out, l, NULL, e);
-}
-
 /* What the verifier of l, if it has one, wants to be run. */
 static int check_of(struct request_check *out, const struct loaded *l, struct err *e)
 {
@@ -77,13 +72,17 @@ static int check_of(struct request_check *out, const struct loaded *l, struct er
     return h ? check_init(out, l->tokenizer, h->c.pooling, h->c.prompt, e) : 0;
 }
 
-int ask_reserve(uint32_t *out, const struct loaded *l, struct err *e)
+int ask_session(struct session_config *c, const struct loaded *l, struct err *e)
 {
-    struct request_check c;
-    int r = check_of(&c, l, e);
-    *out = l->head[HEAD_VERIFIER] ? c.n + 1 : 0;
-    check_clear(&c);
-    return r;
+    struct request_check check;
+    uint32_t context = l->m->context;
+    int r = depths(&c->states, l, NULL, e);
+    if (r || (r = check_of(&check, l, e))) return r;
+    uint32_t reserve = l->head[HEAD_VERIFIER] ? check.n + 1 : 0;
+    check_clear(&check);
+    if (c->max_tokens > context) c->max_tokens = context;
+    c->max_tokens += reserve < context - c->max_tokens ? reserve : context - c->max_tokens;
+    return 0;
 }
 
 int asker_init(struct asker *a, const struct loaded *l, struct session *s, uint32_t streams, struct err *e)
@@ -106,15 +105,10 @@ int asker_init(struct asker *a, const struct loaded *l, struct session *s, uint3
 
 int asker_open(struct asker *a, const struct loaded *l, struct session_config c, struct err *e)
 {
-    uint32_t reserve, context = l->m->context;
     struct session *s = NULL;
     *a = (struct asker){0};
-    int r = ask_states(&c.states, l, e);
-    if (!r) r = ask_reserve(&reserve, l, e);
-    if (r) return r;
-    if (c.max_tokens > context) c.max_tokens = context;
-    c.max_tokens += reserve < context - c.max_tokens ? reserve : context - c.max_tokens;
-    r = session_create(&s, l->m, l->lora, &c, e);
+    int r = ask_session(&c, l, e);
+    if (!r) r = session_create(&s, l->m, l->lora, &c, e);
     if (!r) r = asker_init(a, l, s, c.streams, e);
     if (r)
         session_free(s);
@@ -188,11 +182,12 @@ static int memory_take(struct ask *q, struct err *e)
     q->request = q->kept = calloc(n, sizeof *q->kept);
     q->chain = calloc(n, sizeof *q->chain);
     q->text = calloc(n, sizeof *q->text);
-    q->scored = calloc(n, sizeof *q->scored);
-    if (!q->ids || (q->c.logprobs && !q->logprob) || !q->kept || !q->chain || !q->text || !q->scored)
+    q->answer = calloc(n, sizeof *q->answer);
+    if (!q->ids || (q->c.logprobs && !q->logprob) || !q->kept || !q->chain || !q->text || !q->answer)
         return err_set(e, ERR_NOMEM, "no memory for %zu answers of %u tokens", n, q->most);
     for (size_t i = 0; i < n; i++) {
-        q->chain[i].answer = VOTE_PENDING;
+        q->chain[i] = (struct vote_chain){VOTE_PENDING, -1};
+        q->answer[i].kind = ANSWER_NONE;
         q->text[i].t = q->asker->l->tokenizer;
     }
     return 0;
@@ -256,14 +251,8 @@ void ask_clear(struct ask *q)
     free(q->logprob);
     free(q->chain);
     free(q->text);
-    free(q->scored);
+    free(q->answer);
     memset(q, 0, sizeof *q);
-}
-
-struct answer ask_answer(const struct ask *q, uint32_t i)
-{
-    const struct detok *d = &q->text[i];
-    return d->n ? answer_find(d->text, d->n) : (struct answer){.kind = ANSWER_NONE};
 }
 
 /* ---- while it runs ------------------------------------------------------------------------------------- */
@@ -317,6 +306,7 @@ static void on_route(void *ctx, struct request *r, uint32_t stream)
     if (g->ev->routed) g->ev->routed(g->ev->ctx, q);
 }
 
+/* The text of chain i and the answer in it. */
 static int text_make(struct ask *q, uint32_t i, struct err *e)
 {
     const struct prompt *p = ask_way(q);
@@ -325,14 +315,15 @@ static int text_make(struct ask *q, uint32_t i, struct err *e)
     int code = 0;
     for (uint32_t t = p->n - p->forced; !code && t < p->n; t++) code = detok_push(d, p->ids[t], e);
     for (uint32_t t = 0; !code && t < r->n_answer; t++) code = detok_push(d, r->answer[t], e);
-    return code ? code : detok_end(d, e);
+    if (!code) code = detok_end(d, e);
+    if (!code && d->n) q->answer[i] = answer_find(d->text, d->n);
+    return code;
 }
 
 static bool same_class(void *ctx, uint32_t x, uint32_t y)
 {
     const struct ask *q = ctx;
-    struct answer a = ask_answer(q, x), b = ask_answer(q, y);
-    return (q->c.same ? q->c.same : ask_same_text)(&a, &b);
+    return (q->c.same ? q->c.same : ask_same_text)(&q->answer[x], &q->answer[y]);
 }
 
 static bool is_settled(const struct ask *q)
@@ -361,10 +352,8 @@ static int chain_over(struct run *g, struct ask *q, uint32_t i, double score)
     bool stopped = q->request[i].finish == FINISH_NONE || q->request[i].finish == FINISH_CANCEL;
     int r = text_make(q, i, g->e);
     if (r) return g->code = r;
-    q->scored[i] = score >= 0;
-    q->chain[i].score = (float)(score < 0 ? 0 : score);
-    q->chain[i].answer = VOTE_NONE;
-    if (!stopped && ask_answer(q, i).kind != ANSWER_NONE)
+    q->chain[i] = (struct vote_chain){VOTE_NONE, (float)score};
+    if (!stopped && q->answer[i].kind != ANSWER_NONE)
         q->chain[i].answer = vote_class(q->chain, q->chains, i, same_class, q);
     return is_settled(q) ? settle(g, q) : 0;
 }

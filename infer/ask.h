@@ -48,16 +48,14 @@ struct asker {
     uint32_t n_stop;
 };
 
-/* The states that a session must have for the heads of l. Errors: FIELD_RANGE (too many depths together). */
-int ask_states(struct states_config *out, const struct loaded *l, struct err *e);
-/* Tokens that a stream must hold beyond a prompt and its answer, for the verifier. *out; errors: those of
- * tokenizer_encode. */
-int ask_reserve(uint32_t *out, const struct loaded *l, struct err *e);
+/* What a session needs for the heads of l: sets c->states, and adds to c->max_tokens, of a prompt and its
+ * answer, what the verifier takes, up to the model's context. Errors: FIELD_RANGE (too many depths together),
+ * those of tokenizer_encode. */
+int ask_session(struct session_config *c, const struct loaded *l, struct err *e);
 /* Streams 0..streams-1 of a session of l's model with those states are to answer; l and s are borrowed. *a is
  * the caller's to asker_clear, empty after an error. Errors: NOMEM, those of tokenizer_encode. */
 int asker_init(struct asker *a, const struct loaded *l, struct session *s, uint32_t streams, struct err *e);
-/* The same with a session of its own, as `c` says besides; its max_tokens, of a prompt and its answer, grow
- * by what the verifier takes, and end at the model's context. Errors: those of session_create too. */
+/* The same with a session of its own, as `c` and ask_session say. Errors: those of session_create too. */
 int asker_open(struct asker *a, const struct loaded *l, struct session_config c, struct err *e);
 void asker_clear(struct asker *a); /* an empty one too */
 
@@ -87,15 +85,14 @@ struct ask {
     struct prompt chat, reason; /* owned; one of them is empty where there is nothing to decide */
     uint32_t from, to;          /* what the switcher reads of both; to 0: there is nothing to decide */
     uint64_t draw;              /* chain i draws with the stream name draw + i */
-    void *tag;                  /* the caller's */
 
     bool reasons;             /* which way it went */
     double probability;       /* the switcher's; negative: it was not asked */
     uint32_t chains;          /* that answer: one in chat that was chosen by the switcher */
     struct request *request;  /* [c.chains] */
-    struct vote_chain *chain; /* [chains] VOTE_PENDING: not over, or given up */
+    struct vote_chain *chain; /* [chains] VOTE_PENDING: not over, or given up; score < 0: not read */
     struct detok *text;       /* [chains] with what the prompt dictates; made when it is over */
-    bool *scored;             /* [chains] by the verifier */
+    struct answer *answer;    /* [chains] found in the text, and points into it; ANSWER_NONE: none */
     struct vote vote;
     bool early; /* chains were given up */
     bool settled;
@@ -121,8 +118,6 @@ void ask_clear(struct ask *q); /* an empty one too */
 
 /* The prompt that was, or will be, gone on with. */
 const struct prompt *ask_way(const struct ask *q);
-/* The answer of chain i, found in its text; of kind ANSWER_NONE when there is none. */
-struct answer ask_answer(const struct ask *q, uint32_t i);
 
 /* ---- asking -------------------------------------------------------------------------------------------- */
 

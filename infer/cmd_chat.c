@@ -84,7 +84,8 @@ static int chain_show(const struct ask *q, uint32_t i, struct err *e)
     int r = talk_vote_print(stderr, q, true, e);
     cli_text(stdout, q->text[i].text, q->text[i].n);
     putchar('\n');
-    return r || fflush(stdout) || ferror(stdout) ? err_errno(e, errno, "cannot write the answer") : 0;
+    if (!r && (fflush(stdout) || ferror(stdout))) r = err_errno(e, errno, "cannot write the answer");
+    return r;
 }
 
 /* Answers the last turn. The answer joins the conversation without its thinking: later turns are the base's
@@ -234,6 +235,7 @@ static int converse(const struct model_source *from, const struct chat_options *
     struct conversation c = {.f = f};
     struct budget budget;
     int r = run_options_ask(&c.how, o, &f->ask, from, l, e);
+    if (!r) r = run_options_one_answer(&c.how, e);
     if (!r) r = run_options_budget(&budget, &f->forcing, l->tokenizer, BUDGET_CLOSING, e);
     if (r) return r;
     run_options_sampler(&c.how.sampler, o, &f->sampling, &l->m->c);

@@ -120,7 +120,8 @@ static void chain_put(struct js_out *w, const struct ask *q, uint32_t i)
 {
     const struct request *r = &q->request[i];
     const struct detok *d = &q->text[i];
-    struct answer a = ask_answer(q, i);
+    struct answer a = q->answer[i];
+    bool scored = q->chain[i].score >= 0;
     size_t reply = d->n ? text_reply(d->text, d->n) : 0;
     js_put_uint(w, "index", i);
     js_put_text(w, "text", d->n ? d->text : "", d->n);
@@ -128,12 +129,12 @@ static void chain_put(struct js_out *w, const struct ask *q, uint32_t i)
     js_put_string(w, "finish", finish_name(r->finish));
     js_put_bool(w, "closed", r->closed);
     js_put_uint(w, "tokens", r->n_answer);
-    if (!q->c.votes && !q->scored[i]) return;
+    if (!q->c.votes && !scored) return;
     if (a.kind == ANSWER_NONE)
         js_put_null(w, "answer");
     else
         js_put_text(w, "answer", a.s, a.n);
-    if (q->scored[i])
+    if (scored)
         js_put_real(w, "score", (double)q->chain[i].score);
     else
         js_put_null(w, "score");
@@ -210,7 +211,8 @@ static int answers_print(const struct generate_flags *f, const struct ask *q, st
 {
     int r = 0;
     if (f->json) return json_print(q, e);
-    if (q->c.chains == 1 || (q->to && !q->reasons)) return 0; /* it came as it was written */
+    if (q->chains == 1) /* it came as it was written */
+        return f->ask.show_chains ? talk_vote_print(stderr, q, true, e) : 0;
     for (uint32_t i = 0; !r && i < q->chains && (!q->c.votes || f->ask.show_chains); i++) {
         printf("--- answer %u of %u\n", i + 1, q->chains);
         r = text_print(q, i, e);

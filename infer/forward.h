@@ -102,7 +102,8 @@ void forward_logits(const struct model *m, struct workspace *w, int64_t n, const
 struct matmul_op {
     const struct weight *w;
     int64_t rows;
-    const void *act; /* [rows][ldx] as matmul_pack, or with act8 as matmul_pack_act8 left it */
+    const void
+        *act; /* [rows][ldx] as matmul_pack left it; with act8, rows of act8_row bytes (kernels.act8_pack) */
     int64_t ldx;
     float *y;
     int64_t ldy;
@@ -120,9 +121,7 @@ void matmul(const struct model *m, const struct weight *w, int64_t rows, const v
 void matmul_pack(const struct model *m, int64_t rows, int64_t k, const float *x, int64_t ldx, void *act,
                  int64_t ldo);
 
-/* The same with 8-bit activations, for quantised weights; rows follow one another, act8_row bytes each. */
-void matmul_pack_act8(const struct model *m, int64_t rows, int64_t k, const float *x, int64_t ldx,
-                      void *act8);
+/* Bytes of a row of k 8-bit activations. */
 static inline size_t act8_row(const struct model *m, int64_t k)
 {
     return (size_t)(k / GROUP) * m->kern.act8_bytes;

@@ -97,18 +97,3 @@ void matmul_pack(const struct model *m, int64_t rows, int64_t k, const float *x,
     struct pack_job j = {m, rows, rows_a_unit(m, rows), k, ldx, ldo, x, act};
     pool_for(m->pool, (rows + j.each - 1) / j.each, pack_unit, &j);
 }
-
-static void pack_act8_unit(void *ctx, int64_t unit, unsigned thread)
-{
-    (void)thread;
-    const struct pack_job *j = ctx;
-    int64_t row = unit * j->each;
-    j->m->kern.act8_pack(min64(j->each, j->rows - row), j->k, j->x + row * j->ldx, j->ldx,
-                         j->act + (size_t)row * act8_row(j->m, j->k));
-}
-
-void matmul_pack_act8(const struct model *m, int64_t rows, int64_t k, const float *x, int64_t ldx, void *act8)
-{
-    struct pack_job j = {m, rows, rows_a_unit(m, rows), k, ldx, 0, x, act8};
-    pool_for(m->pool, (rows + j.each - 1) / j.each, pack_act8_unit, &j);
-}

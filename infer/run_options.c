@@ -128,6 +128,12 @@ int run_options_ask(struct ask_config *out, const struct options *o, const struc
     return ask_config_check(out, l, e);
 }
 
+int run_options_one_answer(const struct ask_config *c, struct err *e)
+{
+    if (c->chains == 1 || c->votes) return 0;
+    return err_set(e, ERR_USAGE, "-N asks for chains that vote; say how: --vote majority, weighted or best");
+}
+
 static bool has(const struct options *o, const char *key)
 {
     return options_given(o, key) || options_find(o, key)->preset;

@@ -162,6 +162,8 @@ int run_options_budget(struct budget *b, const struct budget_flags *f, const str
  * it cannot be done (ask_config_check). */
 int run_options_ask(struct ask_config *out, const struct options *o, const struct ask_flags *f,
                     const struct model_source *from, const struct loaded *l, struct err *e);
+/* USAGE when several chains are to give one answer and nothing says how. */
+int run_options_one_answer(const struct ask_config *c, struct err *e);
 
 /* The flags, and for those not given the model's defaults. */
 void run_options_sampler(struct sampler_config *out, const struct options *o, const struct sampling_flags *f,

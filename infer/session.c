@@ -180,7 +180,7 @@ static void watch_again(struct session *s, uint32_t i, uint32_t kept)
     if (watched(s, i) && kept < r->next) states_watch(&s->states, i, r->from, r->to);
 }
 
-/* Tokens that stream i may take from elsewhere, and *own that it may keep, without a gap in what it pools. */
+/* Tokens that stream i may take from a cache, and *own that it may keep, without a gap in what it pools. */
 static uint32_t watch_limit(struct session *s, uint32_t i, uint32_t *own)
 {
     const struct states_range *r = &s->states.range[i];
@@ -195,6 +195,16 @@ static uint32_t min32(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
+/* Of `same` tokens that stream k has too, those that i may take from it: with all that i is to pool, which k
+ * has pooled, or nothing of it. */
+static uint32_t lent(const struct session *s, uint32_t i, uint32_t k, uint32_t same)
+{
+    const struct states_range *to = &s->states.range[i], *from = &s->states.range[k];
+    if (!watched(s, i) || same <= to->from) return same;
+    bool all = from->from == to->from && from->to == to->to && from->next == to->to && same >= to->to;
+    return all ? same : to->from;
+}
+
 int session_begin(struct session *s, uint32_t i, const int32_t *ids, uint32_t n, uint32_t adapt_from,
                   uint32_t *held, struct err *e)
 {
@@ -207,7 +217,7 @@ int session_begin(struct session *s, uint32_t i, const int32_t *ids, uint32_t n,
         return err_set(e, ERR_CTX_FULL, "a prompt of %u tokens, but streams hold %u", n, s->c.max_tokens);
     uint32_t best = common(t, ids, n, adapt_from), from = i, limit = watch_limit(s, i, &best);
     for (uint32_t k = 0; k < s->c.streams; k++) {
-        uint32_t same = min32(common(&s->stream[k], ids, n, adapt_from), limit);
+        uint32_t same = k == i ? 0 : lent(s, i, k, common(&s->stream[k], ids, n, adapt_from));
         if (same >= best + FORK_TOKENS) best = same, from = k;
     }
     limit = min32(limit, n - 1);
@@ -215,6 +225,7 @@ int session_begin(struct session *s, uint32_t i, const int32_t *ids, uint32_t n,
         best = kv_stream_find(t->kv, ids, limit, gate);
     } else if (from != i) {
         kv_stream_fork(t->kv, s->stream[from].kv, best);
+        if (watched(s, i) && best > s->states.range[i].from) states_copy(&s->states, from, i);
     } else {
         kv_stream_cut(t->kv, best);
     }

@@ -69,9 +69,10 @@ void session_rewind(struct session *s, uint32_t i, uint32_t n);
 
 /* From now on stream i pools the states of positions [from, to) as it runs them; to UINT32_MAX: whatever
  * comes, to == from: none. Until the range is pooled, session_begin (and session_sync) hold no token of it
- * that would leave a gap. A range that is watched already goes on as it is, when the stream still holds what
- * was pooled. Forks take along what is pooled; rewinding into it, or syncing to other tokens, begins the
- * range anew. Does nothing in a session whose configuration has no states. */
+ * that would leave a gap; another stream lends its tokens with all that it has pooled of the same range. A
+ * range that is watched already goes on as it is, when the stream still holds what was pooled. Forks take
+ * along what is pooled; rewinding into it, or syncing to other tokens, begins the range anew. Does nothing in
+ * a session whose configuration has no states. */
 void session_watch(struct session *s, uint32_t i, uint32_t from, uint32_t to);
 /* Pools what stream i has of the k-th depth of the configuration's states to out [width]. Returns the tokens
  * in it; 0: none, and out is as it was. */

@@ -61,7 +61,7 @@ enum { ANSWER_SHOWN = 60 /* bytes */ };
 
 static void answer_print(FILE *f, const struct ask *q, uint32_t i)
 {
-    struct answer a = ask_answer(q, i);
+    struct answer a = q->answer[i];
     if (a.kind == ANSWER_NONE) {
         fputs("no answer", f);
         return;
@@ -75,7 +75,7 @@ static void chain_print(FILE *f, const struct ask *q, uint32_t i)
     const struct request *r = &q->request[i];
     bool won = q->chain[i].answer >= 0 && q->chain[i].answer == q->vote.answer;
     fprintf(f, "%s%5u  %6u  ", cli_style(f, won ? CLI_BOLD : CLI_PLAIN), i + 1, r->n_answer);
-    if (q->scored[i])
+    if (q->chain[i].score >= 0)
         fprintf(f, "%5.2f  ", (double)q->chain[i].score);
     else
         fprintf(f, "%5s  ", "-");

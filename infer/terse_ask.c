@@ -283,15 +283,15 @@ void terse_answers_outcome(const struct terse_answers *a, struct terse_outcome *
 
 double terse_answers_score(const struct terse_answers *a, uint32_t i)
 {
-    return a->q.scored[i] ? (double)a->q.chain[i].score : -1;
+    return a->q.chain[i].score < 0 ? -1 : (double)a->q.chain[i].score;
 }
 
 const char *terse_answers_final(const struct terse_answers *a, uint32_t i, size_t *bytes)
 {
-    struct answer found = {.kind = ANSWER_NONE};
-    if (a->q.chain[i].answer >= 0) found = ask_answer(&a->q, i);
-    *bytes = found.n;
-    return found.s;
+    const struct ask *q = &a->q;
+    bool has = q->chain[i].answer >= 0;
+    *bytes = has ? q->answer[i].n : 0;
+    return has ? q->answer[i].s : NULL;
 }
 
 void terse_answers_free(struct terse_answers *a)

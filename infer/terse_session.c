@@ -15,7 +15,6 @@ static int session_options(struct session_config *c, uint64_t *limit, const stru
                            const struct terse_session_options *from, struct err *e)
 {
     struct terse_session_options o;
-    uint32_t context = m->l.m->context;
     *limit = 0;
     int r = terse_take(&o, sizeof o, from, "terse_session_options", e);
     if (r) return r;
@@ -23,20 +22,16 @@ static int session_options(struct session_config *c, uint64_t *limit, const stru
         return err_set(e, ERR_FIELD_RANGE,
                        "streams %u, kv %u, adapter_rank %u; expected at most %d, %d and %d", o.streams, o.kv,
                        o.adapter_rank, TERSE_MAX_STREAMS, TERSE_KV_INT8, LORA_MAX_RANK);
-    uint32_t reserve;
-    r = ask_reserve(&reserve, &m->l, e);
-    if (r) return r;
     *limit = o.memory_limit;
     if (!o.max_tokens) o.max_tokens = DEFAULT_TOKENS;
     *c = (struct session_config){
         .streams = o.streams ? o.streams : 1,
-        .max_tokens = o.max_tokens < context ? o.max_tokens : context,
+        .max_tokens = o.max_tokens,
         .kv = o.kv == TERSE_KV_INT8 ? KV_INT8 : KV_MODEL,
         .cache_bytes = o.cache_bytes ? o.cache_bytes : DEFAULT_CACHE,
         .rank = o.adapter_rank ? o.adapter_rank : DEFAULT_RANK,
     };
-    c->max_tokens += reserve < context - c->max_tokens ? reserve : context - c->max_tokens;
-    return ask_states(&c->states, &m->l, e);
+    return ask_session(c, &m->l, e);
 }
 
 int terse_session_plan(uint64_t *bytes, const struct terse_model *m, const struct terse_session_options *o,

@@ -26,7 +26,8 @@ enum { VOTE_ONE = 1 << 24 }; /* the weight of a score of 1 */
 
 struct vote_chain {
     int32_t answer; /* its class, >= 0, or VOTE_NONE, VOTE_PENDING */
-    float score;    /* the verifier's probability that it is right; outside [0, 1] is clamped, NaN is 0 */
+    float score;    /* the verifier's probability that it is right; outside [0, 1] is clamped, NaN is 0;
+                     so one that was not read, negative, weighs nothing */
 };
 
 /* The class of chain `i`, whose answer exists: that of the first chain below `i` that opened a class and for

@@ -141,13 +141,13 @@ static void chains_put(struct js_out *w, const struct ask *q)
 {
     js_array(w, "chains");
     for (uint32_t i = 0; i < q->chains; i++) {
-        struct answer a = q->chain[i].answer < 0 ? (struct answer){0} : ask_answer(q, i);
+        struct answer a = q->chain[i].answer < 0 ? (struct answer){0} : q->answer[i];
         js_object(w, NULL);
         if (a.n)
             js_put_text(w, "answer", a.s, a.n);
         else
             js_put_null(w, "answer");
-        if (q->scored[i])
+        if (q->chain[i].score >= 0)
             js_put_real(w, "score", (double)q->chain[i].score);
         else
             js_put_null(w, "score");
@@ -338,8 +338,7 @@ static int configure(const struct eval_flags *f, const struct options *o, const 
     int r = run_options_ask(&c.ask, o, &f->ask, &source_any, l, e);
     run_options_sampler(&c.ask.sampler, o, &f->sampling, &l->m->c);
     c.ask.max_new = (uint32_t)f->max_new;
-    if (!r && c.ask.chains > 1 && !c.ask.votes)
-        r = err_set(e, ERR_USAGE, "-N asks for chains that vote; say how: --vote majority, weighted or best");
+    if (!r) r = run_options_one_answer(&c.ask, e);
     if (!r)
         r = budget_init(&forcing, l->tokenizer, (uint32_t)f->forcing.budget,
                         (uint32_t)f->forcing.answer_tokens,

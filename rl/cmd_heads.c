@@ -9,7 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* ---- features ------------------------------------------------------------------------------------------ */
+/* ---- the run ------------------------------------------------------------------------------------------- */
 
 int cmd_heads_load(struct loaded *l, const struct load_options *o, struct err *e)
 {
@@ -19,6 +19,27 @@ int cmd_heads_load(struct loaded *l, const struct load_options *o, struct err *e
     if (!r) r = load_model(l, o, e);
     return r || !o->adapter ? r : load_adapter(l, o->adapter, e);
 }
+
+int cmd_heads_run(const struct heads_run *h, const char *output, bool has_test, struct err *e)
+{
+    struct loaded l;
+    struct features *set = NULL, *test = NULL;
+    int r = options_check_required(h->o, e);
+    if (!r) r = h->check(h, e);
+    if (r) return r;
+    cli_catch_signals();
+    struct load_options lo = run_options_model(h->model);
+    r = cmd_heads_load(&l, &lo, e);
+    if (!r) r = file_make_dirs(output, e);
+    if (!r) r = h->take(&set, h, &l, false, e);
+    if (!r && has_test) r = h->take(&test, h, &l, true, e);
+    if (!r) r = h->fit(h, &l, set, test, e);
+    features_close(set), features_close(test);
+    load_clear(&l);
+    return r;
+}
+
+/* ---- features ------------------------------------------------------------------------------------------ */
 
 /* A base's digest is that of what it was made from; what counts here is how it was rounded. */
 static int add_weights(struct sha256 *s, const struct loaded *l, struct err *e)

@@ -5,11 +5,31 @@
 
 #include "checkpoints/json.h"
 #include "checkpoints/load.h"
+#include "infer/run_options.h"
 #include "rl/head_options.h"
 
 /* Model, digests, and the adapter if there is one; l->base stays open. *l is the caller's to load_clear, also
  * after an error. Errors: those of load_folder, load_digests, load_model, load_adapter. */
 int cmd_heads_load(struct loaded *l, const struct load_options *o, struct err *e);
+
+/* A command that trains heads: what sets it apart from the others. */
+struct heads_run {
+    const void *flags; /* its own */
+    const struct options *o;
+    const struct model_flags *model;
+    /* Options that contradict each other: an error. */
+    int (*check)(const struct heads_run *h, struct err *e);
+    /* The features of what heads learn from, or are tested on; *out is the caller's to features_close. */
+    int (*take)(struct features **out, const struct heads_run *h, const struct loaded *l, bool test,
+                struct err *e);
+    /* Fits the heads, shows and keeps them; test may be NULL. */
+    int (*fit)(const struct heads_run *h, const struct loaded *l, const struct features *set,
+               const struct features *test, struct err *e);
+};
+
+/* Checks, loads the model, takes features, fits. Errors: those of options_check_required, cmd_heads_load, of
+ * the three. */
+int cmd_heads_run(const struct heads_run *h, const char *output, bool has_test, struct err *e);
 
 /* Digest of what decides features beside their origin: files [n] as they are, the weights as they are loaded,
  * the adapter's, and every option but those of free_keys (which ends with NULL). Errors: those of

@@ -116,20 +116,26 @@ static int load_prompts(struct labelled *p, const struct switcher_flags *f, cons
     return r;
 }
 
+/* Only thinking solves it: what a measured label says. */
+static bool pays(const struct switcher_answers *a)
+{
+    return !a->right[0] && a->right[1];
+}
+
 /* What measured labels come from. */
 static void say_measured(const struct labelled *p, const struct switcher_answers *a)
 {
     double n = (double)p->n, tokens[2] = {0, 0}, right[2] = {0, 0};
-    size_t whole = 0, pays = 0;
+    size_t whole = 0, paying = 0;
     for (size_t i = 0; i < p->n; i++) {
         for (int way = 0; way < 2; way++) tokens[way] += a[i].tokens[way], right[way] += a[i].right[way];
-        whole += p->at[i].whole, pays += !a[i].right[0] && a[i].right[1];
+        whole += p->at[i].whole, paying += pays(&a[i]);
     }
     fprintf(stderr,
             "%zu prompts (%zu judged by their whole reply): the base %.1f %% right, %.1f tokens; with the "
             "adapter %.1f %%, %.1f; only thinking solves %.1f %%\n",
             p->n, whole, 100 * right[0] / n, tokens[0] / n, 100 * right[1] / n, tokens[1] / n,
-            100 * (double)pays / n);
+            100 * (double)paying / n);
 }
 
 /* Answers of all prompts, both ways, which become their labels unless the files' are wanted. */
@@ -146,7 +152,7 @@ static int measure(struct switcher_answers *a, const struct switcher_flags *f, c
     bar_end(&bar, r, 2 * p->n);
     if (r) return r;
     say_measured(p, a);
-    for (size_t i = 0; labels_measured(f) && i < p->n; i++) p->at[i].label = !a[i].right[0] && a[i].right[1];
+    for (size_t i = 0; labels_measured(f) && i < p->n; i++) p->at[i].label = pays(&a[i]);
     return 0;
 }
 
@@ -251,10 +257,11 @@ static int show(struct found *x, const struct switcher_flags *f, const struct fe
     return r ? r : cmd_heads_save(&x->h, best, threshold, set, f->output, e);
 }
 
-static int fit(const struct switcher_flags *f, const struct options *o, const struct loaded *l,
-               const struct features *set, const struct features *test, struct err *e)
+static int fit(const struct heads_run *h, const struct loaded *l, const struct features *set,
+               const struct features *test, struct err *e)
 {
-    struct found x = {.target = target_of(f, o)};
+    const struct switcher_flags *f = h->flags;
+    struct found x = {.target = target_of(f, h->o)};
     int r = cmd_heads_fit(&x.h, &f->head, "prompt", set, test, l->pool, e);
     if (!r && measures(f)) r = route(&x, f, set, test, e);
     if (!r) r = show(&x, f, set, e);
@@ -264,8 +271,10 @@ static int fit(const struct switcher_flags *f, const struct options *o, const st
     return r;
 }
 
-static int check(const struct switcher_flags *f, const struct options *o, struct err *e)
+static int check(const struct heads_run *h, struct err *e)
 {
+    const struct switcher_flags *f = h->flags;
+    const struct options *o = h->o;
     bool saving = options_given(o, "target_saving"), accuracy = options_given(o, "target_accuracy");
     if (saving && accuracy)
         return err_set(e, ERR_CFG_CONFLICT, "target_saving (%s) and target_accuracy (%s): one of them",
@@ -282,24 +291,19 @@ static int check(const struct switcher_flags *f, const struct options *o, struct
     return f->test.n ? 0 : head_options_shares(&f->head, e);
 }
 
+static int take(struct features **out, const struct heads_run *h, const struct loaded *l, bool test,
+                struct err *e)
+{
+    const struct switcher_flags *f = h->flags;
+    return take_features(out, f, h->o, l, test ? &f->test : &f->train, test ? "features-test" : "features",
+                         e);
+}
+
 static int run(struct switcher_flags *f, struct options *o, struct err *e)
 {
-    struct loaded l;
-    struct features *set = NULL, *test = NULL;
+    struct heads_run h = {f, o, &f->model, check, take, fit};
     int r = f->config ? yaml_load_options(f->config, o, e) : 0;
-    if (!r) r = options_check_required(o, e);
-    if (!r) r = check(f, o, e);
-    if (r) return r;
-    cli_catch_signals();
-    struct load_options lo = run_options_model(&f->model);
-    r = cmd_heads_load(&l, &lo, e);
-    if (!r) r = file_make_dirs(f->output, e);
-    if (!r) r = take_features(&set, f, o, &l, &f->train, "features", e);
-    if (!r && f->test.n) r = take_features(&test, f, o, &l, &f->test, "features-test", e);
-    if (!r) r = fit(f, o, &l, set, test, e);
-    features_close(set), features_close(test);
-    load_clear(&l);
-    return r;
+    return r ? r : cmd_heads_run(&h, f->output, f->test.n, e);
 }
 
 int cmd_switcher(int argc, char **argv)

@@ -239,18 +239,21 @@ static int report(const struct verifier_flags *f, const struct heads *h, const s
     return r;
 }
 
-static int fit(const struct verifier_flags *f, const struct loaded *l, const struct features *set,
+static int fit(const struct heads_run *h, const struct loaded *l, const struct features *set,
                const struct features *test, struct err *e)
 {
-    struct heads h;
-    int r = cmd_heads_fit(&h, &f->head, "chain", set, test, l->pool, e);
-    if (!r) r = report(f, &h, set, test, e);
-    cmd_heads_free(&h);
+    const struct verifier_flags *f = h->flags;
+    struct heads heads;
+    int r = cmd_heads_fit(&heads, &f->head, "chain", set, test, l->pool, e);
+    if (!r) r = report(f, &heads, set, test, e);
+    cmd_heads_free(&heads);
     return r;
 }
 
-static int check(struct verifier_flags *f, const struct options *o, struct err *e)
+static int check(const struct heads_run *h, struct err *e)
 {
+    const struct verifier_flags *f = h->flags;
+    const struct options *o = h->o;
     if (f->pooling != POOL_LAST && options_given(o, "verify_prompt"))
         return err_set(e, ERR_CFG_CONFLICT, "pooling mean (%s) reads the chain alone: no verify_prompt (%s)",
                        options_where(o, "pooling"), options_where(o, "verify_prompt"));
@@ -261,24 +264,19 @@ static int check(struct verifier_flags *f, const struct options *o, struct err *
     return 0;
 }
 
+static int take(struct features **out, const struct heads_run *h, const struct loaded *l, bool test,
+                struct err *e)
+{
+    const struct verifier_flags *f = h->flags;
+    return take_features(out, f, h->o, l, test ? f->test : f->dataset, test ? "features-test" : "features",
+                         e);
+}
+
 static int run(struct verifier_flags *f, struct options *o, struct err *e)
 {
-    struct loaded l;
-    struct features *set = NULL, *test = NULL;
+    struct heads_run h = {f, o, &f->model, check, take, fit};
     int r = f->config ? yaml_load_options(f->config, o, e) : 0;
-    if (!r) r = options_check_required(o, e);
-    if (!r) r = check(f, o, e);
-    if (r) return r;
-    cli_catch_signals();
-    struct load_options lo = run_options_model(&f->model);
-    r = cmd_heads_load(&l, &lo, e);
-    if (!r) r = file_make_dirs(f->output, e);
-    if (!r) r = take_features(&set, f, o, &l, f->dataset, "features", e);
-    if (!r && f->test) r = take_features(&test, f, o, &l, f->test, "features-test", e);
-    if (!r) r = fit(f, &l, set, test, e);
-    features_close(set), features_close(test);
-    load_clear(&l);
-    return r;
+    return r ? r : cmd_heads_run(&h, f->output, f->test, e);
 }
 
 int cmd_verifier(int argc, char **argv)

@@ -126,8 +126,8 @@ static bool more_at(const struct transfer *t, int fd)
     return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-/* More came than was promised: with the last of it, as it was taken, or since. The socket is asked while it is
- * known: ours until the body is taken (then the library closes it), a kept one once all is finished. */
+/* More came than was promised: with the last of it, as it was taken, or since. The socket is asked while it
+ * is known: ours until the body is taken (then the library closes it), a kept one once all is finished. */
 static bool more_came(const struct transfer *t, bool finished)
 {
     const struct http_reply *r = &t->reply;

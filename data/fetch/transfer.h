@@ -40,7 +40,7 @@ struct transfer {
 
     struct transfers *set; /* private from here on */
     void *easy, *fields;
-    int hops, socket; /* -1: not one of its own */
+    int hops, socket;                /* -1: not one of its own */
     uint64_t body_bytes, wire_bytes; /* taken, and seen on the wire */
     bool tls, named, moved, more, private_seen, stop;
     char why[256];

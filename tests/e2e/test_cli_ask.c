@@ -200,6 +200,7 @@ static void mistakes(void **state)
     fails("expected one of none|majority", "generate -p hi --vote majorty");
     fails("leave out -m, --lora and --heads", "generate -p hi --bundle x --heads y");
     fails("--vote majority, weighted or best", "eval --dataset data/nano/test.parquet -N 3");
+    fails("--vote majority, weighted or best", "chat -N 3");
     snprintf(args, sizeof args, "generate %s --mode chat --vote best -N 2 -p hi", model);
     fails("a verifier reads the adapter's chains", args);
     snprintf(args, sizeof args, "generate -m checkpoints/nano --heads %s -p hi", switcher);

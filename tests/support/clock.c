@@ -22,7 +22,8 @@ double cpu_seconds(void)
 double slowness(void)
 {
 #ifdef NDEBUG
-    return 4; /* a slower machine, or this one beside others; what is quadratic takes a hundred times as long */
+    return 4; /* a slower machine, or this one beside others; what is quadratic takes a hundred times as long
+               */
 #else
     return 20;
 #endif
