@@ -255,8 +255,11 @@ static void forks_and_rewinds(void **state)
     check_range(&g, all, 1, 0, 150, "rewound to the end");
     session_rewind(g.s, 1, 149);
     assert_int_equal(session_states(g.s, 1, 0, POOL_MEAN, x), 0);
+    assert_int_equal(sync(&g, 1, g.ids[0], 160, GATE), 1);
+    check_range(&g, all, 1, 0, 150, "lent by stream 0");
+    session_watch(g.s, 1, 0, 149);
     assert_int_equal(sync(&g, 1, g.ids[0], 160, GATE), 160);
-    check_range(&g, all, 1, 0, 150, "run again");
+    check_range(&g, all, 1, 0, 149, "run again");
     /* a verifier's question on a chain, and back */
     session_watch(g.s, 0, 160, UINT32_MAX);
     run(&g, &(struct session_part){0, 30, g.ids[0] + 160, true}, 1);
