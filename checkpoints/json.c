@@ -86,9 +86,10 @@ bool js_next(const struct js *v, struct js_iter *it)
 
 const struct js *js_get(const struct js *v, const char *key)
 {
+    size_t n = strlen(key);
     if (js_type(v) != JS_OBJECT) return NULL;
     for (struct js_iter it = {0}; js_next(v, &it);)
-        if (strcmp(it.key, key) == 0) return it.value;
+        if (it.key_len == n && memcmp(it.key, key, n) == 0) return it.value;
     return NULL;
 }
 

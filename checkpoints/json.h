@@ -30,14 +30,15 @@ struct js_limits {
     uint64_t bytes;  /* of text; 0 = 256 MiB */
     uint64_t values; /* of any type, keys counted too; 0 = 3,000,000 (48 MB) */
     int depth;       /* of arrays and objects; 0 = 64, at most 256 */
+    bool nul;        /* strings are texts: \u0000 may stand in one, and js_string()'s length counts it */
 };
 
 /* Parses the one JSON value in data[0..n). `what` names the text in messages; `lim` may be NULL. *out is the
  * root, the caller's to js_free; NULL after an error.
  * Errors: TOO_LARGE, JSON_BOM, JSON_TRUNC (ends early, wherever that is), JSON_SYNTAX, JSON_TRAILING,
  * JSON_NUMBER (leading zero, plus sign, hex, NaN, a real beyond double), JSON_CTRL (raw control character in
- * a string), JSON_SURROGATE (lone \ud800..\udfff), NAME_CHAR (NUL in a string, raw or escaped), UTF8, DUP_KEY
- * (compared after unescaping), DEPTH, TOO_MANY, NOMEM. */
+ * a string), JSON_SURROGATE (lone \ud800..\udfff), NAME_CHAR (NUL in a string, raw or escaped; with `nul`
+ * only a raw one, as JSON_CTRL), UTF8, DUP_KEY (compared after unescaping), DEPTH, TOO_MANY, NOMEM. */
 int js_parse(struct js **out, const char *what, const char *data, size_t n, const struct js_limits *lim,
              struct err *e);
 /* The same for a regular file. Also: FILE_MISSING, NOT_REGULAR, EACCES, CHANGED. */
@@ -52,7 +53,8 @@ const char *js_type_name(enum js_type t);
 /* Elements of an array, members of an object, bytes of a string; else 0. */
 size_t js_size(const struct js *v);
 
-/* UTF-8 with a NUL after it and none inside; NULL when `v` is not a string. `len` (bytes) may be NULL. */
+/* UTF-8 with a NUL after it and (js_limits.nul aside) none inside; NULL when `v` is not a string. `len`
+ * (bytes) may be NULL. */
 const char *js_string(const struct js *v, size_t *len);
 bool js_is(const struct js *v, const char *text); /* a string equal to `text` */
 bool js_true(const struct js *v);

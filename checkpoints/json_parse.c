@@ -20,6 +20,7 @@ struct parser {
     size_t used;
     size_t open[MAX_DEPTH]; /* node index of each open container */
     int depth, max_depth;
+    bool nul; /* allowed, escaped */
     struct err *e;
 };
 
@@ -144,7 +145,7 @@ static int unicode_escape(struct parser *p)
     int rc = hex4(p, p->at, &c);
     if (rc) return rc;
     p->at += 4;
-    if (c == 0) return fail_at(p, ERR_NAME_CHAR, start, "\\u0000 is not allowed");
+    if (c == 0 && !p->nul) return fail_at(p, ERR_NAME_CHAR, start, "\\u0000 is not allowed");
     if (c >= 0xd800 && c <= 0xdfff) {
         bool paired = c < 0xdc00 && (p->at == p->n || p->text[p->at] == '\\');
         if (paired && p->n - p->at < 2) return fail_at(p, ERR_JSON_TRUNC, p->n, "");
@@ -209,7 +210,7 @@ static int parse_string(struct parser *p)
         else if (c >= 0x80)
             rc = wide_char(p);
         else
-            rc = fail(p, c ? ERR_JSON_CTRL : ERR_NAME_CHAR, "in a string");
+            rc = fail(p, c || p->nul ? ERR_JSON_CTRL : ERR_NAME_CHAR, "in a string");
     }
     if (rc) return rc;
     p->at++;
@@ -419,6 +420,7 @@ int js_parse(struct js **out, const char *what, const char *data, size_t n, cons
     p.max_values = lim && lim->values ? lim->values : 3000000;
     p.max_depth = lim && lim->depth ? lim->depth : 64;
     if (p.max_depth > MAX_DEPTH) p.max_depth = MAX_DEPTH;
+    p.nul = lim && lim->nul;
     p.strings = malloc(n + 2);
     if (!p.strings) return err_set(e, ERR_NOMEM, "%s: no memory for %zu bytes of JSON", what, n);
     int rc = parse_document(&p);

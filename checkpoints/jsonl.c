@@ -1,11 +1,9 @@
 #include "checkpoints/jsonl.h"
 #include "checkpoints/file.h"
+#include "checkpoints/file_in.h"
+#include "checkpoints/json_rows.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-enum { JSONL_MAX = 1 << 30 /* bytes */ };
 
 static int line_take(const char *what, uint64_t number, const char *line, size_t n, jsonl_take *take,
                      void *ctx, struct err *e)
@@ -20,22 +18,23 @@ static int line_take(const char *what, uint64_t number, const char *line, size_t
 
 int jsonl_each(const char *path, enum jsonl_kind kind, jsonl_take *take, void *ctx, struct err *e)
 {
-    char *data, what[FILE_PATH + 32];
+    struct file_in f;
+    char what[FILE_PATH + 32];
+    const char *line;
     size_t n;
-    uint64_t number = 1;
-    int r = file_load(path, JSONL_MAX, &data, &n, e);
+    int r = file_in_open(&f, path, e), more = 0;
     if (r) return r;
-    for (const char *line = data, *end = data + n, *next; !r && line < end; line = next, number++) {
-        const char *stop = memchr(line, '\n', (size_t)(end - line));
-        size_t len = (size_t)((stop ? stop : end) - line);
-        next = stop ? stop + 1 : end;
-        snprintf(what, sizeof what, "%s:%llu", path, (unsigned long long)number);
-        if (!stop && kind == JSONL_GROWING) break;
-        if (!stop && kind == JSONL_WHOLE)
+    struct json_rows rows = {.name = path, .source = {file_in_read, &f}, .form = JSON_LINES};
+    while (!r && (more = json_rows_next(&rows, &line, &n, e)) == 1) {
+        snprintf(what, sizeof what, "%s:%llu", path, (unsigned long long)rows.line);
+        if (!rows.ended && kind == JSONL_GROWING) break;
+        if (!rows.ended && kind == JSONL_WHOLE)
             r = err_set(e, ERR_JSON_TRUNC, "%s does not end: was its writer interrupted?", what);
-        else if (kind != JSONL_BY_HAND || strspn(line, " \t\r") < len)
-            r = line_take(what, number, line, len, take, ctx, e);
+        else if (kind != JSONL_BY_HAND || !rows.blank)
+            r = line_take(what, rows.line, line, n, take, ctx, e);
     }
-    free(data);
+    json_rows_clear(&rows);
+    file_in_close(&f);
+    if (more < 0) return more;
     return r == JSONL_ENOUGH ? 0 : r;
 }

@@ -16,8 +16,9 @@ enum jsonl_kind {
 enum { JSONL_ENOUGH = 1 };
 typedef int jsonl_take(void *ctx, struct js **v, uint64_t number, const char *what, struct err *e);
 
-/* Hands over every line of a file of at most 1 GiB. Errors: those of file_load, of js_parse, naming the line,
- * and of take; JSON_TRUNC for a torn tail. */
+/* Hands over every line of a file, one of them held at a time. Errors: those of file_in_open and
+ * file_in_read, of json_rows_next (LINE_LEN over 64 MiB, JSON_BOM), of js_parse, naming the line, and of
+ * take; JSON_TRUNC for a torn tail. */
 int jsonl_each(const char *path, enum jsonl_kind kind, jsonl_take *take, void *ctx, struct err *e);
 
 #endif

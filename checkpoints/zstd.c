@@ -46,3 +46,60 @@ int zstd_content_size(uint64_t *size, uint64_t cap, const void *src, size_t n, s
     *size = r;
     return 0;
 }
+
+/* ---- streams ---------------------------------------------------------------------------------------------
+ */
+
+/* A struct zstd_stream is libzstd's context under another name. */
+static ZSTD_DStream *context(struct zstd_stream *z)
+{
+    return (ZSTD_DStream *)z;
+}
+
+struct zstd_stream *zstd_stream_create(struct err *e)
+{
+    ZSTD_DStream *d = ZSTD_createDStream();
+    if (d && !ZSTD_isError(ZSTD_DCtx_setParameter(d, ZSTD_d_windowLogMax, __builtin_ctz(ZSTD_STREAM_WINDOW))))
+        return (struct zstd_stream *)d;
+    ZSTD_freeDStream(d);
+    err_set(e, ERR_NOMEM, "zstd cannot start");
+    return NULL;
+}
+
+void zstd_stream_free(struct zstd_stream *z)
+{
+    ZSTD_freeDStream(context(z));
+}
+
+static int stream_error(size_t r, struct err *e)
+{
+    switch (ZSTD_getErrorCode(r)) {
+    case ZSTD_error_frameParameter_windowTooLarge:
+        return err_set(
+            e, ERR_TOO_LARGE,
+            "zstd: decompressing needs more than the %d MiB that are given to it; compress it again, "
+            "without --long or --ultra",
+            ZSTD_STREAM_WINDOW >> 20);
+    case ZSTD_error_memory_allocation:
+        return err_set(e, ERR_NOMEM, "no memory for zstd");
+    default:
+        return err_set(e, ERR_ZSTD, "zstd: %s", ZSTD_getErrorName(r));
+    }
+}
+
+int zstd_stream_step(struct zstd_stream *z, struct stream_step *s, struct err *e)
+{
+    ZSTD_inBuffer in = {s->in, s->in_left, 0};
+    ZSTD_outBuffer out = {s->out, s->out_left, 0};
+    size_t r = ZSTD_decompressStream(context(z), &out, &in);
+    if (ZSTD_isError(r)) return stream_error(r, e);
+    s->in += in.pos, s->in_left -= in.pos;
+    s->out += out.pos, s->out_left -= out.pos;
+    s->whole = !r;
+    return 0;
+}
+
+void zstd_stream_reset(struct zstd_stream *z)
+{
+    ZSTD_DCtx_reset(context(z), ZSTD_reset_session_only);
+}

@@ -1,12 +1,16 @@
-/* The only door to libzstd: Parquet pages, HDF5 token shards and fixtures go through it.
- * Whole buffers in, whole buffers out; no function here allocates what a damaged frame asks for. */
+/* The only door to libzstd: Parquet pages, HDF5 token shards, compressed JSON lines and fixtures go through
+ * it. No function here allocates what a damaged frame asks for. */
 #ifndef TERSE_CHECKPOINTS_ZSTD_H
 #define TERSE_CHECKPOINTS_ZSTD_H
 
+#include "checkpoints/stream_step.h"
 #include "infer/err.h"
 
 #include <stddef.h>
 #include <stdint.h>
+
+/* ---- whole buffers ---------------------------------------------------------------------------------------
+ */
 
 /* Largest number of bytes zstd_compress can produce from `n` bytes; 0 if n is too large to compress at once.
  */
@@ -25,5 +29,22 @@ int zstd_decompress(void *dst, size_t expected, const void *src, size_t n, struc
 /* *size = the content size that the first frame of src[n] declares, for callers who know only a cap.
  * Errors: ZSTD (no frame, or one without content size), BOMB (over `cap`; *size untouched). */
 int zstd_content_size(uint64_t *size, uint64_t cap, const void *src, size_t n, struct err *e);
+
+/* ---- streams ---------------------------------------------------------------------------------------------
+ */
+
+enum { ZSTD_STREAM_WINDOW = 32 << 20 }; /* what `zstd -20` uses at most */
+
+struct zstd_stream;
+
+/* NULL without memory (NOMEM). */
+struct zstd_stream *zstd_stream_create(struct err *e);
+void zstd_stream_free(struct zstd_stream *z); /* NULL ok */
+
+/* Decompresses some of one or more frames. Errors: ZSTD (damaged), TOO_LARGE (a frame whose window is over
+ * ZSTD_STREAM_WINDOW, as `zstd --long` makes them), NOMEM. */
+int zstd_stream_step(struct zstd_stream *z, struct stream_step *s, struct err *e);
+/* From the beginning of a frame again. */
+void zstd_stream_reset(struct zstd_stream *z);
 
 #endif

@@ -1,6 +1,7 @@
 #include "data/gzip.h"
 
 #include <limits.h>
+#include <stdlib.h>
 #include <zlib.h>
 
 /* zlib counts in 32 bits: hand it at most this much at a time. */
@@ -55,6 +56,47 @@ int gzip_decompress(void *dst, size_t expected, const void *src, size_t n, struc
                        expected - out_left, expected);
     inflateEnd(&z);
     return code;
+}
+
+/* ---- streams ---------------------------------------------------------------------------------------------
+ */
+
+struct gzip_stream {
+    z_stream z;
+    bool over; /* a member has ended */
+};
+
+struct gzip_stream *gzip_stream_create(struct err *e)
+{
+    struct gzip_stream *g = calloc(1, sizeof *g);
+    if (g && inflateInit2(&g->z, 15 + 16) == Z_OK) return g; /* 16: gzip only */
+    free(g);
+    err_set(e, ERR_NOMEM, "zlib cannot start");
+    return NULL;
+}
+
+void gzip_stream_free(struct gzip_stream *g)
+{
+    if (g) inflateEnd(&g->z);
+    free(g);
+}
+
+int gzip_stream_step(struct gzip_stream *g, struct stream_step *s, struct err *e)
+{
+    if (g->over && s->in_left) gzip_stream_reset(g);
+    s->whole = g->over;
+    if (g->over) return 0;
+    int r = inflate_member(&g->z, &s->in, &s->in_left, &s->out, &s->out_left);
+    s->whole = g->over = r == Z_STREAM_END;
+    if (r == Z_STREAM_END || r == Z_BUF_ERROR) return 0; /* the latter: one side is used up */
+    if (r == Z_MEM_ERROR) return err_set(e, ERR_NOMEM, "no memory for zlib");
+    return err_set(e, ERR_GZIP, "gzip: %s", g->z.msg ? g->z.msg : "damaged");
+}
+
+void gzip_stream_reset(struct gzip_stream *g)
+{
+    inflateReset(&g->z);
+    g->over = false;
 }
 
 uint32_t gzip_crc32(const void *data, size_t n)

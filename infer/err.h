@@ -174,10 +174,14 @@
     X(ZSTD, "zstd data damaged")                                                                             \
     X(SNAPPY, "snappy data damaged")                                                                         \
     X(GZIP, "gzip data damaged")                                                                             \
+    X(BROTLI, "brotli data damaged")                                                                         \
+    X(LZ4, "LZ4 data damaged")                                                                               \
     /* rows of training data */                                                                              \
     X(DATA_EMPTY, "no rows")                                                                                 \
     X(ROW_TYPE, "row is not an object")                                                                      \
     X(ROW_EMPTY, "row without turns")                                                                        \
+    X(ROW_UNSUPPORTED, "row of a kind that is not supported")                                                \
+    X(ROW_AMBIGUOUS, "row of two kinds at once")                                                             \
     X(ROLE, "unknown role")                                                                                  \
     X(ROLE_ORDER, "turns in an impossible order")                                                            \
     X(NO_LABELS, "nothing to learn from")                                                                    \
