@@ -177,7 +177,7 @@ static int check_list(const char *list, const char *folder)
 static void fixtures_are_what_pyarrow_reads(void **state)
 {
     (void)state;
-    assert_int_equal(check_list(FIXTURES "expected.txt", FIXTURES), 23);
+    assert_int_equal(check_list(FIXTURES "expected.txt", FIXTURES), 27);
 }
 
 static void apache_files_are_what_pyarrow_reads(void **state)
@@ -343,10 +343,13 @@ static void conversations_refuse_other_schemas(void **state)
     assert_non_null(strstr(e.msg, "conversations"));
     e.code = 0;
     assert_int_equal(conv_open(&f, FIXTURES "conv-keys.parquet", &e), ERR_COL_MISSING);
-    assert_non_null(strstr(e.msg, "from"));
+    assert_non_null(strstr(e.msg, "'from'"));
     e.code = 0;
     assert_int_equal(conv_open(&f, FIXTURES "conv-difficulty.parquet", &e), ERR_COL_TYPE);
     assert_non_null(strstr(e.msg, "difficulty"));
+    e.code = 0;
+    assert_int_equal(conv_open(&f, FIXTURES "conv-both.parquet", &e), ERR_ROW_AMBIGUOUS);
+    assert_non_null(strstr(e.msg, "\"messages\""));
 }
 
 /* ---- the command ------------------------------------------------------------------------------------------
