@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DOC_TOKENS = 16 }; /* a row of shorter ones is not filled */
-
 void ppo_note(const struct ppo *p, const char *fmt, ...)
 {
     char text[1024];
@@ -40,22 +38,6 @@ static int folder_open(struct ppo *p, struct err *e)
     return p->c->anew ? run_states_remove(p->c->output_dir, e) : 0;
 }
 
-static void rollout_config_fill(const struct ppo *p, struct rollout_config *c)
-{
-    *c = (struct rollout_config){
-        .prompts = (uint32_t)p->c->prompts_per_step,
-        .group = (uint32_t)p->c->num_generations,
-        .max_new = (uint32_t)p->c->response_length,
-        .temperature = p->c->temperature,
-        .seed = p->c->seed,
-        .system = p->c->system_prompt,
-        .budget_prompt = p->c->budget_prompt,
-        .think = p->c->think,
-        .budgets = p->c->budget,
-        .n_budgets = p->c->n_budgets,
-    };
-}
-
 /* The model with room for the longest prompt and its answer; *longest: that prompt. */
 static int model_open(struct ppo *p, uint32_t *longest, struct err *e)
 {
@@ -65,9 +47,9 @@ static int model_open(struct ppo *p, uint32_t *longest, struct err *e)
         .threads = (unsigned)p->c->threads,
     };
     struct rollout_config rc;
-    rollout_config_fill(p, &rc);
+    ppo_rollout_config(&rc, p->c);
     int r = load_folder(&p->l, &o, e);
-    if (!r) r = rollout_longest(&rc, &p->l, &p->problems, longest, e);
+    if (!r) r = rollout_longest(&rc, &p->l, &p->problems, longest, NULL, e);
     if (r) return r;
     o.context = *longest + rc.max_new;
     if (!r) r = load_digests(&p->l, e);
@@ -79,21 +61,15 @@ static int model_open(struct ppo *p, uint32_t *longest, struct err *e)
     return r ? r : trainee_init_adapter(&p->trainee, p->l.m, p->l.adapter, p->l.lora, e);
 }
 
-static uint64_t cache_bytes(const struct ppo *p)
-{
-    return (uint64_t)p->c->prompt_cache << 20;
-}
-
-static int sampler_open(struct ppo *p, uint32_t longest, struct err *e)
+static int sampler_open(struct ppo *p, const struct ppo_sizes *z, struct err *e)
 {
     struct rollout_config rc;
-    rollout_config_fill(p, &rc);
-    struct session_config sc = {.streams = (uint32_t)p->c->streams, .max_tokens = longest + rc.max_new};
-    sc.cache_bytes = cache_bytes(p), sc.cache_base = true;
-    if (sc.streams > rc.prompts * rc.group) sc.streams = rc.prompts * rc.group;
-    p->memory = session_plan(p->l.m, p->l.lora, &sc);
-    int r = session_create(&p->session, p->l.m, p->l.lora, &sc, e);
-    return r ? r : rollout_create(&p->rollout, &rc, &p->l, &p->problems, p->session, sc.streams, longest, e);
+    ppo_rollout_config(&rc, p->c);
+    p->memory = session_plan(p->l.m, p->l.lora, &z->session);
+    int r = session_create(&p->session, p->l.m, p->l.lora, &z->session, e);
+    if (r) return r;
+    return rollout_create(&p->rollout, &rc, &p->l, &p->problems, p->session, z->session.streams, z->longest,
+                          e);
 }
 
 static void optim_config_fill(const struct ppo *p, struct optim_config *o)
@@ -111,14 +87,6 @@ static void optim_config_fill(const struct ppo *p, struct optim_config *o)
         .warmup_steps = (uint64_t)ceil((double)steps * c->warmup_ratio),
         .total_steps = steps,
     };
-}
-
-/* Pages of the prompts of an iteration, as far as prompt_cache allows. */
-static uint32_t pages_kept(const struct ppo *p, uint32_t longest)
-{
-    uint64_t most = cache_bytes(p) / kv_page_bytes(p->l.m, KV_MODEL);
-    uint64_t all = (uint64_t)p->c->prompts_per_step * ((longest + KV_PAGE - 1) / KV_PAGE);
-    return (uint32_t)(all < most ? all : most);
 }
 
 /* The least that fits, unless something was asked for. What was created by now has not been touched yet, so
@@ -147,15 +115,6 @@ static int recompute_choose(struct ppo *p, struct micro_config *m, struct err *e
     return 0;
 }
 
-/* Rows that a mini-batch can come to: two that follow one another hold more than fits one, or all that one
- * may. */
-static uint32_t batch_rows(const struct ppo *p, uint64_t longest)
-{
-    uint64_t answers = (p->n + (uint64_t)p->c->num_mini_batches - 1) / (uint64_t)p->c->num_mini_batches;
-    uint64_t packed = 2 * answers * longest / (uint64_t)p->c->row_tokens + 2 * answers / p->row_docs + 2;
-    return (uint32_t)(answers < packed ? answers : packed);
-}
-
 static int memory_take(struct ppo *p, struct err *e)
 {
     size_t new = (size_t)p->c->response_length;
@@ -173,17 +132,12 @@ static int memory_take(struct ppo *p, struct err *e)
     return err_set(e, ERR_NOMEM, "no memory for %zu answers", p->n);
 }
 
-static int learner_open(struct ppo *p, uint32_t longest, struct err *e)
+static int learner_open(struct ppo *p, const struct ppo_sizes *z, struct err *e)
 {
     const struct ppo_config *c = p->c;
-    uint32_t doc = longest + (uint32_t)c->response_length;
-    struct micro_config m = {.max_tokens = doc, .gate = p->l.adapter->cfg.gate};
+    struct micro_config m = z->micro;
     struct optim_config o;
-    p->n = (size_t)(c->prompts_per_step * c->num_generations);
-    if (m.max_tokens < c->row_tokens) m.max_tokens = (uint32_t)c->row_tokens;
-    p->row_docs = m.max_tokens / DOC_TOKENS + 1;
-    if (p->row_docs > p->n) p->row_docs = (uint32_t)p->n;
-    m.max_docs = p->row_docs, m.keep = pages_kept(p, longest), p->batch_rows = batch_rows(p, doc);
+    p->n = z->answers, p->row_docs = m.max_docs, p->batch_rows = z->batch_rows;
     optim_config_fill(p, &o);
     int r = memory_take(p, e);
     if (!r) r = recompute_choose(p, &m, e);
@@ -207,8 +161,10 @@ static int learner_open(struct ppo *p, uint32_t longest, struct err *e)
 
 int ppo_engine_open(struct ppo *p, uint32_t longest, struct err *e)
 {
-    int r = sampler_open(p, longest, e);
-    return r ? r : learner_open(p, longest, e);
+    struct ppo_sizes z;
+    ppo_sizes(&z, p->c, p->l.m, p->l.adapter->cfg.gate, longest);
+    int r = sampler_open(p, &z, e);
+    return r ? r : learner_open(p, &z, e);
 }
 
 static int open_all(struct ppo *p, struct err *e)

@@ -36,9 +36,8 @@ static int reward_read(struct ppo_config *c, struct err *e)
     return 0;
 }
 
-static int settle(void *config, struct options *o, struct err *e)
+int ppo_config_settle(struct ppo_config *c, struct options *o, struct err *e)
 {
-    struct ppo_config *c = config;
     int r = options_check_required(o, e);
     if (!r) r = budgets_read(c, o, e);
     if (!r) r = reward_read(c, e);
@@ -57,6 +56,11 @@ static int settle(void *config, struct options *o, struct err *e)
     return 0;
 }
 
+static int settle(void *config, struct options *o, struct err *e)
+{
+    return ppo_config_settle(config, o, e);
+}
+
 static const char *const free_keys[] = {"config",       "output_dir", "overwrite_output_dir", "save_steps",
                                         "threads",      "streams",    "save_total_limit",     "sample_steps",
                                         "prompt_cache", "recompute",  "save_seconds",         NULL};
@@ -66,7 +70,7 @@ int ppo_config_check(struct ppo_config *c, struct options *o, struct err *e)
 {
     struct ppo_config then_config;
     struct options then;
-    int r = settle(c, o, e);
+    int r = ppo_config_settle(c, o, e);
     if (!r) r = run_input_check(o, "model_name_or_path", c->model_name_or_path, c->output_dir, e);
     if (!r) r = run_input_check(o, "adapter_name_or_path", c->adapter_name_or_path, c->output_dir, e);
     if (!r) r = run_output_check(o, c->output_dir, e);

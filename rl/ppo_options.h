@@ -61,6 +61,8 @@ int ppo_options_init(struct options *o, struct ppo_config *c, struct err *e);
 /* Everything that can be told before a model is read; fills budget, reward and anew. Errors: RUN_MISMATCH,
  * FIELD_MISSING, FIELD_RANGE, FIELD_TYPE, CFG_CONFLICT, FILE_MISSING, PATH, EACCES. */
 int ppo_config_check(struct ppo_config *c, struct options *o, struct err *e);
+/* The part of it that looks at keys only, and fills budget and reward. */
+int ppo_config_settle(struct ppo_config *c, struct options *o, struct err *e);
 /* Digest of what decides a run's result, for its state. */
 int ppo_config_digest(const struct options *o, char hex[SHA256_HEX], struct err *e);
 

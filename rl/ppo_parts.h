@@ -6,6 +6,7 @@
 #include "checkpoints/load.h"
 #include "infer/progress.h"
 #include "rl/ppo.h"
+#include "rl/ppo_sizes.h"
 #include "train/metrics.h"
 #include "train/optim.h"
 

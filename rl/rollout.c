@@ -47,16 +47,19 @@ static int prompt_make(struct prompt *out, const struct rollout_config *c, const
 }
 
 int rollout_longest(const struct rollout_config *c, const struct loaded *l, const struct problems *p,
-                    uint32_t *out, struct err *e)
+                    uint32_t *out, double *mean, struct err *e)
 {
+    double all = 0;
     *out = 0;
     for (size_t i = 0; i < p->n; i++) {
         struct prompt q;
         int r = prompt_make(&q, c, l, &p->at[i], BUDGET_LONGEST, e);
         if (r) return r;
         *out = q.n > *out ? q.n : *out; /* no budget has more digits */
+        all += q.n;
         prompt_clear(&q);
     }
+    if (mean) *mean = all / (double)p->n;
     return 0;
 }
 

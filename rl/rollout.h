@@ -63,9 +63,10 @@ struct rollout {
     struct generate_stats stats;
 };
 
-/* Tokens of the longest prompt that can come. Errors: those of prompt_chat. */
+/* Tokens of the longest prompt that can come; *mean (may be NULL): of all of them. Errors: those of
+ * prompt_chat. */
 int rollout_longest(const struct rollout_config *c, const struct loaded *l, const struct problems *p,
-                    uint32_t *out, struct err *e);
+                    uint32_t *out, double *mean, struct err *e);
 /* l, p and session are borrowed; longest: rollout_longest's. Errors: NOMEM. */
 int rollout_create(struct rollout *r, const struct rollout_config *c, const struct loaded *l,
                    const struct problems *p, struct session *session, uint32_t streams, uint32_t longest,

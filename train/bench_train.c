@@ -4,6 +4,7 @@
 #include "infer/machine.h"
 #include "infer/random_weights.h"
 #include "train/blas.h"
+#include "train/cost.h"
 #include "train/micro.h"
 #include "train/optim.h"
 
@@ -26,16 +27,10 @@ struct rig {
 
 double bench_train_flops(const struct model_config *m, uint32_t rank, uint32_t tokens)
 {
-    double linear = 0, lora = 0, head = 2.0 * m->vocab * m->width;
-    for (int t = 0; t < LORA_TARGETS; t++) {
-        uint64_t in, out;
-        adapter_shape(m, (enum lora_target)t, &in, &out);
-        linear += 2.0 * (double)(in * out);
-        lora += 2.0 * rank * (double)(in + out);
-    }
-    double attention = 2.0 * 2 * m->heads * m->head_dim * (tokens / 2.0);
-    double weights = rank ? 0 : m->layers * linear + head; /* dense: gradients of the weights */
-    return m->layers * (2 * linear + 3 * lora + 3.5 * attention) + 2 * head + weights;
+    struct cost sum = {0};
+    struct cost_model c = {m, rank, LORA_ALL, RECOMPUTE_NONE};
+    cost_add(&sum, &c, tokens, 0, tokens, 1);
+    return cost_total(&sum) / tokens;
 }
 
 static int adapter_make(struct rig *g, const struct bench_train_config *c, struct err *e)

@@ -40,22 +40,10 @@ static int model_open(struct sft *s, struct err *e)
     return r ? r : load_model(&s->l, &o, e);
 }
 
-static void adapter_config_fill(const struct sft_config *c, struct adapter_config *a)
-{
-    *a = (struct adapter_config){
-        .rank = (uint32_t)c->lora_rank,
-        .alpha = c->lora_alpha,
-        .dropout = c->lora_dropout,
-        .rslora = c->use_rslora,
-        .targets = c->lora_targets,
-        .gate = (enum lora_gate)c->lora_gate,
-    };
-}
-
 static int adapter_start(struct sft *s, struct err *e)
 {
     struct adapter_config a;
-    adapter_config_fill(s->c, &a);
+    sft_adapter_config(&a, s->c);
     int r = adapter_create(&s->l.adapter, &s->l.m->c, &a, e);
     if (r) return r;
     adapter_init_random(s->l.adapter, s->c->seed);
@@ -77,28 +65,9 @@ static int adapter_open(struct sft *s, struct err *e)
 
 static const char *const recompute_names[] = {"none", "mlp", "layer"};
 
-static void micro_config_fill(const struct sft *s, struct micro_config *m, enum recompute r)
+static const struct adapter_config *adapter_of(const struct sft *s)
 {
-    *m = (struct micro_config){
-        .max_tokens = (uint32_t)s->c->cutoff_len,
-        .max_docs = s->micro_docs,
-        .recompute = r,
-        .gate = s->l.adapter ? s->l.adapter->cfg.gate : GATE_ALL,
-        .dropout = s->l.adapter ? (float)s->c->lora_dropout : 0,
-    };
-}
-
-static void memory_plan(struct sft *s, enum recompute r)
-{
-    const struct adapter_config *a = s->l.adapter ? &s->l.adapter->cfg : NULL;
-    struct micro_config m;
-    micro_config_fill(s, &m, r);
-    struct sft_memory *p = &s->memory;
-    p->weights = s->l.m->arena.size;
-    p->adapter = s->trainee.count * sizeof(float) + (s->l.lora ? s->l.lora->arena.size : 0);
-    p->optimiser = optim_plan(s->trainee.count, (uint32_t)s->c->rows_per_step);
-    p->activations = micro_plan(s->l.m, a, &m);
-    p->total = p->weights + p->adapter + p->optimiser + p->activations;
+    return s->l.adapter ? &s->l.adapter->cfg : NULL;
 }
 
 /* The least recompute that fits; what was asked for, if something was. */
@@ -108,7 +77,7 @@ static int memory_choose(struct sft *s, enum recompute *r, struct err *e)
     *r = asked == SFT_RECOMPUTE_AUTO ? RECOMPUTE_NONE : (enum recompute)(asked - SFT_RECOMPUTE_NONE);
     for (;; ++*r) {
         struct err why = {0};
-        memory_plan(s, *r);
+        sft_memory_plan(&s->memory, s->c, s->l.m, adapter_of(s), *r);
         int code = sft_config_check_resources(s->c, 0, s->memory.optimiser + s->memory.activations, &why);
         if (!code) break;
         if (asked != SFT_RECOMPUTE_AUTO || *r == RECOMPUTE_LAYER) return err_set(e, code, "%s", why.msg);
@@ -140,13 +109,12 @@ static int machinery_create(struct sft *s, struct err *e)
     struct micro_config m;
     enum recompute recompute;
     int64_t warmup;
-    s->row_docs = (uint32_t)s->c->cutoff_len / 2 + 1;
-    s->micro_docs = (uint32_t)s->c->cutoff_len / 32 + 1;
+    s->row_docs = sft_row_docs(s->c), s->micro_docs = sft_micro_docs(s->c);
     int r = sft_config_check_steps(s->c, s->o, (int64_t)s->total_steps, &warmup, e);
     if (!r) r = memory_choose(s, &recompute, e);
     if (r) return r;
     optim_config_fill(s, warmup, &o);
-    micro_config_fill(s, &m, recompute);
+    sft_micro_config(&m, s->c, adapter_of(s), recompute);
     if ((r = optim_create(&s->optim, &o, &s->trainee, (uint32_t)s->c->rows_per_step, e))) return r;
     if ((r = micro_create(&s->micro, s->l.m, s->l.adapter, s->l.lora, &m, e))) return r;
     return sft_rows_alloc(s, e);

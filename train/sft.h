@@ -11,6 +11,7 @@
 #define TERSE_TRAIN_SFT_H
 
 #include "train/sft_options.h"
+#include "train/tape.h"
 
 /* What one step was like. */
 struct sft_step {
@@ -35,8 +36,13 @@ struct sft_events {
 
 /* Memory by role, in bytes. */
 struct sft_memory {
-    uint64_t weights, adapter, optimiser, activations, total;
+    uint64_t weights, adapter, optimiser, activations, rows, total;
 };
+
+/* What a run of these settings takes of memory, for a model (of which an outline is enough) and an adapter's
+ * shape (NULL: dense). */
+void sft_memory_plan(struct sft_memory *out, const struct sft_config *c, const struct model *m,
+                     const struct adapter_config *a, enum recompute r);
 
 struct sft;
 

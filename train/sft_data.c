@@ -4,40 +4,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void loader_config_fill(const struct sft *s, struct loader_config *c, enum loader_split split)
+void sft_loader_config(struct loader_config *l, const struct sft_config *c, enum loader_split split)
 {
-    *c = (struct loader_config){
-        .cutoff_len = (uint32_t)s->c->cutoff_len,
-        .packing = s->c->packing,
-        .seed = s->c->seed,
+    *l = (struct loader_config){
+        .cutoff_len = (uint32_t)c->cutoff_len,
+        .packing = c->packing,
+        .seed = c->seed,
         .split = split,
-        .val_size = s->eval_shards ? 0 : s->c->val_size,
+        .val_size = c->eval_dataset.n ? 0 : c->val_size,
     };
 }
 
 static int loaders_open(struct sft *s, struct err *e)
 {
     struct loader_config c;
-    loader_config_fill(s, &c, LOADER_TRAIN);
+    sft_loader_config(&c, s->c, LOADER_TRAIN);
     int r = loader_open(&s->loader, s->shards, &c, e);
     if (r) return r;
     if (s->eval_shards) return loader_open(&s->eval, s->eval_shards, &c, e);
     if (s->c->val_size <= 0) return 0;
-    loader_config_fill(s, &c, LOADER_VALIDATION);
+    sft_loader_config(&c, s->c, LOADER_VALIDATION);
     return loader_open(&s->eval, s->shards, &c, e);
 }
 
-/* As many steps as the epochs take, the last one whole. */
-static void steps_count(struct sft *s)
+uint64_t sft_steps(const struct sft_config *c, uint64_t rows_an_epoch)
 {
-    double rows;
-    s->rows_an_epoch = loader_rows_per_epoch(s->loader, 0);
-    rows = s->c->num_train_epochs * (double)s->rows_an_epoch;
-    s->total_steps = (uint64_t)s->c->max_steps;
-    if (s->total_steps) return;
-    uint64_t batch = (uint64_t)s->c->rows_per_step;
-    s->total_steps = ((uint64_t)(rows + 0.5) + batch - 1) / batch;
-    if (s->total_steps == 0) s->total_steps = 1;
+    uint64_t batch = (uint64_t)c->rows_per_step;
+    if (c->max_steps) return (uint64_t)c->max_steps;
+    uint64_t steps = ((uint64_t)(c->num_train_epochs * (double)rows_an_epoch + 0.5) + batch - 1) / batch;
+    return steps ? steps : 1;
 }
 
 int sft_rows_alloc(struct sft *s, struct err *e)
@@ -87,8 +82,10 @@ int sft_data_open(struct sft *s, struct err *e)
     if (!r && s->c->eval_dataset.n)
         r = sft_shards_build(s, &s->c->eval_dataset, "tokens-eval", &s->eval_shards, e);
     if (!r) r = loaders_open(s, e);
-    if (!r) steps_count(s);
-    return r;
+    if (r) return r;
+    s->rows_an_epoch = loader_rows_per_epoch(s->loader, 0);
+    s->total_steps = sft_steps(s->c, s->rows_an_epoch);
+    return 0;
 }
 
 void sft_data_close(struct sft *s)

@@ -4,12 +4,15 @@
 
 #include "checkpoints/file.h"
 #include "checkpoints/load.h"
+#include "data/build.h"
 #include "data/loader.h"
 #include "infer/progress.h"
 #include "train/metrics.h"
 #include "train/micro.h"
 #include "train/optim.h"
 #include "train/sft.h"
+
+#include <glob.h>
 
 /* A packed row that outlives the loader's next call. */
 struct row_copy {
@@ -49,7 +52,18 @@ struct sft {
     int64_t loss_steps;
 };
 
+/* sft_memory.c: what a run is made with, its new adapter's shape among it. */
+void sft_adapter_config(struct adapter_config *a, const struct sft_config *c);
+void sft_micro_config(struct micro_config *m, const struct sft_config *c, const struct adapter_config *a,
+                      enum recompute r);
+/* Documents that a row holds at most, and those of them that go through a pass together. */
+uint32_t sft_row_docs(const struct sft_config *c);
+uint32_t sft_micro_docs(const struct sft_config *c);
+
 /* sft_data.c: shards, loaders and the rows of a step. */
+void sft_loader_config(struct loader_config *l, const struct sft_config *c, enum loader_split split);
+/* As many steps as the epochs take, the last one whole. */
+uint64_t sft_steps(const struct sft_config *c, uint64_t rows_an_epoch);
 int sft_data_open(struct sft *s, struct err *e);
 void sft_data_close(struct sft *s);
 /* Reads the next step's rows into s->rows; *labels: tokens to learn from in all of them. */
@@ -57,7 +71,14 @@ int sft_rows_next(struct sft *s, int64_t *labels, struct err *e);
 int sft_row_copy(struct sft *s, const struct packed_row *from, struct row_copy *to, struct err *e);
 int sft_rows_alloc(struct sft *s, struct err *e);
 
-/* sft_shards.c: opens the token shards of these files, made first where they are not there or not of these
+/* sft_shards.c: the files that names with wildcards match, sorted (globfree); where the shards of a run are;
+ * and how documents are made of rows (files and progress stay the caller's to fill). gate: the adapter's,
+ * GATE_ALL without one. */
+int sft_names_expand(const struct string_list *names, glob_t *g, struct err *e);
+int sft_shards_dir(const struct sft_config *c, const char *name, char dir[FILE_PATH], struct err *e);
+void sft_build_config(struct build_config *b, const struct sft_config *c, enum lora_gate gate,
+                      const struct tokenizer *t, uint32_t vocab);
+/* Opens the token shards of these files, made first where they are not there or not of these
  * settings. name: of the folder below output_dir. */
 int sft_shards_build(struct sft *s, const struct string_list *files, const char *name, struct shards **out,
                      struct err *e);

@@ -1,13 +1,11 @@
 /* Token shards of a run: found by what they were made of, made when absent. */
-#include "data/build.h"
 #include "train/sft_parts.h"
 
-#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Names with wildcards become the files they match, sorted; a plain name stays. */
-static int names_expand(const struct string_list *names, glob_t *g, struct err *e)
+/* A plain name stays. */
+int sft_names_expand(const struct string_list *names, glob_t *g, struct err *e)
 {
     memset(g, 0, sizeof *g);
     for (size_t i = 0; i < names->n; i++) {
@@ -18,11 +16,11 @@ static int names_expand(const struct string_list *names, glob_t *g, struct err *
     return 0;
 }
 
-static int dir_of(const struct sft *s, const char *name, char dir[FILE_PATH], struct err *e)
+int sft_shards_dir(const struct sft_config *c, const char *name, char dir[FILE_PATH], struct err *e)
 {
-    const char *given = s->c->tokenized_path;
-    if (given) return file_path(dir, e, strcmp(name, "tokens") ? "%s-eval" : "%s", given);
-    return file_path(dir, e, "%s/%s", s->c->output_dir, name);
+    if (c->tokenized_path)
+        return file_path(dir, e, strcmp(name, "tokens") ? "%s-eval" : "%s", c->tokenized_path);
+    return file_path(dir, e, "%s/%s", c->output_dir, name);
 }
 
 static int interrupted(void *ctx, uint64_t done, uint64_t total)
@@ -33,10 +31,23 @@ static int interrupted(void *ctx, uint64_t done, uint64_t total)
 }
 
 /* Under a gate only the last turn is adapted, so only it can be learned. */
-static enum build_learn learn_of(const struct sft *s)
+static enum build_learn learn_of(const struct sft_config *c, enum lora_gate gate)
 {
-    if (s->l.adapter && s->l.adapter->cfg.gate != GATE_ALL) return LEARN_LAST;
-    return s->c->train_on_prompt ? LEARN_ALL : LEARN_ANSWERS;
+    if (gate != GATE_ALL) return LEARN_LAST;
+    return c->train_on_prompt ? LEARN_ALL : LEARN_ANSWERS;
+}
+
+void sft_build_config(struct build_config *b, const struct sft_config *c, enum lora_gate gate,
+                      const struct tokenizer *t, uint32_t vocab)
+{
+    *b = (struct build_config){
+        .tokenizer = t,
+        .system = c->system_prompt,
+        .cutoff_len = (uint32_t)c->cutoff_len,
+        .learn = learn_of(c, gate),
+        .max_samples = (uint64_t)c->max_samples,
+        .vocab = vocab,
+    };
 }
 
 int sft_shards_build(struct sft *s, const struct string_list *files, const char *name, struct shards **out,
@@ -45,21 +56,14 @@ int sft_shards_build(struct sft *s, const struct string_list *files, const char 
     char dir[FILE_PATH], text[256];
     struct build_report report;
     glob_t g;
-    int r = dir_of(s, name, dir, e);
-    if (!r) r = names_expand(files, &g, e);
+    struct build_config c;
+    int r = sft_shards_dir(s->c, name, dir, e);
+    if (!r) r = sft_names_expand(files, &g, e);
     if (r) return r;
-    struct build_config c = {
-        .files = (const char *const *)g.gl_pathv,
-        .n_files = (uint32_t)g.gl_pathc,
-        .tokenizer = s->l.tokenizer,
-        .system = s->c->system_prompt,
-        .cutoff_len = (uint32_t)s->c->cutoff_len,
-        .learn = learn_of(s),
-        .max_samples = (uint64_t)s->c->max_samples,
-        .vocab = s->l.m->c.vocab,
-        .progress = interrupted,
-        .ctx = s,
-    };
+    sft_build_config(&c, s->c, s->l.adapter ? s->l.adapter->cfg.gate : GATE_ALL, s->l.tokenizer,
+                     s->l.m->c.vocab);
+    c.files = (const char *const *)g.gl_pathv, c.n_files = (uint32_t)g.gl_pathc;
+    c.progress = interrupted, c.ctx = s;
     r = data_build(dir, &c, &report, e);
     globfree(&g);
     if (r) return r;
