@@ -11,7 +11,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 /* ---- one call at a time, and why it failed ----------------------------------------------------------- */
 
-static void enter(void)
+void hdf5_enter(void)
 {
     static int told;
     pthread_mutex_lock(&mutex);
@@ -22,7 +22,7 @@ static void enter(void)
     hdf5_filter.err.code = 0;
 }
 
-static int leave(int rc)
+int hdf5_leave(int rc)
 {
     pthread_mutex_unlock(&mutex);
     return rc;
@@ -57,14 +57,14 @@ static int open_file(struct hdf5 **out, const char *path, int create, struct err
     struct hdf5 *f = calloc(1, sizeof *f);
     if (!f) return err_set(e, ERR_NOMEM, "no memory to open %s", path);
     snprintf(f->path, sizeof f->path, "%s", path);
-    enter();
+    hdf5_enter();
     int rc = hdf5_filter_register(e);
     hid_t list = access_list();
     f->file = rc ? -1 : create ? create_file(path, list) : H5Fopen(path, H5F_ACC_RDONLY, list);
     if (!rc && f->file < 0)
         rc = hdf5_failed(e, ERR_H5_OPEN, f, "the file", create ? "cannot create" : "cannot open");
     if (list >= 0) H5Pclose(list);
-    leave(0);
+    hdf5_leave(0);
     if (rc)
         free(f);
     else
@@ -94,12 +94,12 @@ int hdf5_close(struct hdf5 *f, struct err *e)
 {
     int rc = 0;
     if (!f) return 0;
-    enter();
+    hdf5_enter();
     forget_set(f);
     if (H5Fflush(f->file, H5F_SCOPE_LOCAL) < 0)
         rc = hdf5_failed(e, ERR_H5_WRITE, f, "the file", "cannot write");
     if (H5Fclose(f->file) < 0 && !rc) rc = hdf5_failed(e, ERR_H5_WRITE, f, "the file", "cannot close");
-    leave(0);
+    hdf5_leave(0);
     free(f);
     return rc;
 }
@@ -146,33 +146,17 @@ static int write_set(struct hdf5 *f, const char *name, enum dtype t, const void 
 int hdf5_write(struct hdf5 *f, const char *name, enum dtype t, const void *data, uint64_t n,
                const struct hdf5_layout *layout, struct err *e)
 {
-    enter();
-    if (hdf5_type(t, 1) < 0) return leave(err_set(e, ERR_H5_TYPE, "%s: no %s in HDF5", name, dtype_name(t)));
+    hdf5_enter();
+    if (hdf5_type(t, 1) < 0)
+        return hdf5_leave(err_set(e, ERR_H5_TYPE, "%s: no %s in HDF5", name, dtype_name(t)));
     hid_t list = creation_list(layout, n);
     int rc = list < 0 ? hdf5_failed(e, ERR_H5_WRITE, f, name, "cannot lay out")
                       : write_set(f, name, t, data, n, list, e);
     if (list >= 0) H5Pclose(list);
-    return leave(rc);
+    return hdf5_leave(rc);
 }
 
-void hdf5_cache(struct hdf5 *f, size_t bytes)
-{
-    f->cache = bytes;
-}
-
-static hid_t open_set(const struct hdf5 *f, const char *name)
-{
-    const size_t slots = 20011; /* a prime, well above the chunks: libhdf5's hash keeps one chunk a slot */
-    if (!f->cache) return H5Dopen2(f->file, name, H5P_DEFAULT);
-    hid_t list = H5Pcreate(H5P_DATASET_ACCESS), set = -1;
-    if (list >= 0 && H5Pset_chunk_cache(list, slots, f->cache, H5D_CHUNK_CACHE_W0_DEFAULT) >= 0)
-        set = H5Dopen2(f->file, name, list);
-    if (list >= 0) H5Pclose(list);
-    return set;
-}
-
-/* Opens and checks `name`, unless it is the dataset used last. */
-static int use_set(struct hdf5 *f, const char *name, enum dtype t, struct err *e)
+int hdf5_use_set(struct hdf5 *f, const char *name, enum dtype t, struct err *e)
 {
     if (f->set > 0 && f->set_type == t && strcmp(f->set_name, name) == 0) goto ready;
     if (strlen(name) >= HDF5_NAME || hdf5_type(t, 1) < 0)
@@ -180,7 +164,7 @@ static int use_set(struct hdf5 *f, const char *name, enum dtype t, struct err *e
     forget_set(f);
     int rc = hdf5_check_link(f, name, e);
     if (rc) return rc;
-    f->set = open_set(f, name);
+    f->set = H5Dopen2(f->file, name, H5P_DEFAULT);
     if (f->set < 0) return hdf5_failed(e, ERR_H5_OPEN, f, name, "cannot open");
     rc = hdf5_check_set(f, name, f->set, t, &f->set_count, &f->set_chunk, e);
     if (rc) {
@@ -196,10 +180,10 @@ ready:
 
 int hdf5_count(struct hdf5 *f, const char *name, enum dtype t, uint64_t *n, struct err *e)
 {
-    enter();
-    int rc = use_set(f, name, t, e);
+    hdf5_enter();
+    int rc = hdf5_use_set(f, name, t, e);
     if (!rc) *n = f->set_count;
-    return leave(rc);
+    return hdf5_leave(rc);
 }
 
 static int check_chunk(struct hdf5 *f, hid_t space, uint64_t i, size_t most, struct err *e)
@@ -217,28 +201,28 @@ static int check_chunk(struct hdf5 *f, hid_t space, uint64_t i, size_t most, str
 
 int hdf5_check_chunks(struct hdf5 *f, const char *name, enum dtype t, struct err *e)
 {
-    enter();
-    int rc = use_set(f, name, t, e);
-    if (rc || f->set_chunk == 0) return leave(rc);
+    hdf5_enter();
+    int rc = hdf5_use_set(f, name, t, e);
+    if (rc || f->set_chunk == 0) return hdf5_leave(rc);
     hid_t space = H5Dget_space(f->set);
     uint64_t chunks = f->set_count / f->set_chunk + (f->set_count % f->set_chunk != 0);
     size_t most = zstd_bound(hdf5_filter.chunk_bytes);
     for (uint64_t i = 0; !rc && i < chunks; i++) rc = check_chunk(f, space, i, most, e);
     if (space >= 0) H5Sclose(space);
-    return leave(rc);
+    return hdf5_leave(rc);
 }
 
 int hdf5_read(struct hdf5 *f, const char *name, enum dtype t, uint64_t start, uint64_t n, void *out,
               struct err *e)
 {
-    enter();
-    int rc = use_set(f, name, t, e);
-    if (rc) return leave(rc);
+    hdf5_enter();
+    int rc = hdf5_use_set(f, name, t, e);
+    if (rc) return hdf5_leave(rc);
     if (start > f->set_count || n > f->set_count - start)
-        return leave(err_set(e, ERR_H5_SPACE, "%s: %s has %llu elements, wanted %llu from %llu", f->path,
-                             name, (unsigned long long)f->set_count, (unsigned long long)n,
-                             (unsigned long long)start));
-    if (n == 0) return leave(0);
+        return hdf5_leave(err_set(e, ERR_H5_SPACE, "%s: %s has %llu elements, wanted %llu from %llu", f->path,
+                                  name, (unsigned long long)f->set_count, (unsigned long long)n,
+                                  (unsigned long long)start));
+    if (n == 0) return hdf5_leave(0);
     hsize_t from = start, count = n;
     hid_t in_file = H5Dget_space(f->set), in_memory = H5Screate_simple(1, &count, NULL);
     if (H5Sselect_hyperslab(in_file, H5S_SELECT_SET, &from, NULL, &count, NULL) < 0 ||
@@ -246,7 +230,7 @@ int hdf5_read(struct hdf5 *f, const char *name, enum dtype t, uint64_t start, ui
         rc = hdf5_failed(e, ERR_H5_READ, f, name, "cannot read");
     if (in_memory >= 0) H5Sclose(in_memory);
     if (in_file >= 0) H5Sclose(in_file);
-    return leave(rc);
+    return hdf5_leave(rc);
 }
 
 /* ---- attributes
@@ -278,17 +262,17 @@ int hdf5_set_text(struct hdf5 *f, const char *name, const char *text, struct err
     size_t size = strlen(text) + 1;
     if (size > HDF5_TEXT)
         return err_set(e, ERR_H5_SPACE, "attribute %s: %zu bytes, at most %d", name, size, HDF5_TEXT);
-    enter();
+    hdf5_enter();
     hid_t type = text_type(size);
     int rc = set_attribute(f, name, type, type, text, e);
     if (type >= 0) H5Tclose(type);
-    return leave(rc);
+    return hdf5_leave(rc);
 }
 
 int hdf5_set_i64(struct hdf5 *f, const char *name, int64_t value, struct err *e)
 {
-    enter();
-    return leave(set_attribute(f, name, H5T_STD_I64LE, H5T_NATIVE_INT64, &value, e));
+    hdf5_enter();
+    return hdf5_leave(set_attribute(f, name, H5T_STD_I64LE, H5T_NATIVE_INT64, &value, e));
 }
 
 /* Opens a scalar attribute; *type gets its type in the file, for the caller to close. */
@@ -310,24 +294,24 @@ static int open_attribute(struct hdf5 *f, const char *name, hid_t *at, hid_t *ty
 int hdf5_get_i64(struct hdf5 *f, const char *name, int64_t *out, struct err *e)
 {
     hid_t at, type;
-    enter();
+    hdf5_enter();
     int rc = open_attribute(f, name, &at, &type, e);
-    if (rc) return leave(rc);
+    if (rc) return hdf5_leave(rc);
     if (H5Tequal(type, H5T_STD_I64LE) <= 0)
         rc = err_set(e, ERR_H5_TYPE, "%s: attribute %s is not little-endian I64", f->path, name);
     else if (H5Aread(at, H5T_NATIVE_INT64, out) < 0)
         rc = hdf5_failed(e, ERR_H5_READ, f, name, "cannot read");
     H5Tclose(type);
     H5Aclose(at);
-    return leave(rc);
+    return hdf5_leave(rc);
 }
 
 int hdf5_get_text(struct hdf5 *f, const char *name, char out[HDF5_TEXT], struct err *e)
 {
     hid_t at, type;
-    enter();
+    hdf5_enter();
     int rc = open_attribute(f, name, &at, &type, e);
-    if (rc) return leave(rc);
+    if (rc) return hdf5_leave(rc);
     size_t size = H5Tget_size(type);
     memset(out, 0, HDF5_TEXT);
     if (H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) > 0)
@@ -340,5 +324,5 @@ int hdf5_get_text(struct hdf5 *f, const char *name, char out[HDF5_TEXT], struct 
     out[HDF5_TEXT - 1] = 0;
     H5Tclose(type);
     H5Aclose(at);
-    return leave(rc);
+    return hdf5_leave(rc);
 }

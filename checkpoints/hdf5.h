@@ -11,6 +11,7 @@
 #ifndef TERSE_CHECKPOINTS_HDF5_H
 #define TERSE_CHECKPOINTS_HDF5_H
 
+#include "checkpoints/chunk.h"
 #include "infer/err.h"
 #include "infer/tensor.h"
 
@@ -30,9 +31,6 @@ int hdf5_create(struct hdf5 **out, const char *path, struct err *e);
 /* Opens a regular file read-only. Errors: those of file_open; H5_MAGIC, H5_UNSUPPORTED, H5_VERSION, H5_WIDTH,
  * H5_ADDR (a superblock we would not write); H5_OPEN (libhdf5 refuses); NOMEM. *out is then NULL. */
 int hdf5_open(struct hdf5 **out, const char *path, struct err *e);
-/* Lets decompressed chunks of the dataset read last take up to `bytes` of memory (1 MiB unless told). For
- * files read in random order; call it before reading. */
-void hdf5_cache(struct hdf5 *f, size_t bytes);
 /* Writes what is buffered, closes, frees `f` (NULL ok) in every case. ERR_H5_WRITE when writing failed. */
 int hdf5_close(struct hdf5 *f, struct err *e);
 
@@ -55,6 +53,13 @@ int hdf5_check_chunks(struct hdf5 *f, const char *name, enum dtype t, struct err
  * H5_SPACE (outside the dataset), H5_READ, ZSTD and SIZE_MISMATCH (damaged chunk). */
 int hdf5_read(struct hdf5 *f, const char *name, enum dtype t, uint64_t start, uint64_t n, void *out,
               struct err *e);
+
+/* How the dataset's chunks are stored; codec->count is 0 where it has none. Errors: those of hdf5_count. */
+int hdf5_codec(struct hdf5 *f, const char *name, enum dtype t, struct chunk_codec *codec, struct err *e);
+/* Reads chunk `i` as it is stored into buf[cap], for chunk_decode; *n = its bytes. Errors: those of
+ * hdf5_count; H5_CHUNK (missing, past the end, over `cap`, or a filter is skipped), H5_READ. */
+int hdf5_read_chunk(struct hdf5 *f, const char *name, enum dtype t, uint64_t i, void *buf, size_t cap,
+                    size_t *n, struct err *e);
 
 /* Attributes of the file's root. Texts are UTF-8 of fixed length, at most HDF5_TEXT bytes with the NUL. */
 enum { HDF5_TEXT = 4096 };

@@ -99,6 +99,7 @@ static int check_filters(struct hdf5 *f, const char *name, hid_t list, struct er
                            f->path, i, name, (int)id, n_values,
                            n == 2 ? "shuffle, then zstd (32015)" : "zstd (32015)");
     }
+    f->set_filters = n;
     return 0;
 }
 

@@ -12,12 +12,9 @@ static size_t filter_zstd(unsigned flags, size_t n_values, const unsigned values
 {
     int decode = (flags & H5Z_FLAG_REVERSE) != 0, rc = 0;
     size_t used = hdf5_filter.chunk_bytes, cap = decode ? used : zstd_bound(n);
-    uint64_t claimed;
     void *out = H5allocate_memory(cap, 0);
     if (!out) rc = err_set(&hdf5_filter.err, ERR_NOMEM, "no memory for a chunk of %zu bytes", cap);
-    if (!rc && decode && zstd_content_size(&claimed, cap, *buf, n, NULL) == ERR_BOMB)
-        rc = err_set(&hdf5_filter.err, ERR_BOMB, "a chunk of %zu bytes claims to hold more", cap);
-    if (!rc && decode) rc = zstd_decompress(out, cap, *buf, n, &hdf5_filter.err);
+    if (!rc && decode) rc = zstd_decode_frame(out, cap, *buf, n, &hdf5_filter.err);
     if (!rc && !decode)
         rc = zstd_compress(out, cap, &used, *buf, n, n_values ? (int)values[0] : 3, &hdf5_filter.err);
     H5free_memory(rc ? out : *buf);

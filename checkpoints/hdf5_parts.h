@@ -13,14 +13,21 @@ enum { HDF5_NAME = 128 };
 struct hdf5 {
     hid_t file;
     char path[256]; /* for messages, cut */
-    /* the dataset used last stays open: reading ranges of one dataset keeps its chunk cache */
-    hid_t set;    /* 0: none */
-    size_t cache; /* bytes its chunks may take; 0: libhdf5's 1 MiB */
+    /* the dataset used last stays open */
+    hid_t set; /* 0: none */
     char set_name[HDF5_NAME];
     enum dtype set_type;
     uint64_t set_count;
     uint32_t set_chunk; /* elements; 0: contiguous */
+    int set_filters;    /* of its chunks: none, zstd, or shuffle and zstd */
 };
+
+/* libhdf5's one lock. hdf5_leave returns rc. */
+void hdf5_enter(void);
+int hdf5_leave(int rc);
+
+/* Opens and checks `name`, unless it is the dataset used last. */
+int hdf5_use_set(struct hdf5 *f, const char *name, enum dtype t, struct err *e);
 
 /* The error of libhdf5 about `name`, with its innermost reason; an error of our filter comes first. `what` is
  * such as "cannot read". Returns the code. */

@@ -1,5 +1,6 @@
 #include "checkpoints/zstd.h"
 
+#include <string.h>
 #include <zstd.h>
 #include <zstd_errors.h>
 
@@ -45,6 +46,74 @@ int zstd_content_size(uint64_t *size, uint64_t cap, const void *src, size_t n, s
                        (unsigned long long)cap);
     *size = r;
     return 0;
+}
+
+/* ---- one frame, and nothing else ---------------------------------------------------------------------- */
+
+enum { WINDOW_LOG_MAX = 27 };
+
+/* Magic, descriptor (bit 5: no window follows), window (exponent above 2^10 in the upper 5 bits).
+ * Source: RFC 8878, 3.1.1.1. */
+static int check_header(const unsigned char *p, size_t n, struct err *e)
+{
+    if (n >= 4 && (p[0] & 0xf0) == 0x50 && !memcmp(p + 1, "\x2a\x4d\x18", 3))
+        return err_set(e, ERR_ZSTD_EMPTY, "zstd: %zu bytes begin with a skippable frame, expected content",
+                       n);
+    if (n < 6) return 0;
+    int log = p[4] & 0x20 ? 0 : 10 + (p[5] >> 3);
+    if (log > WINDOW_LOG_MAX)
+        return err_set(e, ERR_ZSTD_WINDOW, "zstd: window of 2^%d bytes, at most 2^%d", log, WINDOW_LOG_MAX);
+    if (ZSTD_getDictID_fromFrame(p, n) != 0)
+        return err_set(e, ERR_ZSTD_DICT, "zstd: the frame needs dictionary %u, none expected",
+                       ZSTD_getDictID_fromFrame(p, n));
+    return 0;
+}
+
+static int check_content(size_t expected, const void *src, size_t n, struct err *e)
+{
+    unsigned long long claimed = ZSTD_getFrameContentSize(src, n);
+    if (claimed == ZSTD_CONTENTSIZE_UNKNOWN || claimed == ZSTD_CONTENTSIZE_ERROR || claimed == expected)
+        return 0;
+    return err_set(e, claimed > expected ? ERR_BOMB : ERR_SIZE_MISMATCH,
+                   "zstd: %zu bytes claim to hold %llu, expected %zu", n, claimed, expected);
+}
+
+static int check_extent(const void *src, size_t n, struct err *e)
+{
+    size_t frame = ZSTD_findFrameCompressedSize(src, n);
+    if (frame == n) return 0;
+    if (!ZSTD_isError(frame))
+        return err_set(e, ERR_ZSTD_TRAILING, "zstd: a frame of %zu bytes with %zu more behind it", frame,
+                       n - frame);
+    if (ZSTD_getErrorCode(frame) == ZSTD_error_srcSize_wrong)
+        return err_set(e, ERR_ZSTD_TRUNC, "zstd: the frame is cut after %zu bytes", n);
+    return err_set(e, ERR_ZSTD, "zstd: %zu bytes are not a frame: %s", n, ZSTD_getErrorName(frame));
+}
+
+static int decode(void *dst, size_t expected, const void *src, size_t n, struct err *e)
+{
+    int rc = check_header(src, n, e);
+    if (!rc) rc = check_content(expected, src, n, e);
+    if (!rc) rc = check_extent(src, n, e);
+    if (rc) return rc;
+    size_t r = ZSTD_decompress(dst, expected, src, n);
+    if (r == expected) return 0;
+    switch (ZSTD_isError(r) ? ZSTD_getErrorCode(r) : ZSTD_error_dstSize_tooSmall) {
+    case ZSTD_error_checksum_wrong:
+        return err_set(e, ERR_ZSTD_CRC, "zstd: the checksum of %zu bytes of content is wrong", expected);
+    case ZSTD_error_dstSize_tooSmall:
+        return err_set(e, ERR_SIZE_MISMATCH, "zstd: %zu bytes do not decompress to the expected %zu", n,
+                       expected);
+    default:
+        return err_set(e, ERR_ZSTD, "zstd: %zu bytes do not decompress: %s", n, ZSTD_getErrorName(r));
+    }
+}
+
+int zstd_decode_frame(void *dst, size_t expected, const void *src, size_t n, struct err *e)
+{
+    int rc = decode(dst, expected, src, n, e);
+    if (rc) memset(dst, 0, expected);
+    return rc;
 }
 
 /* ---- streams ---------------------------------------------------------------------------------------------

@@ -30,6 +30,12 @@ int zstd_decompress(void *dst, size_t expected, const void *src, size_t n, struc
  * Errors: ZSTD (no frame, or one without content size), BOMB (over `cap`; *size untouched). */
 int zstd_content_size(uint64_t *size, uint64_t cap, const void *src, size_t n, struct err *e);
 
+/* Decompresses src[n], exactly one frame without a dictionary, into dst, which it must fill to exactly
+ * `expected` bytes: what a chunk of a file may be. Errors: ZSTD_EMPTY (a skippable frame), ZSTD (none, or
+ * damaged), ZSTD_DICT, ZSTD_WINDOW (above 128 MiB), BOMB (claims more), SIZE_MISMATCH (another size),
+ * ZSTD_TRUNC, ZSTD_TRAILING, ZSTD_CRC. After a failure dst is zeros. */
+int zstd_decode_frame(void *dst, size_t expected, const void *src, size_t n, struct err *e);
+
 /* ---- streams ---------------------------------------------------------------------------------------------
  */
 

@@ -1,238 +1,275 @@
+/* Rows given out: read and decoded when they are asked for, or before, by a thread.
+ *
+ * Rows pass through a ring of slots. The maker (the thread, or who asks) is at `make` and owns the window;
+ * who asks is at `at`. The numbers of rows made and given only grow; a slot is made anew when its row, `keep`
+ * rows behind the one given last, is no longer valid. */
 #include "data/loader.h"
 
-#include <math.h>
+#include "data/loader_parts.h"
+
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A window packed into rows. */
-struct window {
-    uint32_t n, rows;
-    uint32_t start[LOADER_WINDOW + 1]; /* row r holds docs[start[r] .. start[r + 1]) */
-    uint64_t docs[LOADER_WINDOW];      /* indices into the shards */
+/* A row that was made, or why it could not be. */
+struct slot {
+    struct packed_row row;
+    struct shard_doc *docs;
+    struct label_span *spans;
+    size_t docs_cap, spans_cap, n_spans;
+    uint32_t *ids;               /* [cutoff_len] */
+    struct loader_pos next;      /* the row after it */
+    uint64_t taken[LOADER_SETS]; /* documents of each stream, this row's too */
+    int rc;
+    struct err err;
 };
 
 struct loader {
-    struct shards *shards;
-    struct loader_config config;
-    uint64_t *members, n; /* documents of this side of the split, ascending */
-    struct loader_pos at;
-    struct window window; /* the one `at` points into */
-    uint32_t *ids;        /* cutoff_len: the row given out last */
-    struct shard_doc docs[LOADER_WINDOW];
+    struct order order;
+    uint32_t source_base[LOADER_SETS];
+    struct loader_pos at; /* of who asks */
+    uint64_t taken[LOADER_SETS];
+
+    struct loader_pos make; /* of the maker, as all down to `made` */
+    struct window window;   /* the one `make` points into */
+    uint64_t make_taken[LOADER_SETS];
+    struct slot *slots;
+    uint32_t n_slots;
+
+    uint64_t made, given; /* rows; slot i % n_slots */
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t wake, ready; /* for the thread; for who asks */
+    int running, busy;          /* a thread was started; it is making a row */
+    int hold, quit;             /* it is told to rest, to end */
 };
 
-/* ---- keyed order ------------------------------------------------------------------------------------- */
+/* ---- making a row ---------------------------------------------------------------------------------------
+ */
 
-/* The finaliser of MurmurHash3 (Appleby), on a sum with the golden ratio: one step of SplitMix64 (Steele
- * 2014). */
-static uint64_t mix(uint64_t key, uint64_t x)
+static int grow(void **p, size_t *cap, size_t need, size_t width, struct err *e)
 {
-    x += key + 0x9e3779b97f4a7c15u;
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
-}
-
-/* Place of `i` in a keyed permutation of [0, n): a Feistel network on the next even power of two, walked
- * until it falls inside [0, n) (Black and Rogaway 2002); at most four times as many steps as places on
- * average. */
-static uint64_t permute(uint64_t key, uint64_t i, uint64_t n)
-{
-    int half = 1;
-    while ((uint64_t)1 << 2 * half < n) half++;
-    const uint64_t mask = ((uint64_t)1 << half) - 1;
-    do {
-        uint64_t left = i >> half, right = i & mask;
-        for (uint64_t round = 0; round < 4; round++) {
-            uint64_t next = left ^ (mix(mix(key, round), right) & mask);
-            left = right;
-            right = next;
-        }
-        i = left << half | right;
-    } while (i >= n);
-    return i;
-}
-
-/* ---- the split --------------------------------------------------------------------------------------- */
-
-static int ascending(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
-static uint64_t held_out(double val_size, uint64_t n)
-{
-    double count = val_size < 1 ? ceil(val_size * (double)n) : val_size;
-    return count < (double)n ? (uint64_t)count : n;
-}
-
-/* Place of a question in an order that knows neither seed nor shard order: the first ones are held out. */
-static uint64_t question_key(const struct shards *s, uint64_t doc)
-{
-    const uint64_t split_key = 0x7e25e;
-    struct shard_doc d;
-    shards_doc(s, doc, &d);
-    return mix(split_key, d.question);
-}
-
-/* *last = the greatest key that is held out when `count` (>= 1) documents or a little more are. */
-static int split_key(const struct shards *s, uint64_t count, uint64_t *last, struct err *e)
-{
-    uint64_t n = shards_docs(s);
-    uint64_t *keys = malloc(n * sizeof *keys);
-    if (!keys) return err_set(e, ERR_NOMEM, "no memory to split %llu documents", (unsigned long long)n);
-    for (uint64_t d = 0; d < n; d++) keys[d] = question_key(s, d);
-    qsort(keys, n, sizeof *keys, ascending);
-    *last = keys[count - 1];
-    free(keys);
+    if (need <= *cap) return 0;
+    size_t most = 2 * need + 16;
+    void *more = realloc(*p, most * width);
+    if (!more) return err_set(e, ERR_NOMEM, "no memory for the documents of a row");
+    *p = more, *cap = most;
     return 0;
 }
 
-static int choose_members(struct loader *l, struct err *e)
+/* Reads document `doc` behind the row's others. Its spans are addressed when all are there. */
+static int read_doc(struct loader *l, struct slot *s, uint32_t doc, struct shard_doc *d)
 {
-    const struct shards *s = l->shards;
-    uint64_t n = shards_docs(s), out = held_out(l->config.val_size, n), last = 0;
-    int rc = out ? split_key(s, out, &last, e) : 0;
+    const uint32_t set = order_set(&l->order, doc);
+    struct shards *shards = l->order.sets[set].shards;
+    const uint64_t i = doc - l->order.base[set];
+    int rc = shards_doc(shards, i, d, &s->err);
+    if (!rc) rc = grow((void **)&s->spans, &s->spans_cap, s->n_spans + d->n_spans, sizeof *s->spans, &s->err);
     if (rc) return rc;
-    l->members = malloc(n * sizeof *l->members);
-    if (!l->members) return err_set(e, ERR_NOMEM, "no memory for %llu documents", (unsigned long long)n);
-    for (uint64_t d = 0; d < n; d++) {
-        int validation = out && question_key(s, d) <= last;
-        if (validation == (l->config.split == LOADER_VALIDATION)) l->members[l->n++] = d;
-    }
-    if (l->n) return 0;
-    return err_set(e, ERR_DATA_EMPTY, "val_size %g leaves no %s document of %llu", l->config.val_size,
-                   l->config.split == LOADER_VALIDATION ? "validation" : "training", (unsigned long long)n);
+    memcpy(s->spans + s->n_spans, d->spans, d->n_spans * sizeof *s->spans);
+    s->n_spans += d->n_spans;
+    uint32_t *ids = s->ids + s->row.tokens;
+    d->ids = ids;
+    d->source += l->source_base[set];
+    s->row.tokens += d->n;
+    for (uint32_t k = 0; k < d->n_spans; k++) s->row.labels += d->spans[k].to - d->spans[k].from;
+    return shards_read(shards, i, ids, &s->err);
 }
 
-static int check_lengths(const struct loader *l, struct err *e)
+static void count_docs(struct loader *l, const uint32_t *docs, uint32_t n)
 {
-    for (uint64_t i = 0; i < l->n; i++) {
-        struct shard_doc d;
-        shards_doc(l->shards, l->members[i], &d);
-        if (d.n > l->config.cutoff_len)
-            return err_set(e, ERR_FIELD_RANGE,
-                           "document %llu has %u tokens, cutoff_len is %u: build the shards anew",
-                           (unsigned long long)l->members[i], d.n, l->config.cutoff_len);
+    for (uint32_t i = 0; i < n; i++)
+        l->make_taken[l->order.n_streams == 1 ? 0 : order_set(&l->order, docs[i])]++;
+}
+
+static void enter_window(struct loader *l)
+{
+    window_pack(&l->window, &l->order, l->make.epoch, l->make.window);
+    memcpy(l->make_taken, l->window.taken, sizeof l->make_taken);
+}
+
+static void advance(struct loader *l)
+{
+    const struct window *w = &l->window;
+    const uint32_t from = w->start[l->make.row];
+    count_docs(l, w->docs + from, w->start[l->make.row + 1] - from);
+    if (++l->make.row < w->rows) return;
+    l->make.row = 0;
+    if (++l->make.window == order_windows(&l->order)) {
+        l->make.window = 0;
+        l->make.epoch++;
+    }
+    enter_window(l);
+}
+
+/* Makes the row at l->make in the slot and goes on; on an error it stays. */
+static void make_row(struct loader *l, struct slot *s)
+{
+    const struct window *w = &l->window;
+    const uint32_t from = w->start[l->make.row], n = w->start[l->make.row + 1] - from;
+    size_t at = 0;
+    s->err.code = 0, s->n_spans = 0;
+    s->row = (struct packed_row){.n_docs = n, .epoch = l->make.epoch};
+    s->row.last = l->make.row + 1 == w->rows && l->make.window + 1 == order_windows(&l->order);
+    s->rc = grow((void **)&s->docs, &s->docs_cap, n, sizeof *s->docs, &s->err);
+    for (uint32_t i = 0; !s->rc && i < n; i++) s->rc = read_doc(l, s, w->docs[from + i], &s->docs[i]);
+    if (s->rc) return;
+    for (uint32_t i = 0; i < n; at += s->docs[i++].n_spans) s->docs[i].spans = s->spans + at;
+    s->row.docs = s->docs;
+    advance(l);
+    s->next = l->make;
+    memcpy(s->taken, l->make_taken, sizeof s->taken);
+}
+
+/* ---- the thread -----------------------------------------------------------------------------------------
+ */
+
+static uint64_t kept(const struct loader *l)
+{
+    const uint64_t keep = l->order.c.keep ? l->order.c.keep : 1;
+    return l->given < keep ? l->given : keep;
+}
+
+/* The next slot is free, and the row made last was not an error: that waits for who asks. */
+static int may_make(const struct loader *l)
+{
+    int failed = l->made > l->given && l->slots[(l->made - 1) % l->n_slots].rc;
+    return !l->hold && !failed && l->made - l->given + kept(l) < l->n_slots;
+}
+
+static void *make_ahead(void *ctx)
+{
+    struct loader *l = ctx;
+    pthread_mutex_lock(&l->mutex);
+    for (;;) {
+        while (!l->quit && !may_make(l)) pthread_cond_wait(&l->wake, &l->mutex);
+        if (l->quit) break;
+        struct slot *s = &l->slots[l->made % l->n_slots];
+        l->busy = 1;
+        pthread_mutex_unlock(&l->mutex);
+        make_row(l, s);
+        pthread_mutex_lock(&l->mutex);
+        l->busy = 0;
+        l->made++;
+        pthread_cond_signal(&l->ready);
+    }
+    pthread_mutex_unlock(&l->mutex);
+    return NULL;
+}
+
+/* Without one, rows are made when they are asked for: a machine that starts no more threads still trains. */
+static void start_thread(struct loader *l)
+{
+    if (l->running || l->order.c.ahead == 0) return;
+    l->running = pthread_create(&l->thread, NULL, make_ahead, l) == 0;
+    if (!l->running) l->order.c.ahead = 0;
+}
+
+/* The thread rests when this returns, and its rows are forgotten: l->make is the caller's. */
+static void rest(struct loader *l)
+{
+    pthread_mutex_lock(&l->mutex);
+    l->hold = 1;
+    while (l->busy) pthread_cond_wait(&l->ready, &l->mutex);
+    l->made = l->given = 0;
+    pthread_mutex_unlock(&l->mutex);
+}
+
+static void go_on(struct loader *l)
+{
+    pthread_mutex_lock(&l->mutex);
+    l->hold = 0;
+    pthread_cond_signal(&l->wake);
+    pthread_mutex_unlock(&l->mutex);
+}
+
+/* The slot of the next row, made by whoever does. */
+static struct slot *await(struct loader *l)
+{
+    struct slot *s = &l->slots[l->given % l->n_slots];
+    start_thread(l);
+    if (!l->running) {
+        make_row(l, s);
+        l->made++;
+        return s;
+    }
+    pthread_mutex_lock(&l->mutex);
+    while (l->made == l->given) pthread_cond_wait(&l->ready, &l->mutex);
+    pthread_mutex_unlock(&l->mutex);
+    return s;
+}
+
+int loader_next_row(struct loader *l, struct packed_row *row, struct err *e)
+{
+    struct slot *s = await(l);
+    const int rc = s->rc;
+    if (rc)
+        err_set(e, rc, "%s", s->err.msg);
+    else
+        *row = s->row, l->at = s->next, memcpy(l->taken, s->taken, sizeof l->taken);
+    pthread_mutex_lock(&l->mutex);
+    if (rc)
+        l->made--; /* the thread waits behind its error: it tries that row again */
+    else
+        l->given++;
+    pthread_cond_signal(&l->wake);
+    pthread_mutex_unlock(&l->mutex);
+    return rc;
+}
+
+/* ---- opening ----------------------------------------------------------------------------------------------
+ */
+
+static uint32_t slots_of(const struct loader_config *c)
+{
+    return (c->keep ? c->keep : 1) + (c->ahead ? c->ahead : 1);
+}
+
+uint64_t loader_plan(const struct loader_config *c)
+{
+    return slots_of(c) * (sizeof(struct slot) + (uint64_t)c->cutoff_len * sizeof(uint32_t));
+}
+
+static int create_slots(struct loader *l, struct err *e)
+{
+    const struct loader_config *c = &l->order.c;
+    l->n_slots = slots_of(c);
+    l->slots = calloc(l->n_slots, sizeof *l->slots);
+    if (!l->slots) return err_set(e, ERR_NOMEM, "no memory for %u rows", l->n_slots);
+    for (uint32_t i = 0; i < l->n_slots; i++) {
+        l->slots[i].ids = malloc(c->cutoff_len * sizeof *l->slots[i].ids);
+        if (!l->slots[i].ids) return err_set(e, ERR_NOMEM, "no memory for a row of %u tokens", c->cutoff_len);
     }
     return 0;
 }
 
-/* ---- packing ----------------------------------------------------------------------------------------- */
-
-struct item {
-    uint32_t n, place, row; /* tokens; place in the window's order; row it is packed into */
-    uint64_t doc;
-};
-
-static int longest_first(const void *a, const void *b)
+static void number_sources(struct loader *l)
 {
-    const struct item *x = a, *y = b;
-    if (x->n != y->n) return x->n < y->n ? 1 : -1;
-    return x->place < y->place ? -1 : 1;
-}
-
-struct row_key {
-    uint64_t key;
-    uint32_t row;
-};
-
-static int by_key(const void *a, const void *b)
-{
-    const struct row_key *x = a, *y = b;
-    if (x->key != y->key) return x->key < y->key ? -1 : 1;
-    return x->row < y->row ? -1 : 1;
-}
-
-/* Best fit, longest first: each document goes into the fullest row that still has room. Returns the rows. */
-static uint32_t pack(struct item *items, uint32_t n, uint32_t capacity, int packing)
-{
-    uint32_t room[LOADER_WINDOW], rows = 0;
-    qsort(items, n, sizeof *items, longest_first);
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t best = rows;
-        for (uint32_t r = 0; packing && r < rows; r++)
-            if (room[r] >= items[i].n && (best == rows || room[r] < room[best])) best = r;
-        if (best == rows) room[rows++] = capacity;
-        room[best] -= items[i].n;
-        items[i].row = best;
+    uint32_t at = 0;
+    for (uint32_t s = 0; s < l->order.n_sets; s++) {
+        l->source_base[s] = at;
+        at += shards_origin(l->order.sets[s].shards)->n_sources;
     }
-    return rows;
 }
 
-/* Longest first filled the rows: give them out in a keyed order, or lengths would drift within the window. */
-static void shuffle_rows(struct item *items, uint32_t n, uint32_t rows, uint64_t key)
-{
-    struct row_key order[LOADER_WINDOW];
-    uint32_t rank[LOADER_WINDOW];
-    for (uint32_t r = 0; r < rows; r++) order[r] = (struct row_key){mix(key, r), r};
-    qsort(order, rows, sizeof *order, by_key);
-    for (uint32_t r = 0; r < rows; r++) rank[order[r].row] = r;
-    for (uint32_t i = 0; i < n; i++) items[i].row = rank[items[i].row];
-}
-
-static int by_row(const void *a, const void *b)
-{
-    const struct item *x = a, *y = b;
-    if (x->row != y->row) return x->row < y->row ? -1 : 1;
-    return x->place < y->place ? -1 : 1;
-}
-
-static uint64_t windows_of(const struct loader *l)
-{
-    return (l->n + LOADER_WINDOW - 1) / LOADER_WINDOW;
-}
-
-/* Packs window `index` of `epoch`: a function of these, the shards and the configuration. */
-static void pack_window(const struct loader *l, uint64_t epoch, uint64_t index, struct window *w)
-{
-    struct item items[LOADER_WINDOW];
-    const uint64_t first = index * LOADER_WINDOW, key = mix(mix(l->config.seed, epoch), l->config.split);
-    w->n = l->n - first < LOADER_WINDOW ? (uint32_t)(l->n - first) : LOADER_WINDOW;
-    for (uint32_t i = 0; i < w->n; i++) {
-        struct shard_doc d;
-        uint64_t doc = l->members[permute(key, first + i, l->n)];
-        shards_doc(l->shards, doc, &d);
-        items[i] = (struct item){d.n, i, 0, doc};
-    }
-    w->rows = pack(items, w->n, l->config.cutoff_len, l->config.packing);
-    shuffle_rows(items, w->n, w->rows, mix(key, ~index));
-    qsort(items, w->n, sizeof *items, by_row);
-    for (uint32_t i = 0; i < w->n; i++) {
-        w->docs[i] = items[i].doc;
-        if (i == 0 || items[i].row != items[i - 1].row) w->start[items[i].row] = i;
-    }
-    w->start[w->rows] = w->n;
-}
-
-/* ---- the loader -------------------------------------------------------------------------------------- */
-
-static int check_config(const struct loader_config *c, struct err *e)
-{
-    if (c->cutoff_len < 2) return err_set(e, ERR_FIELD_RANGE, "cutoff_len is %u, at least 2", c->cutoff_len);
-    if (c->val_size >= 0) return 0;
-    return err_set(e, ERR_FIELD_RANGE, "val_size is %g, expected a fraction or a count", c->val_size);
-}
-
-int loader_open(struct loader **out, struct shards *shards, const struct loader_config *c, struct err *e)
+int loader_open(struct loader **out, const struct loader_set *sets, uint32_t n, const struct loader_config *c,
+                struct err *e)
 {
     *out = NULL;
-    int rc = check_config(c, e);
-    if (rc) return rc;
     struct loader *l = calloc(1, sizeof *l);
     if (!l) return err_set(e, ERR_NOMEM, "no memory for a loader");
-    l->shards = shards;
-    l->config = *c;
-    l->ids = malloc(c->cutoff_len * sizeof *l->ids);
-    if (!l->ids) rc = err_set(e, ERR_NOMEM, "no memory for a row of %u tokens", c->cutoff_len);
-    if (!rc) rc = choose_members(l, e);
-    if (!rc) rc = check_lengths(l, e);
+    pthread_mutex_init(&l->mutex, NULL);
+    pthread_cond_init(&l->wake, NULL);
+    pthread_cond_init(&l->ready, NULL);
+    int rc = order_init(&l->order, sets, n, c, e);
+    if (!rc) rc = window_create(&l->window, &l->order, e);
+    if (!rc) rc = create_slots(l, e);
     if (rc) {
         loader_close(l);
         return rc;
     }
-    pack_window(l, 0, 0, &l->window);
+    number_sources(l);
+    enter_window(l);
     *out = l;
     return 0;
 }
@@ -240,80 +277,87 @@ int loader_open(struct loader **out, struct shards *shards, const struct loader_
 void loader_close(struct loader *l)
 {
     if (!l) return;
-    free(l->members);
-    free(l->ids);
+    pthread_mutex_lock(&l->mutex);
+    l->quit = 1;
+    pthread_cond_signal(&l->wake);
+    pthread_mutex_unlock(&l->mutex);
+    if (l->running) pthread_join(l->thread, NULL);
+    for (uint32_t i = 0; l->slots && i < l->n_slots; i++)
+        free(l->slots[i].ids), free(l->slots[i].docs), free(l->slots[i].spans);
+    free(l->slots);
+    window_clear(&l->window);
+    order_clear(&l->order);
+    pthread_cond_destroy(&l->wake);
+    pthread_cond_destroy(&l->ready);
+    pthread_mutex_destroy(&l->mutex);
     free(l);
 }
 
-static int read_docs(struct loader *l, const uint64_t *docs, struct packed_row *row, struct err *e)
-{
-    int rc = 0;
-    for (uint32_t i = 0; !rc && i < row->n_docs; i++) {
-        struct shard_doc *d = &l->docs[i];
-        uint32_t *ids = l->ids + row->tokens;
-        shards_doc(l->shards, docs[i], d);
-        rc = shards_read(l->shards, docs[i], ids, e);
-        d->ids = ids;
-        row->tokens += d->n;
-        for (uint32_t s = 0; s < d->n_spans; s++) row->labels += d->spans[s].to - d->spans[s].from;
-    }
-    return rc;
-}
-
-static void advance(struct loader *l)
-{
-    if (++l->at.row < l->window.rows) return;
-    l->at.row = 0;
-    if (++l->at.window == windows_of(l)) {
-        l->at.window = 0;
-        l->at.epoch++;
-    }
-    pack_window(l, l->at.epoch, l->at.window, &l->window);
-}
-
-int loader_next_row(struct loader *l, struct packed_row *row, struct err *e)
-{
-    const struct window *w = &l->window;
-    uint32_t from = w->start[l->at.row], to = w->start[l->at.row + 1];
-    *row = (struct packed_row){.n_docs = to - from, .epoch = l->at.epoch, .docs = l->docs};
-    row->last = l->at.row + 1 == w->rows && l->at.window + 1 == windows_of(l);
-    int rc = read_docs(l, w->docs + from, row, e);
-    if (!rc) advance(l);
-    return rc;
-}
+/* ---- positions --------------------------------------------------------------------------------------------
+ */
 
 void loader_tell(const struct loader *l, struct loader_pos *pos)
 {
     *pos = l->at;
 }
 
-int loader_seek(struct loader *l, const struct loader_pos *pos, struct err *e)
+/* The maker goes to *pos, or back to where the rows given out end. */
+static int move(struct loader *l, const struct loader_pos *pos, struct err *e)
 {
-    struct window w;
-    if (pos->window >= windows_of(l))
-        return err_set(e, ERR_CK_CURSOR, "the data position is window %llu, an epoch has %llu",
-                       (unsigned long long)pos->window, (unsigned long long)windows_of(l));
-    pack_window(l, pos->epoch, pos->window, &w);
-    if (pos->row >= w.rows)
+    l->make = *pos;
+    enter_window(l);
+    if (pos->row >= l->window.rows)
         return err_set(e, ERR_CK_CURSOR, "the data position is row %llu, window %llu has %u",
-                       (unsigned long long)pos->row, (unsigned long long)pos->window, w.rows);
-    l->window = w;
+                       (unsigned long long)pos->row, (unsigned long long)pos->window, l->window.rows);
+    count_docs(l, l->window.docs, l->window.start[pos->row]);
     l->at = *pos;
+    memcpy(l->taken, l->make_taken, sizeof l->taken);
     return 0;
 }
 
-uint64_t loader_docs(const struct loader *l)
+int loader_seek(struct loader *l, const struct loader_pos *pos, struct err *e)
 {
-    return l->n;
+    const struct loader_pos before = l->at;
+    if (pos->window >= order_windows(&l->order))
+        return err_set(e, ERR_CK_CURSOR, "the data position is window %llu, an epoch has %llu",
+                       (unsigned long long)pos->window, (unsigned long long)order_windows(&l->order));
+    rest(l);
+    int rc = move(l, pos, e);
+    if (rc) move(l, &before, NULL);
+    go_on(l);
+    return rc;
 }
 
-uint64_t loader_rows_per_epoch(const struct loader *l, uint64_t epoch)
+/* ---- counts -----------------------------------------------------------------------------------------------
+ */
+
+uint64_t loader_docs(const struct loader *l)
+{
+    return l->order.n;
+}
+
+uint64_t loader_epoch_docs(const struct loader *l)
+{
+    return l->order.epoch_docs;
+}
+
+int loader_count_rows(const struct loader *l, uint64_t epoch, uint64_t *rows, uint64_t *tokens, struct err *e)
 {
     struct window w;
-    uint64_t rows = 0;
-    for (uint64_t i = 0; i < windows_of(l); i++) {
-        pack_window(l, epoch, i, &w);
-        rows += w.rows;
+    int rc = window_create(&w, &l->order, e);
+    *rows = 0;
+    if (tokens) *tokens = 0;
+    for (uint64_t i = 0; !rc && i < order_windows(&l->order); i++) {
+        window_pack(&w, &l->order, epoch, i);
+        *rows += w.rows;
+        for (uint32_t d = 0; tokens && d < w.n; d++) *tokens += order_length(&l->order, w.docs[d]);
     }
-    return rows;
+    window_clear(&w);
+    return rc;
+}
+
+double loader_passes(const struct loader *l, uint32_t set)
+{
+    const uint32_t s = l->order.n_streams == 1 ? 0 : set;
+    return (double)l->taken[s] / (double)l->order.streams[s].n;
 }

@@ -165,13 +165,18 @@ int shard_entries_get(const struct js *root, const char *path, struct shard_entr
 
 /* ---- reading ------------------------------------------------------------------------------------------- */
 
-int shard_check_digest(const char *path, const struct shard_entry *entry, struct err *e)
+int shard_check_hash(const char *path, const char *want, struct err *e)
 {
     char hash[SHA256_HEX];
     int rc = sha256_file(path, hash, NULL, e);
-    if (!rc && strcmp(hash, entry->hash) != 0)
-        rc = err_set(e, ERR_HASH, "%s has sha256 %s, its manifest says %s", path, hash, entry->hash);
+    if (!rc && strcmp(hash, want) != 0)
+        rc = err_set(e, ERR_HASH, "%s has sha256 %s, its manifest says %s", path, hash, want);
     return rc;
+}
+
+int shard_check_digest(const char *path, const struct shard_entry *entry, struct err *e)
+{
+    return shard_check_hash(path, entry->hash, e);
 }
 
 int shard_read_column(struct hdf5 *h5, const char *shard, const char *name, enum dtype t, uint64_t n,

@@ -63,7 +63,8 @@ int shard_manifest_check(const struct js *root, const char *path, const char *fo
 
 struct hdf5;
 
-/* ERR_HASH unless the file has the digest of its entry. */
+/* ERR_HASH unless the file has this digest, or that of its entry. */
+int shard_check_hash(const char *path, const char *want, struct err *e);
 int shard_check_digest(const char *path, const struct shard_entry *entry, struct err *e);
 /* Reads a whole column that must have `n` elements, every chunk of it in the file; *out is the caller's to
  * free, also after an error. `shard` is for messages. */

@@ -3,12 +3,15 @@
  *
  *     manifest.json    {"format": "terse-shards", "version", "recipe", "tokenizer", "template", "vocab",
  *                       "sources": [{"name", "sha256"}],
- *                       "shards": [{"name", "sha256", "docs", "tokens"}]}
+ *                       "shards": [{"name", "sha256", "docs", "tokens"}], "index": sha256}
  *     shard-00000.h5   ids u32[T]; doc_offset u64[D+1], first 0, last T; of each document header_at,
  *                      response_at, source, n_labels u32[D], source_row, question u64[D], domain u8[D];
  *                      label_from, label_to u32[sum of n_labels], counted from the document's start;
  *                      sources u8[], as sha256sum prints them;
- *                      attributes version, vocab, recipe, tokenizer, template */
+ *                      attributes version, vocab, recipe, tokenizer, template
+ *     documents.h5     the index: length u32[D] and question u64[D] of the documents of all shards, so that
+ *                      order, split and packing are known before a shard is opened. A set without one is
+ *                      read as well, shard by shard. */
 #ifndef TERSE_DATA_SHARDS_H
 #define TERSE_DATA_SHARDS_H
 
@@ -71,11 +74,17 @@ void shard_writer_abort(struct shard_writer *w); /* removes DIR.tmp and frees; N
 
 struct shards;
 
-enum { SHARDS_TRUST = 1 }; /* for tests and forensics only: skip the digests */
+enum {
+    SHARDS_TRUST = 1, /* for tests and forensics only: skip the digests */
+    SHARDS_LAZY = 2   /* look at a shard when a document of it is first asked for, not now */
+};
 
-/* Opens a set: manifest, digest of every shard, the documents' table (not the ids). Not thread-safe.
+/* Opens a set: manifest, index, and of every shard its digest and its table of documents. What stays in
+ * memory is 12 bytes a document, the tables of the shards used last (at most 32 of them) and one chunk of
+ * ids; with SHARDS_LAZY what is read is manifest and index, so that a set of any size opens at once. A handle
+ * belongs to one thread at a time; a set may be opened several times.
  * Errors: FILE_MISSING, VERSION, HASH (a shard differs from its digest), H5_*, DOC_OFFSETS, TOKEN_RANGE,
- * FIELD_*, JSON_*; *out is then NULL. */
+ * FIELD_*, JSON_*, TOO_MANY; *out is then NULL. */
 int shards_open(struct shards **out, const char *dir, unsigned flags, struct err *e);
 void shards_close(struct shards *s); /* NULL ok */
 
@@ -85,10 +94,16 @@ uint64_t shards_docs(const struct shards *s);
 uint64_t shards_tokens(const struct shards *s);
 /* sha256 (hex) of the manifest: changes with any byte of any shard. Owned by `s`. */
 const char *shards_digest(const struct shards *s);
-/* Document `doc` (< shards_docs) without its ids: those are NULL. Spans are owned by `s`. */
-void shards_doc(const struct shards *s, uint64_t doc, struct shard_doc *out);
-/* Reads the ids of document `doc` into `ids` (shards_doc's n of them). Errors: HASH (the file changed since
- * it was checked), H5_READ, ZSTD, BOMB, TOKEN_RANGE. */
+const char *shards_dir(const struct shards *s); /* as it was opened */
+/* Tokens of each document, and the hash of its question: shards_docs of them, owned by `s`. */
+const uint32_t *shards_lengths(const struct shards *s);
+const uint64_t *shards_questions(const struct shards *s);
+/* Document `doc` (< shards_docs) without its ids: those are NULL. Spans are owned by `s` and valid until the
+ * next call that asks for another document. Errors: HASH (the file is not, or no longer, the one that the
+ * manifest names), and what else opening a shard finds. */
+int shards_doc(struct shards *s, uint64_t doc, struct shard_doc *out, struct err *e);
+/* Reads the ids of document `doc` into `ids` (its length of them). Errors: those of shards_doc; H5_READ,
+ * H5_CHUNK, ZSTD_*, BOMB, TOKEN_RANGE. */
 int shards_read(struct shards *s, uint64_t doc, uint32_t *ids, struct err *e);
 
 #endif

@@ -12,7 +12,7 @@ enum { MANIFEST_MAX = 256 << 20 };
 /* ---- writing ----------------------------------------------------------------------------------------- */
 
 int shards_manifest_save(const char *path, const struct shards_origin *origin,
-                         const struct shard_entry *entries, size_t n, struct err *e)
+                         const struct shard_entry *entries, size_t n, const char *index, struct err *e)
 {
     struct js_out w;
     js_out_init(&w, 1);
@@ -32,6 +32,7 @@ int shards_manifest_save(const char *path, const struct shards_origin *origin,
     }
     js_close(&w);
     shard_entries_put(&w, entries, n);
+    if (index) js_put_string(&w, "index", index);
     js_close(&w);
     return js_out_save(&w, path, e);
 }
@@ -66,6 +67,16 @@ static int get_origin(const struct js *root, const char *path, struct shards_ori
     if (!rc) rc = js_need_int(root, path, "vocab", 1, UINT32_MAX, &vocab, e);
     origin->vocab = (uint32_t)vocab;
     return rc ? rc : get_sources(root, path, origin, e);
+}
+
+int shards_manifest_index(const struct js *root, const char *dir, const char **index, struct err *e)
+{
+    *index = NULL;
+    if (!js_get(root, "index")) return 0;
+    int rc = js_need_string(root, dir, "index", index, e);
+    if (!rc && !sha256_is_hex(*index))
+        rc = err_set(e, ERR_FIELD_RANGE, "%s: index \"%.70s\" is not a sha256", dir, *index);
+    return rc;
 }
 
 int shards_manifest_load(const char *path, struct js **root, struct shards_origin *origin,

@@ -185,11 +185,9 @@ static int flush_shard(struct shard_writer *w, struct err *e)
 
 int shard_writer_commit(struct shard_writer *w, struct err *e)
 {
-    char path[FILE_PATH];
     int rc = w->columns[COL_ids].n ? flush_shard(w, e) : 0;
     if (!rc && w->set.n == 0) rc = err_set(e, ERR_DATA_EMPTY, "no document for %s", w->set.dir);
-    if (!rc) rc = file_path(path, e, "%s/manifest.json", w->set.temp);
-    if (!rc) rc = shards_manifest_save(path, w->origin, w->set.entries, w->set.n, e);
+    if (!rc) rc = shards_seal(w->set.temp, w->origin, w->set.entries, w->set.n, e);
     if (rc)
         shard_set_abort(&w->set);
     else

@@ -172,6 +172,12 @@
     X(COL_MISSING, "column missing")                                                                         \
     X(COL_TYPE, "column of wrong type")                                                                      \
     X(ZSTD, "zstd data damaged")                                                                             \
+    X(ZSTD_EMPTY, "zstd frame without content")                                                              \
+    X(ZSTD_DICT, "zstd frame needs a dictionary")                                                            \
+    X(ZSTD_WINDOW, "zstd window too large")                                                                  \
+    X(ZSTD_CRC, "zstd checksum wrong")                                                                       \
+    X(ZSTD_TRUNC, "zstd frame is cut")                                                                       \
+    X(ZSTD_TRAILING, "bytes after a zstd frame")                                                             \
     X(SNAPPY, "snappy data damaged")                                                                         \
     X(GZIP, "gzip data damaged")                                                                             \
     X(BROTLI, "brotli data damaged")                                                                         \

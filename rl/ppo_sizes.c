@@ -22,8 +22,10 @@ void ppo_sizes(struct ppo_sizes *z, const struct ppo_config *c, const struct mod
                uint32_t longest)
 {
     uint32_t doc = longest + (uint32_t)c->response_length;
-    *z = (struct ppo_sizes){.answers = (size_t)(c->prompts_per_step * c->num_generations), .longest = longest};
-    z->session = (struct session_config){.streams = (uint32_t)c->streams, .max_tokens = doc, .cache_base = true};
+    *z =
+        (struct ppo_sizes){.answers = (size_t)(c->prompts_per_step * c->num_generations), .longest = longest};
+    z->session =
+        (struct session_config){.streams = (uint32_t)c->streams, .max_tokens = doc, .cache_base = true};
     z->session.cache_bytes = (uint64_t)c->prompt_cache << 20;
     if (z->session.streams > z->answers) z->session.streams = (uint32_t)z->answers;
     z->micro = (struct micro_config){.max_tokens = doc, .gate = gate};

@@ -109,7 +109,7 @@ static int machinery_create(struct sft *s, struct err *e)
     struct micro_config m;
     enum recompute recompute;
     int64_t warmup;
-    s->row_docs = sft_row_docs(s->c), s->micro_docs = sft_micro_docs(s->c);
+    s->micro_docs = sft_micro_docs(s->c);
     int r = sft_config_check_steps(s->c, s->o, (int64_t)s->total_steps, &warmup, e);
     if (!r) r = memory_choose(s, &recompute, e);
     if (r) return r;
@@ -193,5 +193,5 @@ uint64_t sft_rows(const struct sft *s)
 
 uint64_t sft_docs(const struct sft *s)
 {
-    return loader_docs(s->loader);
+    return loader_epoch_docs(s->loader);
 }

@@ -130,6 +130,30 @@ static int read_reports(struct sft_config *c, const struct options *o, struct er
     return 0;
 }
 
+/* Weights of the dataset's names. */
+static int read_weights(struct sft_config *c, const struct options *o, struct err *e)
+{
+    const size_t n = c->dataset.n, given = c->interleave_probs.n;
+    const char *where = options_where(o, "interleave_probs");
+    if (given && c->mix_strategy == LOADER_CONCAT)
+        return err_set(e, ERR_CFG_CONFLICT,
+                       "interleave_probs (%s) needs mix_strategy interleave_under or interleave_over", where);
+    if (given && given != n)
+        return err_set(e, ERR_CFG_CONFLICT, "interleave_probs has %zu values (%s), dataset has %zu names",
+                       given, where, n);
+    if (c->mix_strategy != LOADER_CONCAT && n > LOADER_SETS)
+        return err_set(e, ERR_TOO_MANY, "dataset: %zu sets to mix, at most %d", n, LOADER_SETS);
+    for (size_t i = 0; i < LOADER_SETS; i++) c->weights[i] = 1;
+    for (size_t i = 0; i < given; i++) {
+        char *end, *text = c->interleave_probs.items[i];
+        c->weights[i] = strtod(text, &end);
+        if (end == text || *end || !(c->weights[i] > 0) || !isfinite(c->weights[i]))
+            return err_set(e, ERR_FIELD_RANGE, "interleave_probs: \"%.40s\" is no share above 0 (%s)", text,
+                           where);
+    }
+    return 0;
+}
+
 static int check_urls(const struct options *o, const char *key, const struct string_list *list, struct err *e)
 {
     char what[256];
@@ -168,6 +192,7 @@ int sft_config_settle(struct sft_config *c, struct options *o, struct err *e)
     if (!rc) rc = settle(c, o, e);
     if (!rc) rc = read_targets(c, o, e);
     if (!rc) rc = read_reports(c, o, e);
+    if (!rc) rc = read_weights(c, o, e);
     if (!rc) rc = check_base(c, o, e);
     int64_t warmup;
     if (!rc && c->max_steps) rc = sft_config_check_steps(c, o, c->max_steps, &warmup, e);

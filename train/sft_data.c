@@ -1,8 +1,10 @@
-/* What a run reads: token shards, made when absent, and packed rows from them. */
+/* What a run reads: sets of token shards, and packed rows from them. */
 #include "train/sft_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+enum { ROWS_AHEAD = 16 };
 
 void sft_loader_config(struct loader_config *l, const struct sft_config *c, enum loader_split split)
 {
@@ -13,18 +15,21 @@ void sft_loader_config(struct loader_config *l, const struct sft_config *c, enum
         .split = split,
         .val_size = c->eval_dataset.n ? 0 : c->val_size,
     };
+    if (split == LOADER_VALIDATION) return; /* every document once, read when it is asked for */
+    l->mix = (enum loader_mix)c->mix_strategy;
+    l->keep = (uint32_t)c->rows_per_step;
+    l->ahead = ROWS_AHEAD;
 }
 
 static int loaders_open(struct sft *s, struct err *e)
 {
     struct loader_config c;
-    sft_loader_config(&c, s->c, LOADER_TRAIN);
-    int r = loader_open(&s->loader, s->shards, &c, e);
-    if (r) return r;
-    if (s->eval_shards) return loader_open(&s->eval, s->eval_shards, &c, e);
-    if (s->c->val_size <= 0) return 0;
     sft_loader_config(&c, s->c, LOADER_VALIDATION);
-    return loader_open(&s->eval, s->shards, &c, e);
+    if (s->c->eval_dataset.n) c.split = LOADER_TRAIN; /* all of it */
+    int r = s->held_out.n ? loader_open(&s->eval, s->held_out.sets, s->held_out.n, &c, e) : 0;
+    if (r) return r;
+    sft_loader_config(&c, s->c, LOADER_TRAIN);
+    return loader_open(&s->loader, s->data.sets, s->data.n, &c, e);
 }
 
 uint64_t sft_steps(const struct sft_config *c, uint64_t rows_an_epoch)
@@ -37,67 +42,57 @@ uint64_t sft_steps(const struct sft_config *c, uint64_t rows_an_epoch)
 
 int sft_rows_alloc(struct sft *s, struct err *e)
 {
-    int64_t n = s->c->rows_per_step;
-    s->rows = calloc((size_t)n, sizeof *s->rows);
+    s->rows = calloc((size_t)s->c->rows_per_step, sizeof *s->rows);
     s->slots = calloc(params_slots(&s->l.m->c), sizeof *s->slots);
-    for (int64_t i = 0; s->rows && i < n; i++) {
-        s->rows[i].docs = calloc(s->row_docs, sizeof *s->rows[i].docs);
-        s->rows[i].ids = calloc((size_t)s->c->cutoff_len, sizeof *s->rows[i].ids);
-        if (!s->rows[i].docs || !s->rows[i].ids)
-            return err_set(e, ERR_NOMEM, "no memory for the rows of a step");
-    }
     return s->rows && s->slots ? 0 : err_set(e, ERR_NOMEM, "no memory for the rows of a step");
-}
-
-int sft_row_copy(struct sft *s, const struct packed_row *from, struct row_copy *to, struct err *e)
-{
-    uint32_t *ids = to->ids;
-    if (from->n_docs > s->row_docs || from->tokens > s->c->cutoff_len)
-        return err_set(e, ERR_INTERNAL, "a packed row of %u documents and %u tokens", from->n_docs,
-                       from->tokens);
-    to->n_docs = from->n_docs, to->tokens = from->tokens, to->labels = from->labels;
-    for (uint32_t i = 0; i < from->n_docs; ids += from->docs[i].n, i++) {
-        to->docs[i] = from->docs[i];
-        to->docs[i].ids = memcpy(ids, from->docs[i].ids, from->docs[i].n * sizeof *ids);
-    }
-    return 0;
 }
 
 int sft_rows_next(struct sft *s, int64_t *labels, struct err *e)
 {
-    struct packed_row row;
     *labels = 0;
     for (int64_t i = 0; i < s->c->rows_per_step; i++) {
-        int r = loader_next_row(s->loader, &row, e);
-        if (!r) r = sft_row_copy(s, &row, &s->rows[i], e);
+        int r = loader_next_row(s->loader, &s->rows[i], e);
         if (r) return r;
-        *labels += row.labels;
+        *labels += s->rows[i].labels;
     }
     return 0;
 }
 
+/* Of all sets: that of the one there is, or over those of all. */
+static int data_digest(struct sft *s, struct err *e)
+{
+    char *all = malloc(s->data.n * (SHA256_HEX - 1));
+    if (!all) return err_set(e, ERR_NOMEM, "no memory for the digest of the data");
+    for (uint32_t i = 0; i < s->data.n; i++)
+        memcpy(all + i * (SHA256_HEX - 1), shards_digest(s->data.sets[i].shards), SHA256_HEX - 1);
+    int r = sha256_hex(all, s->data.n * (SHA256_HEX - 1), s->digest_data, e);
+    if (s->data.n == 1) memcpy(s->digest_data, shards_digest(s->data.sets[0].shards), SHA256_HEX);
+    free(all);
+    return r;
+}
+
 int sft_data_open(struct sft *s, struct err *e)
 {
-    int r = sft_shards_build(s, &s->c->dataset, "tokens", &s->shards, e);
+    bool apart = s->c->mix_strategy != LOADER_CONCAT;
+    int r = sft_sets_open(s, &s->c->dataset, "tokens", apart, &s->data, e);
     if (!r && s->c->eval_dataset.n)
-        r = sft_shards_build(s, &s->c->eval_dataset, "tokens-eval", &s->eval_shards, e);
+        r = sft_sets_open(s, &s->c->eval_dataset, "tokens-eval", false, &s->held_out, e);
+    else if (!r && s->c->val_size > 0)
+        r = sft_sets_open_again(&s->data, &s->held_out, e); /* a thread reads from the others */
     if (!r) r = loaders_open(s, e);
+    if (!r) r = data_digest(s, e);
+    if (!r) r = loader_count_rows(s->loader, 0, &s->rows_an_epoch, NULL, e);
     if (r) return r;
-    s->rows_an_epoch = loader_rows_per_epoch(s->loader, 0);
     s->total_steps = sft_steps(s->c, s->rows_an_epoch);
     return 0;
 }
 
 void sft_data_close(struct sft *s)
 {
-    for (int64_t i = 0; s->rows && i < s->c->rows_per_step; i++) {
-        free(s->rows[i].docs);
-        free(s->rows[i].ids);
-    }
     free(s->rows);
     free(s->slots);
     loader_close(s->eval);
     loader_close(s->loader);
-    shards_close(s->eval_shards);
-    shards_close(s->shards);
+    sft_sets_close(&s->held_out);
+    sft_sets_close(&s->data);
 }

@@ -1,11 +1,6 @@
 /* What a run takes of memory: the same functions plan and take it. */
 #include "train/sft_parts.h"
 
-uint32_t sft_row_docs(const struct sft_config *c)
-{
-    return (uint32_t)c->cutoff_len / 2 + 1;
-}
-
 uint32_t sft_micro_docs(const struct sft_config *c)
 {
     return (uint32_t)c->cutoff_len / 32 + 1;
@@ -39,13 +34,14 @@ void sft_memory_plan(struct sft_memory *out, const struct sft_config *c, const s
                      const struct adapter_config *a, enum recompute r)
 {
     uint64_t trained = a ? adapter_count(&m->c, a) : trainee_dense_count(&m->c);
-    uint64_t row = sft_row_docs(c) * sizeof(struct shard_doc) + (uint64_t)c->cutoff_len * sizeof(uint32_t);
+    struct loader_config loader;
     struct micro_config micro;
+    sft_loader_config(&loader, c, LOADER_TRAIN);
     sft_micro_config(&micro, c, a, r);
     out->weights = m->arena.size;
     out->adapter = trained * sizeof(float) + (a ? lora_plan(m, a) : 0);
     out->optimiser = optim_plan(trained, (uint32_t)c->rows_per_step);
     out->activations = micro_plan(m, a, &micro);
-    out->rows = (uint64_t)c->rows_per_step * row;
+    out->rows = loader_plan(&loader);
     out->total = out->weights + out->adapter + out->optimiser + out->activations + out->rows;
 }

@@ -16,6 +16,7 @@
 #define TERSE_TRAIN_SFT_OPTIONS_H
 
 #include "checkpoints/sha256.h"
+#include "data/loader.h"
 #include "infer/config.h"
 #include "infer/option.h"
 
@@ -30,7 +31,10 @@ struct sft_config {
     char *adapter_name_or_path; /* NULL: a new adapter */
     int tuning;                 /* enum sft_tuning */
 
-    struct string_list dataset, eval_dataset; /* parquet files and globs */
+    struct string_list dataset, eval_dataset; /* files, globs, and folders of token shards */
+    int mix_strategy;                         /* enum loader_mix */
+    struct string_list interleave_probs;      /* as given; weights is what it means */
+    double weights[LOADER_SETS];              /* of the dataset's names; filled by sft_config_check() */
     char *tokenized_path;                     /* NULL: below output_dir */
     double val_size;                          /* below 1 a fraction, else documents; 0 none */
     int64_t cutoff_len;                       /* tokens of a row */

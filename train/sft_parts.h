@@ -14,11 +14,11 @@
 
 #include <glob.h>
 
-/* A packed row that outlives the loader's next call. */
-struct row_copy {
-    struct shard_doc *docs; /* [max_docs_row] */
-    uint32_t *ids;          /* [cutoff_len] */
-    uint32_t n_docs, tokens, labels;
+/* Sets of token shards, opened. */
+struct sft_sets {
+    struct loader_set sets[LOADER_SETS];
+    char names[LOADER_SETS][48]; /* letters, digits, . _ -; each another */
+    uint32_t n;
 };
 
 struct sft {
@@ -34,12 +34,11 @@ struct sft {
     struct micro *micro;
     struct sft_memory memory;
 
-    struct shards *shards, *eval_shards; /* eval_shards NULL: val_size decides */
-    struct loader *loader, *eval;        /* eval NULL: nothing is held out */
-    struct row_copy *rows;               /* [rows_per_step] of a step */
-    uint32_t row_docs;                   /* documents a row holds at most */
-    uint32_t micro_docs;                 /* of which go through a pass together */
-    float **slots;                       /* [params_slots] scratch of trainee_grads */
+    struct sft_sets data, held_out; /* held_out: eval_dataset, or data opened again for val_size */
+    struct loader *loader, *eval;   /* eval NULL: nothing is held out */
+    struct packed_row *rows;        /* [rows_per_step] of a step */
+    uint32_t micro_docs;            /* documents that go through a pass together */
+    float **slots;                  /* [params_slots] scratch of trainee_grads */
     uint64_t rows_an_epoch, total_steps;
 
     struct metrics metrics;
@@ -47,7 +46,7 @@ struct sft {
     int64_t step, tokens;
     int64_t cursor[3]; /* loader_pos */
     double seconds;
-    char digest_config[SHA256_HEX];
+    char digest_config[SHA256_HEX], digest_data[SHA256_HEX];
     double loss_sum; /* since the last logged step */
     int64_t loss_steps;
 };
@@ -56,8 +55,7 @@ struct sft {
 void sft_adapter_config(struct adapter_config *a, const struct sft_config *c);
 void sft_micro_config(struct micro_config *m, const struct sft_config *c, const struct adapter_config *a,
                       enum recompute r);
-/* Documents that a row holds at most, and those of them that go through a pass together. */
-uint32_t sft_row_docs(const struct sft_config *c);
+/* Documents of a row that go through a pass together. */
 uint32_t sft_micro_docs(const struct sft_config *c);
 
 /* sft_data.c: shards, loaders and the rows of a step. */
@@ -68,7 +66,6 @@ int sft_data_open(struct sft *s, struct err *e);
 void sft_data_close(struct sft *s);
 /* Reads the next step's rows into s->rows; *labels: tokens to learn from in all of them. */
 int sft_rows_next(struct sft *s, int64_t *labels, struct err *e);
-int sft_row_copy(struct sft *s, const struct packed_row *from, struct row_copy *to, struct err *e);
 int sft_rows_alloc(struct sft *s, struct err *e);
 
 /* sft_shards.c: the files that names with wildcards match, sorted (globfree); where the shards of a run are;
@@ -78,10 +75,15 @@ int sft_names_expand(const struct string_list *names, glob_t *g, struct err *e);
 int sft_shards_dir(const struct sft_config *c, const char *name, char dir[FILE_PATH], struct err *e);
 void sft_build_config(struct build_config *b, const struct sft_config *c, enum lora_gate gate,
                       const struct tokenizer *t, uint32_t vocab);
-/* Opens the token shards of these files, made first where they are not there or not of these
- * settings. name: of the folder below output_dir. */
-int sft_shards_build(struct sft *s, const struct string_list *files, const char *name, struct shards **out,
-                     struct err *e);
+/* Opens what the dataset's `names` are: folders of token shards as they are, files as shards
+ * made of them, first where they are not there or not of these settings; name: of their folder below
+ * output_dir. apart: a set for each name; else all files are one. `out` is to be closed also after an error.
+ */
+int sft_sets_open(struct sft *s, const struct string_list *names, const char *name, bool apart,
+                  struct sft_sets *out, struct err *e);
+/* Opens the same folders once more, for another thread. */
+int sft_sets_open_again(const struct sft_sets *from, struct sft_sets *out, struct err *e);
+void sft_sets_close(struct sft_sets *sets);
 
 /* sft_state.c */
 int sft_state_save(struct sft *s, struct err *e);

@@ -25,7 +25,7 @@ static void ident_fill(const struct sft *s, struct state_ident *id)
         .config = s->digest_config,
         .base = s->l.digest_base,
         .tokenizer = s->l.digest_tokenizer,
-        .data = shards_digest(s->shards),
+        .data = s->digest_data,
         .mode = s->l.m->type == WT_BF16 ? "bf16" : "fp32",
         .step = s->step,
         .max_steps = (int64_t)s->total_steps,

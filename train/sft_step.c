@@ -2,6 +2,7 @@
 #include "train/sft_parts.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static struct micro_result add(struct micro_result a, struct micro_result b)
@@ -11,7 +12,7 @@ static struct micro_result add(struct micro_result a, struct micro_result b)
 }
 
 /* A row forward (and backward, with grads), a few documents at a time when it holds many. */
-static int row_run(struct sft *s, const struct row_copy *row, float scale, uint64_t key,
+static int row_run(struct sft *s, const struct packed_row *row, float scale, uint64_t key,
                    const struct grads *grads, struct micro_result *sum, struct err *e)
 {
     for (uint32_t i = 0; i < row->n_docs; i += s->micro_docs) {
@@ -49,8 +50,7 @@ int sft_evaluate(struct sft *s, double *loss, struct err *e)
     int r = loader_seek(s->eval, &start, e);
     do {
         if (!r) r = loader_next_row(s->eval, &row, e);
-        if (!r) r = sft_row_copy(s, &row, &s->rows[0], e);
-        if (!r) r = row_run(s, &s->rows[0], 0, 0, NULL, &sum, e);
+        if (!r) r = row_run(s, &row, 0, 0, NULL, &sum, e);
         if (r) return r;
     } while (!row.last);
     *loss = sum.nats / (double)sum.labels;
@@ -63,11 +63,24 @@ static int due(const struct sft *s, int64_t every)
     return (uint64_t)s->step == s->total_steps || (every > 0 && s->step % every == 0);
 }
 
+/* Passes over each set of a mixture, behind the n metrics that are there; as many as there is room for. */
+static size_t set_metrics(const struct sft *s, struct metric m[METRICS_MAX], size_t n,
+                          char keys[METRICS_MAX][64])
+{
+    for (uint32_t i = 0; s->c->mix_strategy != LOADER_CONCAT && i < s->data.n && n < METRICS_MAX; i++) {
+        snprintf(keys[n], sizeof keys[n], "epoch/%s", s->data.names[i]);
+        m[n] = (struct metric){keys[n], loader_passes(s->loader, i)};
+        n++;
+    }
+    return n;
+}
+
 static int log_step(struct sft *s, const struct sft_step *t, struct err *e)
 {
     s->loss_sum += t->loss, s->loss_steps++;
     if (!due(s, s->c->logging_steps) && isnan(t->eval_loss)) return 0;
-    struct metric m[] = {
+    char keys[METRICS_MAX][64];
+    struct metric m[METRICS_MAX] = {
         {"total_steps", (double)t->total},
         {"epoch", t->epoch},
         {"loss", s->loss_sum / (double)s->loss_steps},
@@ -79,8 +92,9 @@ static int log_step(struct sft *s, const struct sft_step *t, struct err *e)
         {"remaining_time", t->seconds / (double)t->step * (double)(t->total - t->step)},
         {"eval_loss", t->eval_loss},
     };
+    const size_t n = set_metrics(s, m, isnan(t->eval_loss) ? 9 : 10, keys);
     s->loss_sum = 0, s->loss_steps = 0;
-    return metrics_write(&s->metrics, t->step, m, sizeof m / sizeof *m - (isnan(t->eval_loss) ? 1 : 0), e);
+    return metrics_write(&s->metrics, t->step, m, n, e);
 }
 
 static int one_step(struct sft *s, struct sft_step *t, struct err *e)

@@ -60,7 +60,7 @@ static char *text_of(struct shards *s, uint64_t doc, uint32_t from, uint32_t to)
     struct shard_doc d;
     uint32_t ids[4096];
     size_t at = 0;
-    shards_doc(s, doc, &d);
+    assert_int_equal(shards_doc(s, doc, &d, NULL), 0);
     assert_int_equal(shards_read(s, doc, ids, NULL), 0);
     for (uint32_t i = from; i < to && i < d.n; i++) {
         size_t n;
@@ -78,7 +78,7 @@ static void assert_doc(struct shards *s, uint64_t row, const char *text, const c
     for (uint64_t i = 0; i < shards_docs(s); i++) {
         struct shard_doc d;
         char learned[16384] = "";
-        shards_doc(s, i, &d);
+        assert_int_equal(shards_doc(s, i, &d, NULL), 0);
         if (d.source_row != row) continue;
         if (text) assert_string_equal(text_of(s, i, 0, d.n), text);
         for (uint32_t k = 0; k < d.n_spans; k++) {
@@ -97,7 +97,7 @@ static uint64_t question_of_row(struct shards *s, uint64_t row)
 {
     struct shard_doc d = {0};
     for (uint64_t i = 0; i < shards_docs(s); i++) {
-        shards_doc(s, i, &d);
+        assert_int_equal(shards_doc(s, i, &d, NULL), 0);
         if (d.source_row == row) break;
     }
     return d.question;
@@ -147,7 +147,7 @@ static void control_text_stays_text(void **state)
         struct shard_doc d;
         uint32_t ids[512];
         int controls = 0;
-        shards_doc(s, i, &d);
+        assert_int_equal(shards_doc(s, i, &d, NULL), 0);
         if (d.source_row != 15) continue;
         assert_int_equal(shards_read(s, i, ids, NULL), 0);
         for (uint32_t k = 0; k < d.n; k++) controls += (int32_t)ids[k] == start || (int32_t)ids[k] == end;
@@ -183,7 +183,7 @@ static void everything(void **state)
     struct shards *s = build(&c, &r);
     for (uint64_t i = 0; i < shards_docs(s); i++) {
         struct shard_doc d;
-        shards_doc(s, i, &d);
+        assert_int_equal(shards_doc(s, i, &d, NULL), 0);
         assert_true(d.n_spans == 1 && d.spans[0].from == 1 && d.spans[0].to == d.n);
     }
     shards_close(s);
@@ -203,7 +203,7 @@ static void system_prompt_and_cutoff(void **state)
                "hello<|im_end|>");
     for (uint64_t i = 0; i < shards_docs(s); i++) {
         struct shard_doc d;
-        shards_doc(s, i, &d);
+        assert_int_equal(shards_doc(s, i, &d, NULL), 0);
         assert_in_range(d.n, 2, 30);
     }
     shards_close(s);

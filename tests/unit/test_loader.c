@@ -12,10 +12,10 @@
 
 #include <cmocka.h>
 
-enum { DOCS = 2500, MEAN = 60, CUTOFF = 512 };
+enum { DOCS = 20000, MEAN = 60, CUTOFF = 512 };
 
 static struct shards *shards;
-static const struct loader_config plain = {CUTOFF, 1, 42, LOADER_TRAIN, 0};
+static const struct loader_config plain = {.cutoff_len = CUTOFF, .packing = 1, .seed = 42, .ahead = 8};
 
 static int setup(void **state)
 {
@@ -29,12 +29,36 @@ static int teardown(void **state)
     return scratch_teardown(state);
 }
 
-static struct loader *open_loader(const struct loader_config *c)
+/* A loader's thread reads from its shards: each gets a handle of its own. */
+static struct {
+    struct loader *l;
+    struct shards *s;
+} opened[8];
+
+static struct loader *open_loader_of(const char *dir, const struct loader_config *c)
 {
     struct loader *l;
     struct err e = {0};
-    if (loader_open(&l, shards, c, &e)) fail_msg("%s", e.msg);
-    return l;
+    int i = 0;
+    while (opened[i].l) i++;
+    if (shards_open(&opened[i].s, scratch(dir), SHARDS_LAZY, &e)) fail_msg("%s", e.msg);
+    struct loader_set set = {opened[i].s, 1};
+    if (loader_open(&l, &set, 1, c, &e)) fail_msg("%s", e.msg);
+    return opened[i].l = l;
+}
+
+static struct loader *open_loader(const struct loader_config *c)
+{
+    return open_loader_of("set", c);
+}
+
+static void close_loader(struct loader *l)
+{
+    int i = 0;
+    while (opened[i].l != l) i++;
+    loader_close(l);
+    shards_close(opened[i].s);
+    opened[i].l = NULL;
 }
 
 static struct packed_row next(struct loader *l)
@@ -43,6 +67,13 @@ static struct packed_row next(struct loader *l)
     struct err e = {0};
     if (loader_next_row(l, &row, &e)) fail_msg("%s", e.msg);
     return row;
+}
+
+static uint64_t rows_of(const struct loader *l, uint64_t epoch)
+{
+    uint64_t rows;
+    assert_int_equal(loader_count_rows(l, epoch, &rows, NULL, NULL), 0);
+    return rows;
 }
 
 /* Which document of the case this is (source_row says), after checking all of it. */
@@ -95,10 +126,10 @@ static void every_document_once_an_epoch(void **state)
             uint8_t seen[DOCS] = {0};
             uint64_t rows = read_epoch(l, &c, epoch, seen);
             for (int i = 0; i < DOCS; i++) assert_int_equal(seen[i], 1);
-            assert_int_equal(rows, loader_rows_per_epoch(l, epoch));
+            assert_int_equal(rows, rows_of(l, epoch));
             if (!packing) assert_int_equal(rows, DOCS);
         }
-        loader_close(l);
+        close_loader(l);
     }
     loader_close(NULL);
 }
@@ -114,26 +145,26 @@ static uint64_t print_of(const struct packed_row *row)
 static void resumes_at_every_position(void **state)
 {
     (void)state;
-    enum { ROWS = 800 };
+    enum { ROWS = 5600 };
     static struct loader_pos at[ROWS];
     static uint64_t prints[ROWS];
     struct loader *l = open_loader(&plain);
-    assert_true(2 * loader_rows_per_epoch(l, 0) < ROWS); /* crosses epochs and windows */
+    assert_true(2 * rows_of(l, 0) < ROWS); /* crosses epochs and windows */
     for (int i = 0; i < ROWS; i++) {
         loader_tell(l, &at[i]);
         struct packed_row row = next(l);
         prints[i] = print_of(&row);
     }
-    for (int i = ROWS - 3; i >= 0; i -= i % 7 ? 1 : 6) {
-        struct loader *fresh = i % 50 ? l : open_loader(&plain);
+    for (int i = ROWS - 3; i >= 0; i -= 97) {
+        struct loader *fresh = i % 4 ? l : open_loader(&plain);
         assert_int_equal(loader_seek(fresh, &at[i], NULL), 0);
         for (int k = i; k < i + 3; k++) {
             struct packed_row row = next(fresh);
             assert_int_equal(print_of(&row), prints[k]);
         }
-        if (fresh != l) loader_close(fresh);
+        if (fresh != l) close_loader(fresh);
     }
-    loader_close(l);
+    close_loader(l);
 }
 
 static void order_depends_on_seed_and_epoch(void **state)
@@ -156,7 +187,7 @@ static void order_depends_on_seed_and_epoch(void **state)
     assert_int_equal(same_seed, 100);
     assert_in_range(other_seed, 0, 5);
     assert_in_range(other_epoch, 0, 5);
-    loader_close(a), loader_close(b), loader_close(other), loader_close(later);
+    close_loader(a), close_loader(b), close_loader(other), close_loader(later);
 }
 
 /* Rows are filled to 98 % of the cutoff, and long documents do not come first. */
@@ -164,7 +195,7 @@ static void fills_rows(void **state)
 {
     (void)state;
     struct loader *l = open_loader(&plain);
-    uint64_t rows = loader_rows_per_epoch(l, 0);
+    uint64_t rows = rows_of(l, 0);
     double fill = (double)shards_tokens(shards) / (double)(rows * CUTOFF);
     if (fill < 0.98) fail_msg("fill %.4f", fill);
     double half[2] = {0, 0};
@@ -173,7 +204,7 @@ static void fills_rows(void **state)
         half[i * 2 / rows] += row.n_docs;
     }
     assert_true(fabs(half[0] / half[1] - 1) < 0.1);
-    loader_close(l);
+    close_loader(l);
 }
 
 static void split_by_question(void **state)
@@ -197,7 +228,7 @@ static void split_by_question(void **state)
             assert_int_equal(train[i] + val[i], 1);
             assert_int_equal(val[i], val[i / 3 * 3]); /* all answers to one question on one side */
         }
-        loader_close(t), loader_close(v);
+        close_loader(t), close_loader(v);
     }
 }
 
@@ -207,7 +238,7 @@ static void refuses(void **state)
     (void)state;
     struct loader *l = open_loader(&plain);
     struct loader_pos before, after;
-    const struct loader_pos bad[] = {{0, 3, 0}, {0, UINT64_MAX, 0}, {0, 0, 1000}, {0, 2, UINT64_MAX}};
+    const struct loader_pos bad[] = {{0, 3, 0}, {0, UINT64_MAX, 0}, {0, 0, 3000}, {0, 2, UINT64_MAX}};
     next(l);
     loader_tell(l, &before);
     for (int i = 0; i < 4; i++) {
@@ -217,22 +248,23 @@ static void refuses(void **state)
     }
     loader_tell(l, &after);
     assert_memory_equal(&before, &after, sizeof before);
-    loader_close(l);
+    close_loader(l);
     static const struct {
         struct loader_config c;
         int code;
     } rows[] = {
-        {{0, 1, 1, LOADER_TRAIN, 0}, ERR_FIELD_RANGE},
-        {{100, 1, 1, LOADER_TRAIN, 0}, ERR_FIELD_RANGE},
-        {{512, 1, 1, LOADER_TRAIN, -1}, ERR_FIELD_RANGE},
-        {{512, 1, 1, LOADER_TRAIN, NAN}, ERR_FIELD_RANGE},
-        {{512, 1, 1, LOADER_TRAIN, 1e30}, ERR_DATA_EMPTY},
-        {{512, 1, 1, LOADER_TRAIN, DOCS}, ERR_DATA_EMPTY},
-        {{512, 1, 1, LOADER_VALIDATION, 0}, ERR_DATA_EMPTY},
+        {{.cutoff_len = 0}, ERR_FIELD_RANGE},
+        {{.cutoff_len = 100}, ERR_FIELD_RANGE},
+        {{.cutoff_len = 512, .val_size = -1}, ERR_FIELD_RANGE},
+        {{.cutoff_len = 512, .val_size = NAN}, ERR_FIELD_RANGE},
+        {{.cutoff_len = 512, .val_size = 1e30}, ERR_DATA_EMPTY},
+        {{.cutoff_len = 512, .val_size = DOCS}, ERR_DATA_EMPTY},
+        {{.cutoff_len = 512, .split = LOADER_VALIDATION}, ERR_DATA_EMPTY},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct err e = {0};
-        assert_int_equal(loader_open(&l, shards, &rows[i].c, &e), rows[i].code);
+        struct loader_set set = {shards, 1};
+        assert_int_equal(loader_open(&l, &set, 1, &rows[i].c, &e), rows[i].code);
         assert_null(l);
         assert_true(e.msg[0] != 0);
     }
@@ -243,18 +275,14 @@ static void small_sets(void **state)
 {
     (void)state;
     static const uint64_t sizes[] = {1, 2, 3, LOADER_WINDOW, LOADER_WINDOW + 1};
-    struct shards *all = shards;
     for (int k = 0; k < 5; k++) {
         uint8_t seen[DOCS] = {0};
         assert_int_equal(shards_case_write(scratch("small"), sizes[k], MEAN, NULL), 0);
-        assert_int_equal(shards_open(&shards, scratch("small"), 0, NULL), 0);
-        struct loader *l = open_loader(&plain);
+        struct loader *l = open_loader_of("small", &plain);
         for (uint64_t epoch = 0; epoch < 4; epoch++) read_epoch(l, &plain, epoch, seen);
         for (uint64_t i = 0; i < DOCS; i++) assert_int_equal(seen[i], i < sizes[k] ? 4 : 0);
-        loader_close(l);
-        shards_close(shards);
+        close_loader(l);
     }
-    shards = all;
 }
 
 int main(void)

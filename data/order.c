@@ -1,0 +1,26 @@
+#include "data/order.h"
+
+uint64_t order_mix(uint64_t key, uint64_t x)
+{
+    x += key + 0x9e3779b97f4a7c15u;
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return x ^ x >> 31;
+}
+
+uint64_t order_permute(uint64_t key, uint64_t i, uint64_t n)
+{
+    int half = 1;
+    while ((uint64_t)1 << 2 * half < n) half++;
+    const uint64_t mask = ((uint64_t)1 << half) - 1;
+    do {
+        uint64_t left = i >> half, right = i & mask;
+        for (uint64_t round = 0; round < 4; round++) {
+            uint64_t next = left ^ (order_mix(order_mix(key, round), right) & mask);
+            left = right;
+            right = next;
+        }
+        i = left << half | right;
+    } while (i >= n);
+    return i;
+}
