@@ -57,6 +57,7 @@ int load_all(struct loaded *l, const struct load_options *o, struct err *e)
     if (!r) r = load_model(l, o, e);
     if (!r && o->adapter) r = load_adapter(l, o->adapter, e);
     for (int i = 0; !r && i < HEAD_TASKS && o->heads[i]; i++) r = load_heads(l, o->heads[i], e);
+    if (!r && o->digests && !*l->digest_base) r = load_digests(l, e);
     if (r) {
         load_clear(l);
         return r;

@@ -82,8 +82,8 @@ static bool sqrt_fix(struct text *t)
     return true;
 }
 
-/* \frac12 and \frac1{72} -> \frac{1}{2}, \frac{1}{72}; one that ends after its first character leaves all as it
- * is. */
+/* \frac12 and \frac1{72} -> \frac{1}{2}, \frac{1}{72}; one that ends after its first character leaves all as
+ * it is. */
 static bool frac_fix(struct text *t)
 {
     static const char name[] = "\\frac";
@@ -162,8 +162,8 @@ static void name_drop(struct text *t)
 bool grade_string_tidy(char out[GRADE_STRING_MAX], const char *s, size_t n)
 {
     static const char *const first[][2] = {
-        {"\n", ""},     {"\\!", ""},       {"\\\\", "\\"},      {"tfrac", "frac"}, {"dfrac", "frac"},
-        {"\\left", ""}, {"\\right", ""},   {"^{\\circ}", ""},   {"^\\circ", ""},   {"\\$", ""},
+        {"\n", ""},     {"\\!", ""},     {"\\\\", "\\"},    {"tfrac", "frac"}, {"dfrac", "frac"},
+        {"\\left", ""}, {"\\right", ""}, {"^{\\circ}", ""}, {"^\\circ", ""},   {"\\$", ""},
     };
     static const char *const second[][2] = {{"\\%", ""}, {" .", " 0."}, {"{.", "{0."}};
     struct text t = {.n = 0};

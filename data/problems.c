@@ -17,9 +17,8 @@ static int reserve(struct problems *p, struct err *e)
     return 0;
 }
 
-/* Adds a problem with copies of the turns and of the answer. */
-static int add(struct problems *p, uint64_t row, const struct chat_turn *turns, uint32_t n, struct answer ref,
-               struct err *e)
+int problems_add(struct problems *p, uint64_t row, const struct chat_turn *turns, uint32_t n,
+                 struct answer ref, struct err *e)
 {
     size_t bytes = 1;
     int r = reserve(p, e);
@@ -60,7 +59,7 @@ static int parquet_row(struct problems *out, const struct conv_row *row, struct 
     struct answer ref = {0};
     uint32_t n = problem_question(row, turns, MAX_TURNS);
     if (n) ref = answer_boxed(turns[n].content, turns[n].len);
-    if (ref.kind) return add(out, row->index, turns, n, ref, e);
+    if (ref.kind) return problems_add(out, row->index, turns, n, ref, e);
     out->without++;
     return 0;
 }
@@ -99,7 +98,7 @@ static int line_take(void *ctx, struct js **line, uint64_t number, const char *w
     struct chat_turn turn = {ROLE_USER, text, strlen(text)};
     struct answer ref = answer_reference(answer, strlen(answer));
     if (ref.kind && *text)
-        r = add(to->out, number - 1, &turn, 1, ref, e);
+        r = problems_add(to->out, number - 1, &turn, 1, ref, e);
     else
         to->out->without++;
     return r ? r : to->out->n < to->max ? 0 : JSONL_ENOUGH;

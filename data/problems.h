@@ -2,6 +2,7 @@
 #ifndef TERSE_DATA_PROBLEMS_H
 #define TERSE_DATA_PROBLEMS_H
 
+#include "infer/answer.h"
 #include "infer/chatml.h"
 
 #include <stdint.h>
@@ -28,6 +29,9 @@ struct problems {
  * problem at all), ROLE. */
 int problems_load(struct problems *out, const char *path, uint64_t max, struct err *e);
 void problems_clear(struct problems *p);
+/* Adds one, with copies of the turns and of the answer. NOMEM: *p is then only good to be cleared. */
+int problems_add(struct problems *p, uint64_t row, const struct chat_turn *turns, uint32_t n,
+                 struct answer ref, struct err *e);
 
 /* Hash of roles and contents: equal questions have equal ones. */
 uint64_t problem_hash(const struct chat_turn *turns, uint32_t n);

@@ -55,7 +55,8 @@ static int copies_reserve(struct copies *c, const struct pq_datum *row, uint32_t
     return 0;
 }
 
-static struct text_cell datum_cell(struct reading *r, struct copies *c, uint32_t key, const struct pq_datum *d)
+static struct text_cell datum_cell(struct reading *r, struct copies *c, uint32_t key,
+                                   const struct pq_datum *d)
 {
     struct text_cell cell = {0};
     if (d->kind == PQ_DATUM_INT || d->kind == PQ_DATUM_UINT) {
@@ -193,7 +194,8 @@ static int csv_columns(struct csv *c, const struct reading *r, uint32_t *column,
         column[k] = i;
         if (i < c->n) continue;
         for (uint32_t j = 0, at = 0; j < c->n && j < CSV_LISTED && at < sizeof names; j++)
-            at += (uint32_t)snprintf(names + at, sizeof names - at, "%s'%.40s'", j ? ", " : "", c->field[j].s);
+            at +=
+                (uint32_t)snprintf(names + at, sizeof names - at, "%s'%.40s'", j ? ", " : "", c->field[j].s);
         return err_set(e, ERR_COL_MISSING, "%s: there is no column '%s'; there are %s", r->path, r->keys[k],
                        names);
     }

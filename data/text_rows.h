@@ -1,5 +1,5 @@
-/* Rows as texts by name, whatever file they are in: Parquet, JSON lines, or CSV (RFC 4180, with a header). For
- * small sets whose columns have names of their own, such as benchmarks. */
+/* Rows as texts by name, whatever file they are in: Parquet, JSON lines, or CSV (RFC 4180, with a header).
+ * For small sets whose columns have names of their own, such as benchmarks. */
 #ifndef TERSE_DATA_TEXT_ROWS_H
 #define TERSE_DATA_TEXT_ROWS_H
 
@@ -22,11 +22,11 @@ enum { TEXT_ROWS_ENOUGH = 1 };
 typedef int text_rows_take(void *ctx, uint64_t row, const struct text_cell *cells, const char *what,
                            struct err *e);
 
-/* Hands over the columns keys [n], n <= TEXT_ROWS_KEYS, of every row; numbers as text. The name's end, .parquet,
- * .jsonl (a column may be absent in a row) or .csv, decides. Errors: USAGE (another name), COL_MISSING (naming
- * the columns there are), those of pq_open and pq_next, of jsonl_each, ROW_TYPE, of file_load; of CSV UTF8,
- * TOO_MANY, FIELD_MISSING (a row without as many fields as the header), TRAILING (text after a closing quote),
- * FIELD_RANGE (a quote that does not close, a NUL); of take. */
+/* Hands over the columns keys [n], n <= TEXT_ROWS_KEYS, of every row; numbers as text. The name's end,
+ * .parquet, .jsonl (a column may be absent in a row) or .csv, decides. Errors: USAGE (another name),
+ * COL_MISSING (naming the columns there are), those of pq_open and pq_next, of jsonl_each, ROW_TYPE, of
+ * file_load; of CSV UTF8, TOO_MANY, FIELD_MISSING (a row without as many fields as the header), TRAILING
+ * (text after a closing quote), FIELD_RANGE (a quote that does not close, a NUL); of take. */
 int text_rows_each(const char *path, const char *const *keys, uint32_t n, text_rows_take *take, void *ctx,
                    struct err *e);
 

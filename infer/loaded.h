@@ -26,6 +26,7 @@ struct load_options {
     unsigned threads;              /* 0: one a processor */
     uint32_t context;              /* longest sequence; 0, or more than the model's: the model's */
     uint64_t memory;               /* bytes that weights and tables may take; 0: no limit */
+    bool digests;                  /* fill both digests, which may mean reading all weights once more */
 };
 
 struct base; /* checkpoints/base.h */

@@ -59,6 +59,7 @@ struct load_options run_options_model(const struct model_flags *f)
         .act8 = f->act_dtype == 1,
         .threads = (unsigned)f->threads,
         .context = (uint32_t)f->context,
+        .digests = f->digests,
     };
 }
 

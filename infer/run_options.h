@@ -29,6 +29,7 @@ struct model_flags {
     int64_t threads, context;
     int kv_dtype; /* enum kv_type */
     int64_t cache_mib;
+    bool digests; /* set by a command that wants them loaded */
 };
 struct sampling_flags {
     double temperature, top_p, min_p, repeat_penalty;

@@ -3,18 +3,15 @@
 #include "checkpoints/file.h"
 #include "checkpoints/json.h"
 #include "infer/cli.h"
-#include "infer/printer.h"
-#include "infer/progress.h"
 #include "infer/run_options.h"
-#include "infer/talk.h"
-#include "rl/eval.h"
+#include "rl/eval_screen.h"
+#include "rl/lm_results.h"
 #include "rl/source.h"
+#include "rl/task.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/time.h>
 
 enum { CAPS_MAX = 16 };
 
@@ -23,9 +20,10 @@ struct eval_flags {
     struct sampling_flags sampling;
     struct budget_flags forcing;
     struct ask_flags ask;
-    struct string_list caps;
-    char *dataset, *output, *samples, *system;
-    int64_t max_samples, streams, max_new, show;
+    struct string_list caps, tasks;
+    char *dataset, *data, *output, *samples, *lm_eval, *system;
+    int style;
+    int64_t max_samples, repeats, streams, max_new, show;
     uint32_t cap[CAPS_MAX]; /* [caps.n], read */
 };
 
@@ -37,9 +35,32 @@ static const struct option rows[] = {
     {.key = "dataset",
      .type = OPT_PATH,
      AT(dataset),
-     .required = true,
+     .unset = "none",
      .group = "Problems",
      .help = "FILE.parquet in OpenThoughts3's schema, or FILE.jsonl with problem (or question) and answer"},
+    {.key = "tasks",
+     .type = OPT_STRINGS,
+     AT(tasks),
+     .unset = "none",
+     .help = "benchmarks instead: aime24, aime25, amc23, math500, gpqa, gsm8k, nano"},
+    {.key = "data",
+     .type = OPT_PATH,
+     AT(data),
+     .preset = "data",
+     .help = "folder that `terse data fetch` filled"},
+    {.key = "style",
+     .type = OPT_ENUM,
+     AT(style),
+     .choices = TASK_STYLES,
+     .preset = "paper",
+     .help = "of benchmarks: wording, repeats, temperature, top_p and max_new, where they are not given"},
+    {.key = "repeats",
+     .type = OPT_INT,
+     AT(repeats),
+     .unset = "the style's, or 1",
+     .min = 1,
+     .max = 1024,
+     .help = "answers to each problem, each with its own luck"},
     {.key = "max_samples",
      .type = OPT_INT,
      AT(max_samples),
@@ -94,277 +115,278 @@ static const struct option rows[] = {
      .type = OPT_PATH,
      AT(samples),
      .unset = "none",
-     .help = "JSON lines file for the answers, written as they finish"},
+     .help = "JSON lines file for the answers, written as they finish; the same command goes on from it"},
+    {.key = "lm_eval",
+     .type = OPT_PATH,
+     AT(lm_eval),
+     .unset = "none",
+     .help = "folder for results as lm-evaluation-harness lays them out"},
     {0},
 };
 
-/* ---- as it runs -------------------------------------------------------------------------------------- */
+/* ---- what is asked ------------------------------------------------------------------------------------- */
 
-struct screen {
-    struct progress bar;
-    const char *path; /* of the samples, or NULL */
-    int fd;
-    uint32_t cap; /* that answers now have */
-    size_t done, correct, show;
-    double started;
+/* A benchmark, or the file of problems. */
+struct item {
+    const struct task *task; /* NULL: the file */
+    enum task_style style;
+    char path[FILE_PATH];
+    uint32_t repeats;
+    struct problems p;
+    struct eval_record *records; /* [p.n] */
+    struct eval_identity id;
+    struct eval_result result[1 + CAPS_MAX];
 };
 
-static void styled(enum cli_style style, const char *text, size_t n)
+/* What changes no answer. */
+static const char *const free_keys[] = {"dataset", "tasks",        "data",   "max_samples", "repeats",
+                                        "streams", "threads",      "output", "samples",     "show",
+                                        "lm_eval", "prefix_cache", NULL};
+
+static const char *name_of(const struct item *i)
 {
-    fputs(cli_style(stdout, style), stdout);
-    cli_text(stdout, text, n);
-    fputs(cli_style(stdout, CLI_PLAIN), stdout);
+    return i->task ? i->task->name : "problems";
 }
 
-/* A problem and its answer for people, the thinking dimmed. */
-static void sample_print(struct screen *sc, const struct eval_sample *s)
+static const char *wording_of(const struct item *i)
 {
-    const struct chat_turn *asked = &s->problem->turns[s->problem->n_turns - 1];
-    size_t reply = text_reply(s->text, s->len);
-    progress_clear(&sc->bar);
-    styled(CLI_BOLD, asked->content, asked->len);
-    putchar('\n');
-    styled(CLI_DIM, s->text, reply);
-    cli_text(stdout, s->text + reply, s->len - reply);
-    putchar('\n');
-    styled(s->correct ? CLI_GREEN : CLI_RED, s->correct ? "right" : "wrong", 5);
-    printf(" (%s), expected ", s->grade.rule);
-    cli_text(stdout, s->problem->reference, strlen(s->problem->reference));
-    printf("; %u tokens\n", s->tokens);
-    if (s->ask->probability >= 0) printf("worth thinking about: %.0f %%\n", 100 * s->ask->probability);
-    if (s->ask->c.votes) talk_vote_print(stdout, s->ask, s->ask->c.all, NULL);
-    putchar('\n');
+    return i->task ? task_template(i->task, i->style) : "{problem}";
 }
 
-/* Every chain's answer, score and length; null where it was given up, has none or was not read. */
-static void chains_put(struct js_out *w, const struct ask *q)
+static int item_load(struct item *i, const struct eval_flags *f, const struct options *o, struct err *e)
 {
-    js_array(w, "chains");
-    for (uint32_t i = 0; i < q->chains; i++) {
-        struct answer a = q->chain[i].answer < 0 ? (struct answer){0} : q->answer[i];
-        js_object(w, NULL);
-        if (a.n)
-            js_put_text(w, "answer", a.s, a.n);
-        else
-            js_put_null(w, "answer");
-        if (q->chain[i].score >= 0)
-            js_put_real(w, "score", (double)q->chain[i].score);
-        else
-            js_put_null(w, "score");
-        js_put_uint(w, "tokens", q->request[i].n_answer);
-        js_close(w);
-    }
-    js_close(w);
-}
-
-static int sample_save(const struct screen *sc, const struct eval_sample *s, struct err *e)
-{
-    struct js_out w;
-    js_out_init(&w, 0);
-    js_object(&w, NULL);
-    js_put_uint(&w, "row", s->problem->row);
-    const struct chat_turn *asked = &s->problem->turns[s->problem->n_turns - 1];
-    js_put_text(&w, "problem", asked->content, asked->len);
-    js_put_string(&w, "reference", s->problem->reference);
-    if (s->grade.answer.kind)
-        js_put_text(&w, "answer", s->grade.answer.s, s->grade.answer.n);
-    else
-        js_put_null(&w, "answer");
-    js_put_bool(&w, "correct", s->correct);
-    js_put_string(&w, "verdict", grade_verdict_name(s->grade.verdict));
-    js_put_string(&w, "rule", s->grade.rule);
-    js_put_string(&w, "found", answer_kind_name(s->grade.answer.kind));
-    js_put_bool(&w, "truncated", s->truncated);
-    js_put_bool(&w, "closed", s->closed);
-    if (s->cap) js_put_uint(&w, "cap", s->cap);
-    js_put_uint(&w, "tokens", s->tokens);
-    js_put_string(&w, "mode", s->ask->reasons ? "reason" : "chat");
-    if (s->ask->probability >= 0) js_put_real(&w, "probability", s->ask->probability);
-    if (s->ask->c.votes) chains_put(&w, s->ask);
-    js_put_text(&w, "text", s->text, s->len);
-    js_close(&w);
-    int r = js_out_end(&w, e);
-    if (!r) {
-        w.text[w.n++] = '\n'; /* in the place of its NUL */
-        r = file_write_fd(sc->fd, sc->path, w.text, w.n, e);
-    }
-    js_out_free(&w);
+    uint64_t max = (uint64_t)f->max_samples;
+    bool hub = i->task && i->task->repo;
+    i->style = hub ? (enum task_style)f->style : STYLE_PLAIN;
+    i->repeats = options_given(o, "repeats") ? (uint32_t)f->repeats : hub ? i->task->repeat[i->style] : 1;
+    static const struct task file = {.name = "problems", .kind = TASK_MATHS};
+    int r = i->task ? task_path(i->path, sizeof i->path, i->task, f->data, e)
+                    : file_path(i->path, e, "%s", f->dataset);
+    if (!r && hub && !options_given(o, "max_samples")) max = 0;
+    if (!r)
+        r = task_load(&i->p, i->task ? i->task : &file, i->style, i->path, max, i->repeats, f->sampling.seed,
+                      e);
+    if (!r && !(i->records = calloc(i->p.n, sizeof *i->records)))
+        r = err_set(e, ERR_NOMEM, "no memory for %zu answers", i->p.n);
+    if (!r && i->p.without)
+        fprintf(stderr, "%s: %llu rows without a question or a reference answer left out\n", i->path,
+                (unsigned long long)i->p.without);
     return r;
 }
 
-static int on_sample(void *ctx, const struct eval_sample *s, struct err *e)
+static void items_free(struct item *items, size_t n)
 {
-    struct screen *sc = ctx;
-    if (s->cap != sc->cap) sc->cap = s->cap, sc->done = sc->correct = 0;
-    sc->done++, sc->correct += s->correct;
-    if (!s->cap && sc->done <= sc->show) sample_print(sc, s);
-    return sc->path ? sample_save(sc, s, e) : 0;
-}
-
-static int on_tick(void *ctx, size_t done, uint64_t tokens)
-{
-    struct screen *sc = ctx;
-    char note[96] = "";
-    double seconds = progress_clock() - sc->started;
-    int n = snprintf(note, sizeof note, "%.0f tok/s", seconds > 0 ? (double)tokens / seconds : 0);
-    if (sc->done)
-        n += snprintf(note + n, sizeof note - (size_t)n, "  %.1f %% right",
-                      100.0 * (double)sc->correct / (double)sc->done);
-    if (sc->cap) snprintf(note + n, sizeof note - (size_t)n, " at %u tokens", sc->cap);
-    progress_update(&sc->bar, done, note);
-    return cli_interrupted();
-}
-
-/* ---- what is left of it ------------------------------------------------------------------------------ */
-
-static void result_put(struct js_out *w, const struct eval_result *r)
-{
-    if (r->cap) js_put_uint(w, "cap", r->cap);
-    js_put_real(w, "accuracy", r->accuracy);
-    js_put_real(w, "stderr", r->stderr_);
-    js_put_uint(w, "n", r->n);
-    js_put_real(w, "tokens_mean", r->tokens_mean);
-    js_put_real(w, "tokens_median", r->tokens_median);
-    js_put_real(w, "closed", r->closed);
-    js_put_real(w, "truncated", r->truncated);
-    js_put_real(w, "no_answer", r->no_answer);
-    js_put_real(w, "undecided", r->undecided);
-    js_put_real(w, "reasoned", r->reasoned);
-}
-
-/* r [1 + caps]. */
-static int result_save(const struct eval_result *r, const struct eval_config *c, const char *path,
-                       struct err *e)
-{
-    struct js_out w;
-    js_out_init(&w, 2);
-    js_object(&w, NULL);
-    result_put(&w, &r[0]);
-    js_put_real(&w, "tokens_per_second", r->tokens_per_second);
-    if (c->forcing && c->forcing->tokens) js_put_uint(&w, "budget", c->forcing->tokens);
-    if (c->ask.chains > 1) {
-        js_put_uint(&w, "chains", c->ask.chains);
-        js_put_string(&w, "vote", c->ask.votes ? vote_name(c->ask.vote) : "none");
-        js_put_real(&w, "early", r[0].early);
+    for (size_t i = 0; items && i < n; i++) {
+        eval_records_free(items[i].records, items[i].p.n);
+        problems_clear(&items[i].p);
     }
-    if (c->ask.chains > 1 && c->ask.all) {
-        js_put_real(&w, "single", r[0].single);
-        js_put_real(&w, "oracle", r[0].oracle);
+    free(items);
+}
+
+/* All problems, before a model is opened. */
+static int items_load(struct item **out, size_t *n, const struct eval_flags *f, const struct options *o,
+                      struct err *e)
+{
+    int r = 0;
+    *n = f->tasks.n ? f->tasks.n : 1;
+    struct item *items = *out = calloc(*n, sizeof *items);
+    if (!items) return err_set(e, ERR_NOMEM, "no memory for %zu benchmarks", *n);
+    for (size_t i = 0; !r && i < *n; i++) {
+        items[i].task = f->tasks.n ? task_find(f->tasks.items[i]) : NULL;
+        r = item_load(&items[i], f, o, e);
     }
-    if (c->n_caps) js_array(&w, "caps");
-    for (uint32_t i = 1; i <= c->n_caps; i++) {
-        js_object(&w, NULL);
-        result_put(&w, &r[i]);
-        js_close(&w);
+    return r;
+}
+
+/* ---- one of them --------------------------------------------------------------------------------------- */
+
+/* Sampling as the style has it, where the user says nothing; it then counts as given. */
+static void style_take(struct eval_flags *f, struct sampler_config *s, const struct item *i,
+                       const struct options *o)
+{
+    struct task_sampling how = task_sampling(i->style);
+    if (!i->task || !i->task->repo) return;
+    if (!options_given(o, "temperature")) s->temperature = (float)(f->sampling.temperature = how.temperature);
+    if (!options_given(o, "top_p")) s->top_p = (float)(f->sampling.top_p = how.top_p);
+    if (!options_given(o, "top_k")) s->top_k = 0;
+    if (!options_given(o, "max_new")) f->max_new = how.max_new;
+}
+
+/* Answers that the file has; none count where caps go on from all of them. */
+static int known_take(struct item *i, const struct eval_flags *f, size_t *known, struct err *e)
+{
+    *known = 0;
+    if (!f->samples) return 0;
+    int r = eval_file_read(i->records, known, &i->p, i->repeats, f->samples, i->id.run, name_of(i), e);
+    for (size_t k = 0; f->caps.n && k < i->p.n; k++) {
+        free(i->records[k].answer);
+        i->records[k] = (struct eval_record){0};
     }
-    if (c->n_caps) js_close(&w);
-    js_close(&w);
-    return js_out_save(&w, path, e);
+    if (f->caps.n) *known = 0;
+    if (*known) fprintf(stderr, "%s: %zu of %zu answers are there already\n", f->samples, *known, i->p.n);
+    return r;
 }
 
-static void cap_print(const struct eval_result *r)
+/* Under a live line. */
+static int item_run(struct item *i, const struct eval_flags *f, const struct loaded *l, struct eval_config *c,
+                    struct err *e)
 {
-    char cap[16] = "none";
-    if (r->cap) snprintf(cap, sizeof cap, "%u", r->cap);
-    printf("%8s  %7.1f +- %-4.1f  %8.1f  %8.1f  %10.1f\n", cap, 100 * r->accuracy, 100 * r->stderr_,
-           r->tokens_mean, 100 * r->closed, 100 * r->truncated);
+    struct eval_screen sc = {.show = (size_t)f->show};
+    struct eval_events ev = {eval_screen_sample, eval_screen_tick, &sc};
+    size_t known;
+    int r = known_take(i, f, &known, e);
+    if (!r) r = eval_file_open(&sc.file, f->samples, i->id.run, name_of(i), f->caps.n, e);
+    if (r) return r;
+    eval_screen_start(&sc, i->task ? i->task->name : "eval", known, i->p.n * (1 + c->n_caps));
+    r = eval_run(i->result, l, &i->p, c, &ev, e);
+    eval_screen_end(&sc, r);
+    struct err closing = {0};
+    int closed = eval_file_close(&sc.file, &closing);
+    if (!r && closed) *e = closing, r = closed;
+    return r;
 }
 
-/* r [1 + caps]. */
-static void result_print(const struct eval_result *r, const struct eval_config *c)
-{
-    printf("accuracy %.1f %% +- %.1f of %zu problems; tokens %.0f mean, %.0f median, %.1f %% truncated, "
-           "%.1f %% without an answer",
-           100 * r->accuracy, 100 * r->stderr_, r->n, r->tokens_mean, r->tokens_median, 100 * r->truncated,
-           100 * r->no_answer);
-    if (c->forcing && c->forcing->tokens) printf(", %.1f %% closed by the budget", 100 * r->closed);
-    printf("; %.0f tok/s\n", r->tokens_per_second);
-    if (c->ask.mode == ASK_AUTO) printf("%.1f %% reasoned about\n", 100 * r->reasoned);
-    if (c->ask.votes)
-        printf("%s vote of %u chains, %.1f %% over early\n", vote_name(c->ask.vote), c->ask.chains,
-               100 * r->early);
-    if (c->ask.chains > 1 && c->ask.all)
-        printf("one chain %.1f %%, the best of %u %.1f %%\n", 100 * r->single, c->ask.chains,
-               100 * r->oracle);
-    if (!c->n_caps) return;
-    printf("\n%8s  %15s  %8s  %8s  %10s\n", "cap", "accuracy %", "tokens", "closed %", "no end %");
-    for (uint32_t i = 1; i <= c->n_caps; i++) cap_print(&r[i]);
-    cap_print(&r[0]);
-}
-
-static int samples_open(struct screen *sc, const char *path, struct err *e)
-{
-    sc->path = path, sc->fd = -1;
-    if (!path) return 0;
-    sc->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    return sc->fd < 0 ? err_errno(e, errno, "cannot write %s", path) : 0;
-}
-
-/* Runs it under a live line; r [1 + caps] is filled. */
-static int evaluate(struct eval_result *r, const struct eval_flags *f, const struct loaded *l,
-                    const struct problems *p, const struct eval_config *c, struct err *e)
-{
-    struct screen sc;
-    struct eval_events ev = {on_sample, on_tick, &sc};
-    size_t all = p->n * (1 + c->n_caps);
-    memset(&sc, 0, sizeof sc);
-    sc.show = (size_t)f->show;
-    int code = samples_open(&sc, f->samples, e);
-    if (code) return code;
-    progress_start(&sc.bar, stderr, "eval", c->n_caps ? "answer" : "problem", 0, all);
-    sc.started = progress_clock();
-    code = eval_run(r, l, p, c, &ev, e);
-    if (code)
-        progress_clear(&sc.bar);
-    else
-        progress_finish(&sc.bar, all, NULL);
-    if (sc.fd >= 0 && close(sc.fd) && !code) code = err_errno(e, errno, "cannot write %s", f->samples);
-    if (!code) result_print(r, c);
-    return !code && f->output ? result_save(r, c, f->output, e) : code;
-}
-
-static int configure(const struct eval_flags *f, const struct options *o, const struct loaded *l,
-                     const struct problems *p, struct err *e)
+static int item_answer(struct item *i, struct eval_flags *f, const struct options *o, const struct loaded *l,
+                       struct eval_config *c, struct err *e)
 {
     struct budget forcing;
-    struct eval_result result[1 + CAPS_MAX];
-    struct eval_config c = {
-        .session = run_options_session(&f->model, (uint32_t)f->streams, 0),
-        .system = f->system,
-        .forcing = &forcing,
-        .caps = f->cap,
-        .n_caps = (uint32_t)f->caps.n,
-    };
-    int r = run_options_ask(&c.ask, o, &f->ask, &source_any, l, e);
-    run_options_sampler(&c.ask.sampler, o, &f->sampling, &l->m->c);
-    c.ask.max_new = (uint32_t)f->max_new;
-    if (!r) r = run_options_one_answer(&c.ask, e);
+    run_options_sampler(&c->ask.sampler, o, &f->sampling, &l->m->c);
+    style_take(f, &c->ask.sampler, i, o);
+    c->ask.max_new = (uint32_t)f->max_new, c->repeats = i->repeats, c->records = i->records;
+    int r = eval_identity(&i->id, l, &f->model, o, free_keys, i->path, wording_of(i), e);
     if (!r)
         r = budget_init(&forcing, l->tokenizer, (uint32_t)f->forcing.budget,
                         (uint32_t)f->forcing.answer_tokens,
                         f->forcing.closing ? f->forcing.closing : BUDGET_ASKING, e);
     if (r) return r;
-    r = evaluate(result, f, l, p, &c, e);
+    c->forcing = &forcing;
+    r = item_run(i, f, l, c, e);
+    if (!r && i->task) printf("%s%s: ", i->task->title, i->task->repo ? "" : " (terse's own)");
+    if (!r) eval_result_print(i->result, c);
     budget_clear(&forcing);
     return r;
 }
 
-static int run(const struct eval_flags *f, const struct options *o, struct err *e)
+/* With the style's sampling, which is the flags' while it lasts: what an answer depends on is read from them.
+ */
+static int item_evaluate(struct item *i, struct eval_flags *f, const struct options *o,
+                         const struct loaded *l, struct eval_config *c, struct err *e)
 {
-    struct problems p;
+    struct sampling_flags sampling = f->sampling;
+    int64_t max_new = f->max_new;
+    int r = item_answer(i, f, o, l, c, e);
+    f->sampling = sampling, f->max_new = max_new;
+    return r;
+}
+
+/* ---- what is left -------------------------------------------------------------------------------------- */
+
+/* Benchmarks by name; of a file its figures alone. */
+static int results_save(const struct item *items, size_t n, const struct eval_config *c, const char *path,
+                        struct err *e)
+{
+    struct js_out w;
+    js_out_init(&w, 2);
+    js_object(&w, NULL);
+    for (size_t i = 0; i < n; i++) {
+        if (items[i].task) js_object(&w, items[i].task->name);
+        eval_result_put(&w, items[i].result, c, items[i].records, &items[i].id);
+        if (items[i].task) js_close(&w);
+    }
+    js_close(&w);
+    return js_out_save(&w, path, e);
+}
+
+static double now(void)
+{
+    struct timeval t;
+    gettimeofday(&t, NULL);
+    return (double)t.tv_sec + 1e-6 * (double)t.tv_usec;
+}
+
+static int lm_eval_save(const struct item *items, size_t n, const struct eval_config *c,
+                        const struct eval_flags *f, double started, struct err *e)
+{
+    static const char *const modes[] = {"auto", "chat", "reason"};
+    char path[FILE_PATH];
+    struct lm_task *t = calloc(n, sizeof *t);
+    if (!t) return err_set(e, ERR_NOMEM, "no memory for results");
+    for (size_t i = 0; i < n; i++) {
+        const struct item *x = &items[i];
+        t[i] = (struct lm_task){name_of(x),    x->task ? x->task->title : "problems",
+                                wording_of(x), x->result[0],
+                                x->records,    x->id};
+    }
+    struct lm_run run = {.model = f->model.bundle ? f->model.bundle : f->model.model,
+                         .adapter = f->model.lora,
+                         .mode = modes[c->ask.mode],
+                         .system = f->system,
+                         .sampler = &c->ask.sampler,
+                         .max_new = c->ask.max_new,
+                         .streams = (uint32_t)f->streams,
+                         .started = started,
+                         .ended = now(),
+                         .task = t,
+                         .n = n};
+    int r = lm_results_save(path, sizeof path, f->lm_eval, &run, e);
+    if (!r) printf("%s\n", path);
+    free(t);
+    return r;
+}
+
+static int evaluate(struct item *items, size_t n, struct eval_flags *f, const struct options *o,
+                    const struct loaded *l, struct err *e)
+{
+    double started = now();
+    struct eval_config c = {
+        .session = run_options_session(&f->model, (uint32_t)f->streams, 0),
+        .system = f->system,
+        .caps = f->cap,
+        .n_caps = (uint32_t)f->caps.n,
+    };
+    int r = run_options_ask(&c.ask, o, &f->ask, &source_any, l, e);
+    if (!r) r = run_options_one_answer(&c.ask, e);
+    for (size_t i = 0; !r && i < n; i++) r = item_evaluate(&items[i], f, o, l, &c, e);
+    if (!r && f->output) r = results_save(items, n, &c, f->output, e);
+    return !r && f->lm_eval ? lm_eval_save(items, n, &c, f, started, e) : r;
+}
+
+static int run(struct eval_flags *f, const struct options *o, struct err *e)
+{
+    struct item *items = NULL;
+    size_t n = 0;
     struct loaded l;
-    int r = problems_load(&p, f->dataset, (uint64_t)f->max_samples, e);
-    if (r) return r;
-    if (p.without)
-        fprintf(stderr, "%s: %llu rows without a question or a reference answer left out\n", f->dataset,
-                (unsigned long long)p.without);
+    int r = items_load(&items, &n, f, o, e);
     cli_catch_signals();
-    if (!(r = run_options_load(&l, &source_any, &f->model, e))) {
-        r = configure(f, o, &l, &p, e);
+    f->model.digests = true;
+    if (!r && !(r = run_options_load(&l, &source_any, &f->model, e))) {
+        r = evaluate(items, n, f, o, &l, e);
         load_clear(&l);
     }
-    problems_clear(&p);
+    items_free(items, n);
     return r;
+}
+
+/* ---- the command --------------------------------------------------------------------------------------- */
+
+static int check_tasks(const struct eval_flags *f, struct err *e)
+{
+    if (!f->tasks.n == !f->dataset)
+        return err_set(e, ERR_USAGE,
+                       f->dataset ? "--tasks and --dataset: one of them"
+                                  : "nothing to answer: give --tasks or --dataset FILE");
+    for (size_t i = 0; i < f->tasks.n; i++) {
+        const struct task *t = task_find(f->tasks.items[i]);
+        if (t && t->kind != TASK_ABSENT) continue;
+        if (t) return err_set(e, ERR_USAGE, "%s is not measured: %s", t->title, t->why);
+        char known[256] = "";
+        for (size_t k = 0, at = 0; k < n_tasks; k++)
+            if (tasks[k].kind != TASK_ABSENT)
+                at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", at ? ", " : "", tasks[k].name);
+        return err_set(e, ERR_USAGE, "no benchmark is called \"%.40s\"; there are %s", f->tasks.items[i],
+                       known);
+    }
+    return 0;
 }
 
 static int check(struct eval_flags *f, const struct options *o, struct err *e)
@@ -388,7 +410,8 @@ static int check(struct eval_flags *f, const struct options *o, struct err *e)
                            most);
         f->cap[i] = (uint32_t)cap;
     }
-    int r = run_options_check(o, e);
+    int r = check_tasks(f, e);
+    if (!r) r = run_options_check(o, e);
     return r ? r : options_check_required(o, e);
 }
 
@@ -400,10 +423,11 @@ int cmd_eval(int argc, char **argv)
     struct err e = {0};
     run_options_table(table, rows, sizeof rows, &source_any);
     if (options_init(&o, table, &f, &e)) return cli_fail(&e);
-    o.usage = "terse eval -m DIR [--lora ADAPTER] --dataset FILE [-o results.json] [--samples samples.jsonl]";
+    o.usage = "terse eval -m DIR [--lora ADAPTER] --tasks math500|--dataset FILE [-o results.json] "
+              "[--samples samples.jsonl]";
     o.about = "Lets a model answer problems and counts the right answers: the last \\boxed{} of an answer, "
               "else what it says the answer is, else its last formula or number, is compared with the "
-              "reference by what it means (docs/grading.md).";
+              "reference by what it means (docs/grading.md), and by the string rule of published tables.";
     int status = cli_parse(&o, argc, argv);
     if (status < 0 && check(&f, &o, &e)) status = cli_usage(&e);
     if (status < 0) status = run(&f, &o, &e) ? cli_fail(&e) : CLI_OK;

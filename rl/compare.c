@@ -28,28 +28,33 @@ static int answer_take(void *ctx, struct js **v, uint64_t number, const char *wh
 {
     struct js *line = *v;
     struct compare_answer new = {.line = line};
-    int64_t row, tokens;
+    int64_t row, tokens, repeat = 0;
     (void)number;
     if (js_type(line) != JS_OBJECT)
         return err_set(e, ERR_ROW_TYPE, "%s is %s, expected an answer of terse eval --samples", what,
                        js_type_name(js_type(line)));
     if (js_get(line, "cap")) return 0;
     int r = js_need_int(line, what, "row", 0, INT64_MAX, &row, e);
+    if (!r && js_get(line, "repeat")) r = js_need_int(line, what, "repeat", 0, UINT32_MAX, &repeat, e);
     if (!r) r = js_need_int(line, what, "tokens", 1, UINT32_MAX, &tokens, e);
     if (!r) r = js_need_bool(line, what, "correct", &new.correct, e);
     if (!r) r = js_need_string(line, what, "problem", &new.problem, e);
     if (!r) r = js_need_string(line, what, "reference", &new.reference, e);
     if (!r) r = js_need_string(line, what, "text", &new.text, e);
     if (r) return r;
-    new.row = (uint64_t)row, new.tokens = (uint32_t)tokens;
+    new.row = (uint64_t)row, new.tokens = (uint32_t)tokens, new.repeat = (uint32_t)repeat;
+    new.task = js_string(js_get(line, "task"), NULL);
     r = answer_add(ctx, &new, e);
     if (!r) *v = NULL;
     return r;
 }
 
+/* By benchmark, repeat and row. */
 static int by_row(const void *x, const void *y)
 {
     const struct compare_answer *a = x, *b = y;
+    int task = strcmp(a->task ? a->task : "", b->task ? b->task : "");
+    if (task || a->repeat != b->repeat) return task ? task : a->repeat < b->repeat ? -1 : 1;
     return a->row < b->row ? -1 : a->row > b->row;
 }
 
@@ -57,10 +62,9 @@ static int answers_check(const struct compare_answers *a, const char *path, stru
 {
     if (!a->n) return err_set(e, ERR_DATA_EMPTY, "%s has no answers", path);
     for (size_t i = 1; i < a->n; i++)
-        if (a->at[i].row == a->at[i - 1].row)
-            return err_set(e, ERR_DUP_KEY,
-                           "%s answers row %llu twice; eval adds to a file that is there, so remove it first",
-                           path, (unsigned long long)a->at[i].row);
+        if (!by_row(&a->at[i], &a->at[i - 1]))
+            return err_set(e, ERR_DUP_KEY, "%s answers row %llu twice", path,
+                           (unsigned long long)a->at[i].row);
     return 0;
 }
 
@@ -87,10 +91,10 @@ static int same_problems(const struct compare_answers *a, const struct compare_a
 {
     for (size_t i = 0; i < a->n && i < b->n; i++) {
         const struct compare_answer *x = &a->at[i], *y = &b->at[i];
-        if (x->row != y->row)
+        if (by_row(x, y))
             return err_set(e, ERR_DATA_HASH, "row %llu is answered %s only: not the same problems",
-                           (unsigned long long)(x->row < y->row ? x->row : y->row),
-                           x->row < y->row ? "before" : "after");
+                           (unsigned long long)(by_row(x, y) < 0 ? x->row : y->row),
+                           by_row(x, y) < 0 ? "before" : "after");
         if (strcmp(x->problem, y->problem) || strcmp(x->reference, y->reference))
             return err_set(e, ERR_DATA_HASH, "row %llu is another problem after than before: \"%.60s\"",
                            (unsigned long long)x->row, y->problem);

@@ -13,6 +13,8 @@ struct js;
 
 /* An answer of a samples file; its texts are the file's. */
 struct compare_answer {
+    const char *task; /* NULL: it does not say */
+    uint32_t repeat;  /* which answer to the problem */
     uint64_t row;
     uint32_t tokens; /* >= 1 */
     bool correct;
@@ -20,7 +22,7 @@ struct compare_answer {
     struct js *line;
 };
 struct compare_answers {
-    struct compare_answer *at; /* [n] by row, ascending */
+    struct compare_answer *at; /* [n] by task, repeat and row */
     size_t n, capacity;
 };
 

@@ -1,17 +1,9 @@
 #include "rl/eval.h"
+#include "data/grade_string.h"
 #include "infer/progress.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* What is counted of the answers under one cap, or none. */
-struct tally {
-    uint32_t *lengths; /* [n] tokens of each problem's answers */
-    size_t done, correct, closed, truncated, no_answer, undecided, reasoned, early, oracle;
-    double single;
-    uint64_t tokens, generated;
-};
 
 struct eval {
     const struct loaded *l;
@@ -19,16 +11,20 @@ struct eval {
     const struct eval_config *c;
     const struct eval_events *ev;
     struct asker asker;
-    struct ask *q; /* [n] the answers as they are when left alone */
-    size_t n, asked;
+    size_t n;
+    struct ask *q; /* [asked] the answers as they are when left alone */
+    size_t *unit;  /* [asked] the problem of each */
+    size_t asked;
     uint32_t longest, max_answer; /* prompt, answer, in tokens */
     struct request *requests;     /* [n] of a round under a cap */
-    size_t *owner;                /* [n] the problem that a request is for */
+    size_t *owner;                /* [n] the problem that a request is for: with caps every one is asked */
     int32_t *ids;                 /* [n][longest + max_answer] what is gone on from */
-    struct tally t;               /* of this round */
-    uint32_t cap;                 /* of this round */
-    size_t all_done;              /* of all rounds */
-    uint64_t all_tokens;
+    struct eval_record *own, *record; /* [n] of this round, own or the caller's */
+    uint32_t cap;                     /* of this round */
+    size_t done;                      /* of all rounds */
+    uint64_t tokens;
+    double first_token; /* of the first answer */
+    uint64_t kv_bytes;
     int code; /* of an event that failed */
     struct err *e;
 };
@@ -81,25 +77,57 @@ static int text_make(struct detok *d, const struct pieces *p, struct err *e)
     return r ? r : detok_end(d, e);
 }
 
-static void count(struct tally *t, const struct eval_sample *s)
+static size_t problems_of(const struct eval *v)
 {
-    t->correct += s->correct, t->closed += s->closed, t->truncated += s->truncated;
-    t->no_answer += s->grade.verdict == GRADE_NO_ANSWER;
-    t->undecided += s->grade.verdict == GRADE_UNDECIDED;
-    t->reasoned += s->ask->reasons, t->early += s->ask->early;
-    t->lengths[s->index] = s->tokens, t->done++;
+    return v->n / (v->c->repeats ? v->c->repeats : 1);
+}
+
+static int record(struct eval *v, const struct eval_sample *s)
+{
+    struct eval_record *r = &v->record[s->index];
+    const struct answer *a = &s->grade.answer;
+    *r = (struct eval_record){.there = true,
+                              .correct = s->correct,
+                              .exact = s->exact,
+                              .closed = s->closed,
+                              .truncated = s->truncated,
+                              .reasoned = s->ask->reasons,
+                              .early = s->ask->early,
+                              .verdict = s->grade.verdict,
+                              .tokens = s->tokens,
+                              .graded = s->graded,
+                              .right = s->right};
+    if (a->kind && !(r->answer = strndup(a->s, a->n)))
+        return err_set(v->e, ERR_NOMEM, "no memory for an answer");
+    return 0;
+}
+
+/* Of several chains: how many are right. */
+static void grade_chains(struct eval_sample *s)
+{
+    const struct ask *q = s->ask;
+    const char *reference = s->problem->reference;
+    s->graded = q->chains, s->right = 0;
+    for (uint32_t i = 0; i < q->chains; i++)
+        s->right += q->text[i].n &&
+                    grade_text(reference, strlen(reference), q->text[i].text, q->text[i].n, NULL).verdict ==
+                        GRADE_EQUAL;
 }
 
 /* A finished answer: the answer in its text, the verdict. */
 static int judge(struct eval *v, struct eval_sample *s)
 {
     const struct problem *q = s->problem = &v->problems->at[s->index];
-    s->cap = v->cap;
-    s->grade = grade_text(q->reference, strlen(q->reference), s->text, s->len, NULL);
+    size_t n = strlen(q->reference);
+    s->cap = v->cap, s->repeat = (uint32_t)(s->index / problems_of(v));
+    s->grade = grade_text(q->reference, n, s->text, s->len, NULL);
     s->correct = s->grade.verdict == GRADE_EQUAL;
-    count(&v->t, s);
-    v->all_done++;
-    return v->ev->sample ? v->ev->sample(v->ev->ctx, s, v->e) : 0;
+    s->exact = grade_string(q->reference, n, s->text, s->len);
+    s->graded = 1, s->right = s->correct;
+    if (!v->cap && v->c->ask.chains > 1 && v->c->ask.all) grade_chains(s);
+    int r = record(v, s);
+    v->done++;
+    return !r && v->ev->sample ? v->ev->sample(v->ev->ctx, s, v->e) : r;
 }
 
 static uint32_t tokens_of(const struct ask *q)
@@ -109,38 +137,25 @@ static uint32_t tokens_of(const struct ask *q)
     return n;
 }
 
-/* Of several chains: what one of them, and the best of them, would have been worth. */
-static void count_chains(struct eval *v, const struct ask *q, const char *reference)
-{
-    uint32_t right = 0;
-    for (uint32_t i = 0; i < q->chains; i++)
-        right += q->text[i].n &&
-                 grade_text(reference, strlen(reference), q->text[i].text, q->text[i].n, NULL).verdict ==
-                     GRADE_EQUAL;
-    v->t.single += (double)right / q->chains, v->t.oracle += right > 0;
-}
-
 static int on_settled(void *ctx, struct ask *q)
 {
     struct eval *v = ctx;
     uint32_t won = q->c.votes && q->vote.chain < q->chains ? q->vote.chain : 0;
-    struct eval_sample s = {.index = (size_t)(q - v->q),
+    struct eval_sample s = {.index = v->unit[q - v->q],
                             .ask = q,
                             .text = q->text[won].n ? q->text[won].text : "",
                             .len = q->text[won].n,
                             .tokens = tokens_of(q),
                             .closed = q->request[won].closed,
                             .truncated = q->request[won].finish != FINISH_STOP};
-    v->code = judge(v, &s);
-    if (!v->code) count_chains(v, q, s.problem->reference);
-    return v->code;
+    return v->code = judge(v, &s);
 }
 
 static int tick(struct eval *v)
 {
-    v->t.generated++, v->all_tokens++;
-    if (!v->code && v->ev->tick && v->ev->tick(v->ev->ctx, v->all_done, v->all_tokens))
-        v->code = err_set(v->e, ERR_INTERRUPTED, "interrupted after %zu of %zu answers", v->all_done,
+    v->tokens++;
+    if (!v->code && v->ev->tick && v->ev->tick(v->ev->ctx, v->done, v->tokens))
+        v->code = err_set(v->e, ERR_INTERRUPTED, "interrupted after %zu of %zu answers", v->done,
                           v->n * (1 + v->c->n_caps));
     return v->code;
 }
@@ -153,23 +168,34 @@ static int on_token(void *ctx, struct ask *q, uint32_t i, int32_t token)
 
 /* ---- answers as they are, or under the budget ---------------------------------------------------------- */
 
+/* A draw of its own for every row and repeat, so that other problems do not change it. */
+static uint64_t draw_of(const struct eval *v, size_t unit)
+{
+    uint64_t repeat = unit / problems_of(v);
+    return (repeat << 32 | v->problems->at[unit].row) * v->c->ask.chains;
+}
+
 static int ask_all(struct eval *v)
 {
     struct ask_config c = v->c->ask;
     struct ask_events ev = {.token = on_token, .settled = on_settled, .ctx = v};
+    struct generate_stats stats = {0};
     bool budget = v->c->forcing && v->c->forcing->tokens;
     c.budget = budget ? v->c->forcing : NULL;
     if (budget) c.max_new = v->max_answer;
-    for (; v->asked < v->n; v->asked++) {
-        const struct problem *p = &v->problems->at[v->asked];
+    for (size_t i = 0; i < v->n; i++) {
+        const struct problem *p = &v->problems->at[i];
         struct ask *q = &v->q[v->asked];
+        if (v->record[i].there) continue;
         int r = ask_chat(q, &v->asker, &c, p->turns, p->n_turns, v->c->system, v->e);
         if (r) return r;
-        q->draw = (uint64_t)v->asked * c.chains;
+        q->draw = draw_of(v, i);
+        v->unit[v->asked++] = i;
     }
-    int r = ask_run(&v->asker, v->q, v->n, &ev, NULL, v->e);
-    for (size_t i = 0; !r && i < v->n; i++)
-        v->t.lengths[i] = tokens_of(&v->q[i]); /* of those given up, too */
+    int r = ask_run(&v->asker, v->q, v->asked, &ev, &stats, v->e);
+    v->first_token = stats.first_token_seconds;
+    for (size_t k = 0; !r && k < v->asked; k++)
+        v->record[v->unit[k]].tokens = tokens_of(&v->q[k]); /* of those given up, too */
     return r;
 }
 
@@ -269,47 +295,31 @@ static int ask_capped(struct eval *v)
 
 /* ---- all of it ----------------------------------------------------------------------------------------- */
 
-static int ascending(const void *a, const void *b)
+static void own_clear(struct eval *v)
 {
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return x < y ? -1 : x > y;
+    for (size_t i = 0; v->own && i < v->n; i++) free(v->own[i].answer);
+    if (v->own) memset(v->own, 0, v->n * sizeof *v->own);
 }
 
-static void result_fill(struct eval_result *out, struct eval *v, double seconds)
+static int result_fill(struct eval_result *out, const struct eval *v, double seconds, uint64_t tokens)
 {
-    struct tally *t = &v->t;
-    double n = (double)v->n, p = (double)t->correct / n;
-    bool whole = !v->cap && v->c->ask.chains > 1 && v->c->ask.all;
-    for (size_t i = 0; i < v->n; i++) t->tokens += t->lengths[i];
-    qsort(t->lengths, v->n, sizeof *t->lengths, ascending);
-    *out = (struct eval_result){
-        .n = v->n,
-        .cap = v->cap,
-        .accuracy = p,
-        .stderr_ = v->n > 1 ? sqrt(p * (1 - p) / (n - 1)) : 0,
-        .tokens_mean = (double)t->tokens / n,
-        .tokens_median = ((double)t->lengths[(v->n - 1) / 2] + (double)t->lengths[v->n / 2]) / 2,
-        .closed = (double)t->closed / n,
-        .truncated = (double)t->truncated / n,
-        .no_answer = (double)t->no_answer / n,
-        .undecided = (double)t->undecided / n,
-        .reasoned = (double)t->reasoned / n,
-        .early = (double)t->early / n,
-        .single = whole ? t->single / n : p,
-        .oracle = whole ? (double)t->oracle / n : p,
-        .tokens_per_second = seconds > 0 ? (double)t->generated / seconds : 0,
-    };
+    int r = eval_stats(out, v->record, problems_of(v), v->n / problems_of(v), v->e);
+    out->cap = v->cap, out->kv_bytes = v->kv_bytes;
+    out->tokens_per_second = seconds > 0 ? (double)tokens / seconds : 0;
+    if (!v->cap) out->first_token_seconds = v->first_token;
+    return r;
 }
 
 static int round_run(struct eval *v, uint32_t cap, struct eval_result *out)
 {
     double start = progress_clock();
+    uint64_t before = v->tokens;
     v->cap = cap;
-    v->t = (struct tally){.lengths = v->t.lengths};
+    own_clear(v);
+    v->record = cap || !v->c->records ? v->own : v->c->records;
     int r = cap ? ask_capped(v) : ask_all(v);
     if (!r) r = v->code;
-    if (!r) result_fill(out, v, progress_clock() - start);
-    return r;
+    return r ? r : result_fill(out, v, progress_clock() - start, v->tokens - before);
 }
 
 static int asker_make(struct eval *v)
@@ -318,6 +328,8 @@ static int asker_make(struct eval *v)
     uint64_t chains = (uint64_t)v->n * v->c->ask.chains;
     if (c.streams > chains) c.streams = (uint32_t)chains;
     c.max_tokens = min32(v->longest + v->max_answer, v->l->m->context);
+    v->kv_bytes =
+        (uint64_t)c.streams * ((c.max_tokens + KV_PAGE - 1) / KV_PAGE) * kv_page_bytes(v->l->m, c.kv);
     int r = sampler_config_check(&v->c->ask.sampler, v->e);
     return r ? r : asker_open(&v->asker, v->l, c, v->e);
 }
@@ -326,11 +338,12 @@ static int arrays_alloc(struct eval *v)
 {
     size_t row = (size_t)v->longest + v->max_answer, capped = v->c->n_caps ? v->n : 0;
     v->q = calloc(v->n, sizeof *v->q);
-    v->t.lengths = calloc(v->n, sizeof *v->t.lengths);
+    v->unit = calloc(v->n, sizeof *v->unit);
+    v->own = calloc(v->n, sizeof *v->own);
     v->requests = calloc(capped + 1, sizeof *v->requests);
     v->owner = calloc(capped + 1, sizeof *v->owner);
     v->ids = calloc(capped * row + 1, sizeof *v->ids);
-    if (v->q && v->t.lengths && v->requests && v->owner && v->ids) return 0;
+    if (v->q && v->unit && v->own && v->requests && v->owner && v->ids) return 0;
     return err_set(v->e, ERR_NOMEM, "no memory for %zu answers of %u tokens", v->n, v->max_answer);
 }
 
@@ -355,8 +368,10 @@ int eval_run(struct eval_result *out, const struct loaded *l, const struct probl
     for (uint32_t k = 0; !r && k <= c->n_caps; k++) r = round_run(&v, k ? c->caps[k - 1] : 0, &out[k]);
     for (size_t i = 0; i < v.asked; i++) ask_clear(&v.q[i]);
     asker_clear(&v.asker);
+    own_clear(&v);
+    free(v.own);
     free(v.q);
-    free(v.t.lengths);
+    free(v.unit);
     free(v.requests);
     free(v.owner);
     free(v.ids);

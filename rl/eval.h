@@ -11,6 +11,7 @@
 #include "data/grade.h"
 #include "data/problems.h"
 #include "infer/ask.h"
+#include "rl/eval_stats.h"
 
 struct eval_config {
     struct session_config session; /* streams: answers at a time; max_tokens is found out */
@@ -22,6 +23,12 @@ struct eval_config {
     const uint32_t *caps; /* [n_caps] tokens, each; max_new is at least a cap and forcing->answer after it.
                            * Only of single chains */
     uint32_t n_caps;
+    /* Every problem comes so often, all of them one after the other, all of them again (as task_load lays
+     * them out); 0: once. The k-th answer to a row draws for itself, whatever other rows there are. */
+    uint32_t repeats;
+    /* [problems] the caller's, or NULL: answers that are there already are not asked for (not with caps), and
+     * afterwards all are. What is filled of them is to be freed in any case. */
+    struct eval_record *records;
 };
 
 /* A graded answer; its pointers are valid during the call that brings it. */
@@ -31,11 +38,13 @@ struct eval_sample {
     const struct ask *ask; /* how it was asked, and its chains; under a cap: what it goes on from */
     const char *text;      /* of the chain that won, or the only one */
     size_t len;
-    struct grade grade; /* the answer found in the text, the verdict and its rule */
-    uint32_t tokens;    /* of all chains so far, the end of the turn included */
-    uint32_t cap;       /* 0: none */
-    bool closed;        /* its thinking, by the cap or the budget */
-    bool correct, truncated;
+    struct grade grade;     /* the answer found in the text, the verdict and its rule */
+    uint32_t tokens;        /* of all chains so far, the end of the turn included */
+    uint32_t graded, right; /* chains, where several were all run to their end; else 1, and 1 if correct */
+    uint32_t repeat;        /* which answer to the problem, from 0 */
+    uint32_t cap;           /* 0: none */
+    bool closed;            /* its thinking, by the cap or the budget */
+    bool correct, exact, truncated; /* exact: right by the string rule too */
 };
 
 struct eval_events {
@@ -46,27 +55,10 @@ struct eval_events {
     void *ctx;
 };
 
-struct eval_result {
-    size_t n;
-    uint32_t cap;                      /* 0: none */
-    double accuracy;                   /* fraction */
-    double stderr_;                    /* standard error of it: sqrt(p (1 - p) / (n - 1)) */
-    double tokens_mean, tokens_median; /* of a problem, all its chains */
-    double closed;                     /* fraction whose thinking was closed */
-    double truncated;                  /* fraction that did not end by itself */
-    double no_answer;                  /* fraction in which no answer was found */
-    double undecided;      /* fraction whose answer could not be read as mathematics; counted as wrong */
-    double reasoned;       /* fraction that was reasoned about */
-    double early;          /* fraction whose vote was over before all chains were */
-    double single, oracle; /* of several chains, all run to their end: mean accuracy of one, and problems that
-                            * some chain gets right; else both are `accuracy` */
-    double tokens_per_second;
-};
-
 /* Answers and grades every problem: out [1 + n_caps], first as they are (or under the budget), then under
- * each cap. The answers do not depend on the number of streams. Errors: CTX_FULL (naming a problem that
- * leaves no room for an answer), those of ask_chat, ask_run and session_create, INTERRUPTED; out is then not
- * filled. */
+ * each cap. The answers do not depend on the number of streams, nor on which of them were known. Errors:
+ * CTX_FULL (naming a problem that leaves no room for an answer), those of ask_chat, ask_run and
+ * session_create, INTERRUPTED; out is then not filled. */
 int eval_run(struct eval_result *out, const struct loaded *l, const struct problems *p,
              const struct eval_config *c, const struct eval_events *ev, struct err *e);
 

@@ -250,10 +250,21 @@ static void an_interrupted_answer_says_so(void **state)
 static void evaluation_leaves_figures(void **state)
 {
     (void)state;
-    static const char *const keys[] = {"accuracy",      "stderr",    "n",
-                                       "no_answer",     "undecided", "tokens_mean",
-                                       "tokens_median", "truncated", "tokens_per_second",
-                                       "closed",        "reasoned"};
+    static const char *const keys[] = {"accuracy",
+                                       "stderr",
+                                       "exact",
+                                       "n",
+                                       "no_answer",
+                                       "undecided",
+                                       "tokens_mean",
+                                       "tokens_median",
+                                       "tokens_p95",
+                                       "truncated",
+                                       "closed",
+                                       "reasoned",
+                                       "tokens_per_second",
+                                       "kv_bytes",
+                                       "first_token_seconds"};
     char samples[2][300], *text[2];
     struct err e = {0};
     for (int i = 0; i < 2; i++) {
@@ -272,7 +283,8 @@ static void evaluation_leaves_figures(void **state)
         double x;
         if (!js_number(js_get(v, keys[i]), &x)) fail_msg("no %s", keys[i]);
     }
-    assert_int_equal(js_size(v), sizeof keys / sizeof *keys);
+    assert_int_equal(js_size(v), sizeof keys / sizeof *keys + 1);
+    assert_int_equal(js_type(js_get(v, "digests")), JS_OBJECT);
     js_free(v);
     /* one stream answers in the order of the file; four give the same lines in some order */
     for (int i = 0; i < 2; i++) text[i] = run_read(samples[i]);
