@@ -62,7 +62,7 @@ LIBS_infer       := -lpcre2-8 -lutf8proc -pthread
 HDF5_CFLAGS      := $(shell pkg-config --cflags hdf5 2>/dev/null)
 HDF5_LIBS        := $(shell pkg-config --libs hdf5 2>/dev/null || echo -lhdf5)
 LIBS_checkpoints := $(HDF5_LIBS) -lzstd -lyaml -lcrypto
-LIBS_data        := -lcurl -lsnappy -lz -lmpfr -lgmp
+LIBS_data        := -lcurl -lsnappy -lz -lbrotlidec -llz4 -lmpfr -lgmp
 LIBS_train       := -lopenblas
 LIBS_rl          :=
 

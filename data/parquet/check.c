@@ -4,6 +4,9 @@
 
 #include <stdlib.h>
 
+/* Of the header that parquet-mr forgot: what others allow for it. */
+enum { SLACK = 100 };
+
 static int check_chunk(struct pq_meta *m, uint32_t leaf, const struct pq_group *g, uint64_t data_end,
                        struct err *e)
 {
@@ -30,6 +33,8 @@ static int check_chunk(struct pq_meta *m, uint32_t leaf, const struct pq_group *
     if ((uint64_t)c->bytes > data_end - c->start)
         return err_set(e, ERR_PQ_SIZE, "%lld bytes at offset %llu pass the end of the data at %llu",
                        (long long)c->bytes, (unsigned long long)c->start, (unsigned long long)data_end);
+    uint64_t behind = data_end - c->start - (uint64_t)c->bytes;
+    if (m->short_chunks) c->slack = behind < SLACK ? (uint32_t)behind : SLACK;
     return 0;
 }
 
@@ -82,6 +87,7 @@ int meta_check(struct pq_meta *m, uint64_t data_end, struct pq_arena *a, struct 
         if (code) return code;
         if (ckd_add(&rows, rows, (uint64_t)m->groups[g].rows)) rows = UINT64_MAX;
     }
+    if (m->no_rows && !m->rows && rows <= INT64_MAX) m->rows = (int64_t)rows;
     if (rows != (uint64_t)m->rows)
         return err_set(e, ERR_PQ_COUNT, "num_rows is %lld, the row groups have %llu", (long long)m->rows,
                        (unsigned long long)rows);

@@ -187,7 +187,7 @@ static int read_pages(struct reader *r, const uint8_t *data, uint64_t start, str
     for (size_t at = 0; at < bytes; at += used) {
         struct err why = {0};
         r->e = &why;
-        int code = read_page(r, data + at, bytes - at, &used);
+        int code = read_page(r, data + at, bytes + r->chunk->slack - at, &used);
         if (code)
             return err_set(e, code, "page at offset %llu: %s", (unsigned long long)(start + at), why.msg);
     }
@@ -203,7 +203,7 @@ int column_read(struct pq_column *out, const struct pq_source *src, const struct
     if (leaf->def && !(out->def = pq_arena_alloc(keep, (uint64_t)c->n_values, 1, e))) return e->code;
     if (leaf->rep && !(out->rep = pq_arena_alloc(keep, (uint64_t)c->n_values, 1, e))) return e->code;
     const uint8_t *data =
-        source_read(src, c->start, (size_t)c->bytes, c->codec == PQ_NONE ? keep : scratch, e);
+        source_read(src, c->start, (size_t)c->bytes + c->slack, c->codec == PQ_NONE ? keep : scratch, e);
     if (!data) return e->code;
     int code = read_pages(&r, data, c->start, e);
     if (code) return code;

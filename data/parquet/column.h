@@ -26,7 +26,8 @@ struct pq_column {
 
 /* Reads the chunk `c` of `leaf` in a row group of `rows` rows. Everything *out points to lives in `keep`;
  * `scratch` holds what is needed only meanwhile (the caller resets it).
- * Errors: PQ_*, THRIFT_*, FIELD_*, BOMB, ZSTD, SNAPPY, GZIP, CHANGED, IO; the message says where. */
+ * Errors: PQ_*, THRIFT_*, FIELD_*, BOMB, ZSTD, SNAPPY, GZIP, BROTLI, LZ4, CHANGED, IO; the message says
+ * where. */
 int column_read(struct pq_column *out, const struct pq_source *src, const struct pq_field *leaf,
                 const struct pq_chunk *c, uint64_t rows, struct pq_arena *keep, struct pq_arena *scratch,
                 struct err *e);

@@ -1,7 +1,9 @@
 #include "data/parquet/meta.h"
 #include "data/parquet/thrift.h"
+#include "infer/ascii.h"
 #include "infer/utf8.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct parser {
@@ -223,6 +225,24 @@ static void parse_groups(struct parser *p, const struct thrift_field *parent, st
     }
 }
 
+/* What to make allowance for, by who wrote the file: parquet-mr before 1.2.9, which did not always say its
+ * version (PARQUET-816), and parquet-rs 0.x. */
+static void parse_writer(struct thrift *t, const struct thrift_field *f, struct pq_meta *m)
+{
+    static const char mr[] = "parquet-mr", rs[] = "parquet-rs version 0.";
+    size_t n;
+    const char *s = (const char *)thrift_binary(t, f, &n);
+    if (t->code) return;
+    m->no_rows = starts(s, n, rs);
+    if (!starts(s, n, mr)) return;
+    char version[32] = "";
+    int minor = 0, patch = 0;
+    n -= sizeof mr - 1;
+    memcpy(version, s + sizeof mr - 1, n < sizeof version ? n : sizeof version - 1);
+    m->short_chunks = !*version || (sscanf(version, " version 1.%3d.%3d", &minor, &patch) == 2 &&
+                                    (minor < 2 || (minor == 2 && patch < 9)));
+}
+
 int meta_parse(struct pq_meta *m, const void *footer, size_t n, struct pq_arena *a, struct err *e)
 {
     struct parser p = {.t = thrift_init(footer, n, e), .arena = a};
@@ -237,6 +257,9 @@ int meta_parse(struct pq_meta *m, const void *footer, size_t n, struct pq_arena 
             break;
         case 4:
             parse_groups(&p, &f, m);
+            break;
+        case 6:
+            parse_writer(&p.t, &f, m);
             break;
         case 8:
             thrift_fail(&p.t, ERR_PQ_UNSUPPORTED, "the file is encrypted");

@@ -32,6 +32,7 @@ struct pq_chunk {
     int64_t n_values; /* level entries, nulls included */
     int64_t data_offset, dict_offset, bytes;
     uint64_t start; /* set by meta_check(): bytes [start, start + bytes) of the file */
+    uint32_t slack; /* set by meta_check(): bytes behind these which the last page may need, too */
 };
 
 struct pq_group {
@@ -42,6 +43,8 @@ struct pq_group {
 
 struct pq_meta {
     int64_t rows;
+    bool short_chunks; /* the writer left the dictionary page's header out of its chunks' sizes */
+    bool no_rows;      /* the writer left num_rows 0 */
     uint32_t n_elements, n_groups, n_leaves;
     struct pq_element *elements;
     struct pq_group *groups;

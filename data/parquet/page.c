@@ -1,6 +1,8 @@
 #include "data/parquet/page.h"
 #include "checkpoints/zstd.h"
+#include "data/brotli.h"
 #include "data/gzip.h"
+#include "data/lz4.h"
 #include "data/parquet/thrift.h"
 #include "data/snappy.h"
 
@@ -161,8 +163,6 @@ int page_parse(struct pq_page *page, const uint8_t *data, size_t n, size_t *used
 static int run_codec(enum pq_codec codec, void *dst, size_t expected, const void *src, size_t n,
                      struct err *e)
 {
-    static const char *const refused[] = {
-        [PQ_LZO] = "LZO", [PQ_BROTLI] = "BROTLI", [PQ_LZ4] = "LZ4", [PQ_LZ4_RAW] = "LZ4_RAW"};
     switch (codec) {
     case PQ_SNAPPY:
         return snappy_decompress(dst, expected, src, n, e);
@@ -170,8 +170,14 @@ static int run_codec(enum pq_codec codec, void *dst, size_t expected, const void
         return gzip_decompress(dst, expected, src, n, e);
     case PQ_ZSTD:
         return zstd_decompress(dst, expected, src, n, e);
+    case PQ_BROTLI:
+        return brotli_decompress(dst, expected, src, n, e);
+    case PQ_LZ4:
+        return lz4_decompress_hadoop(dst, expected, src, n, e);
+    case PQ_LZ4_RAW:
+        return lz4_decompress(dst, expected, src, n, e);
     default:
-        return err_set(e, ERR_PQ_CODEC, "compressed with %s, which is not supported", refused[codec]);
+        return err_set(e, ERR_PQ_CODEC, "compressed with LZO, which is not supported");
     }
 }
 

@@ -29,8 +29,8 @@ struct pq_page {
 int page_parse(struct pq_page *page, const uint8_t *data, size_t n, size_t *used, struct err *e);
 
 /* Decompresses the body from byte `skip` on: *out gets page->uncompressed - skip bytes, in `arena` or, if
- * they were not compressed, in the body itself. Errors: PQ_CODEC, PQ_SIZE, ZSTD, SNAPPY, GZIP, those of the
- * arena. */
+ * they were not compressed, in the body itself. Errors: PQ_CODEC, PQ_SIZE, ZSTD, SNAPPY, GZIP, BROTLI, LZ4,
+ * those of the arena. */
 int page_decompress(const struct pq_page *page, enum pq_codec codec, size_t skip, struct pq_arena *arena,
                     const uint8_t **out, struct err *e);
 

@@ -6,9 +6,9 @@
  *
  * Read:    INT32, INT64, BOOLEAN, FLOAT, DOUBLE, BYTE_ARRAY, FIXED_LEN_BYTE_ARRAY; structs, lists and maps,
  *          nested up to 16 deep; data pages v1 and v2; all encodings of the specification but BIT_PACKED
- *          levels; snappy, gzip, zstd.
+ *          levels; snappy, gzip, zstd, brotli, LZ4 (Hadoop's and raw).
  * Refused: INT96, DECIMAL, FLOAT16, INTERVAL, UUID, encryption, columns in other files (PQ_UNSUPPORTED,
- *          PQ_EXTERNAL), LZO, BROTLI, LZ4 (PQ_CODEC) - each by name, and only if the column is selected.
+ *          PQ_EXTERNAL), LZO (PQ_CODEC) - each by name, and only if the column is selected.
  * Not interpreted: dates and times (their stored integer is given), statistics, page indexes, bloom filters,
  *          key-value metadata. */
 #ifndef TERSE_DATA_PARQUET_PARQUET_H
@@ -108,8 +108,8 @@ int pq_select(struct pq *p, const char *const *names, uint32_t n, struct err *e)
 
 /* The next row: *row is a PQ_DATUM_STRUCT, valid until the next call on `p`. Returns 1, 0 after the last row,
  * or a negative error, after which only pq_close() is allowed.
- * Errors: PQ_*, THRIFT_*, BOMB, ZSTD, SNAPPY, GZIP, COL_TYPE, UTF8 (strings are checked; the message has the
- * row, from 0), CHANGED, NOMEM, IO. */
+ * Errors: PQ_*, THRIFT_*, BOMB, ZSTD, SNAPPY, GZIP, BROTLI, LZ4, COL_TYPE, UTF8 (strings are checked; the
+ * message has the row, from 0), CHANGED, NOMEM, IO. */
 int pq_next(struct pq *p, const struct pq_datum **row, struct err *e);
 
 /* Makes `row` (0 .. pq_rows()) the next one; row groups in between are not read. Errors: those of pq_next,

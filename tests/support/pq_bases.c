@@ -170,13 +170,37 @@ void pqb_zstd(void)
     pqb_put(&page->body, packed, n);
 }
 
-void pqb_snappy(void)
-{ /* 1, 2, 3 as one literal */
+/* 1, 2, 3 in `codec`: page.body becomes `bytes`, in which '#' stands for the next byte of the integers. */
+static void ints_in(int codec, const char *bytes, size_t n)
+{
+    uint8_t ints[12];
+    size_t used = 0;
     pqb_ints();
-    chunk->codec = 1;
-    page->uncompressed = 12;
-    memmove(page->body.data + 2, page->body.data, 12);
-    page->body.data[0] = 12;
-    page->body.data[1] = 11 << 2;
-    page->body.n = 14;
+    chunk->codec = codec;
+    page->uncompressed = sizeof ints;
+    memcpy(ints, page->body.data, sizeof ints);
+    page->body.n = 0;
+    for (size_t i = 0; i < n; i++)
+        pqb_put(&page->body, bytes[i] == '#' ? (char *)&ints[used++] : &bytes[i], 1);
+}
+#define INTS_IN(codec, bytes) ints_in(codec, bytes, sizeof(bytes) - 1)
+
+void pqb_snappy(void)
+{
+    INTS_IN(1, "\x0c\x2c############");
+}
+
+void pqb_brotli(void)
+{ /* a meta-block that is not compressed, and an empty last one: RFC 7932, 9.2 */
+    INTS_IN(4, "\xb0\x00\x10############\x03");
+}
+
+void pqb_lz4(void)
+{
+    INTS_IN(5, "\0\0\0\x08\0\0\0\x09\x80########\0\0\0\x04\0\0\0\x05\x40####");
+}
+
+void pqb_lz4_raw(void)
+{
+    INTS_IN(7, "\xc0############");
 }

@@ -18,6 +18,9 @@ void pqb_delta(void);         /* required INT64: 5, 6, 7 in DELTA_BINARY_PACKED 
 void pqb_two_columns(void);   /* x and y: 1, 2, 3 */
 void pqb_zstd(void);          /* 1, 2, 3 compressed */
 void pqb_snappy(void);        /* the same as one literal */
+void pqb_brotli(void);        /* the same, stored */
+void pqb_lz4(void);           /* the same as one literal, in Hadoop's framing: 2 integers, then 1 */
+void pqb_lz4_raw(void);       /* the same as one literal */
 
 struct pqb_element pqb_leaf(const char *name, int type, int repetition);
 struct pqb_element pqb_group(const char *name, int64_t repetition, int n_children);

@@ -244,6 +244,7 @@ static void put_footer(struct pqb_bytes *b, const struct pqb_file *f, const stru
         string(b, &pair, 2, f->value);
         stop(b);
     }
+    string(b, &last, 6, f->writer);
     stop(b);
 }
 

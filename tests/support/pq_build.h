@@ -54,6 +54,7 @@ struct pqb_file {
     int n_chunks;
     struct pqb_chunk chunks[2];
     const char *key, *value; /* key-value metadata; NULL none */
+    const char *writer;      /* created_by; NULL none */
 };
 
 /* Appends a level block as v1 has it: u32 length, then one packed run of n levels of `width` bits. */

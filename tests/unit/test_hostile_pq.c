@@ -48,8 +48,14 @@ SPOIL(pq23_type, pqb.elements[1].type = 8)
 SPOIL(pq23_chunk, chunk->encoding = 77)
 SPOIL(pq23_page, page->encoding = 42)
 SPOIL(pq23_levels, page->def_encoding = 4)
+/* data_page_offset is then the first page's, whatever that is */
+SPOIL(dictionary_at_0, chunk->dict_offset = 0; chunk->data_offset = 4)
+SPOIL(dictionary_unsaid, chunk->dict_offset = PQB_OMIT; chunk->data_offset = 4)
+SPOIL(lz4_raw_as_lz4, chunk->codec = 5)
 SPOIL(pq24, pqb.rows = 3; pqb.group_rows = -3)
 SPOIL(pq24_sum, pqb.rows = 4)
+SPOIL(pq24_none, pqb.rows = 0; pqb.writer = "parquet-rs version 1.0")
+SPOIL(pq24_rs, pqb.rows = 0; pqb.writer = "parquet-rs version 0.3.0")
 SPOIL(pq24_chunk, pqb.group_rows = 2)
 SPOIL(pq25, pqb.n_chunks = 0)
 SPOIL(pq25_more, pqb.n_elements = 2; pqb.elements[0].n_children = 1)
@@ -65,11 +71,27 @@ SPOIL(pq30, chunk->file_path = "../other.parquet")
 SPOIL(pq31, pqb.chunks[1].data_offset = 4)
 SPOIL(pq32, page->compressed = -5)
 SPOIL(pq33, page->compressed = 5000)
+/* PARQUET-816: the chunk is said to be three bytes shorter than it is. */
+static void short_by_3(const char *writer)
+{
+    uint32_t footer;
+    pqb.writer = writer;
+    pqb_build(&pqb, &pqb_out);
+    memcpy(&footer, pqb_out.data + pqb_out.n - 8, 4);
+    chunk->bytes = (int64_t)pqb_out.n - 8 - footer - 4 - 3;
+}
+SPOIL(pq33_short, short_by_3("parquet-cpp"))
+SPOIL(pq33_mr, short_by_3("parquet-mr"))
+SPOIL(pq33_old_mr, short_by_3("parquet-mr version 1.2.8 (build x)"))
+SPOIL(pq33_fixed_mr, short_by_3("parquet-mr version 1.2.9"))
 SPOIL(pq34, page->uncompressed = -1)
 SPOIL(pq35, page->uncompressed = INT32_MAX)
 SPOIL(pq36, chunk->codec = 9)
-SPOIL(pq36_brotli, chunk->codec = 4)
+SPOIL(pq36_lzo, chunk->codec = 3)
 SPOIL(pq37, memset(page->body.data, 0xa5, page->body.n))
+SPOIL(pq37_cut, page->body.n--)
+SPOIL(pq37_more, pqb_put(&page->body, "", 1))
+SPOIL(pq37_lengths, memset(page->body.data, 0xff, 8))
 SPOIL(pq38, page->uncompressed = 13)
 SPOIL(pq38_less, page->uncompressed = 11)
 /* a string of 8 kB in the dictionary, and one run of 2^31-1 indices to it */
@@ -212,6 +234,12 @@ static const struct {
     {"bases", pqb_two_columns, NULL, NULL, 0, ""},
     {"bases", pqb_zstd, NULL, NULL, 0, ""},
     {"bases", pqb_snappy, NULL, NULL, 0, ""},
+    {"bases", pqb_brotli, NULL, NULL, 0, ""},
+    {"bases", pqb_lz4, NULL, NULL, 0, ""},
+    {"bases", pqb_lz4_raw, NULL, NULL, 0, ""},
+    {"LZ4 without framing", pqb_lz4_raw, lz4_raw_as_lz4, NULL, 0, ""},
+    {"dictionary offset 0", pqb_dictionary, dictionary_at_0, NULL, 0, ""},
+    {"dictionary offset absent", pqb_dictionary, dictionary_unsaid, NULL, 0, ""},
     {"PQ01", pqb_ints, NULL, pq01, ERR_PQ_SHORT, "11 bytes"},
     {"PQ02", pqb_ints, NULL, pq02, ERR_PQ_MAGIC, "start with PAR1"},
     {"PQ03", pqb_ints, NULL, pq03, ERR_PQ_MAGIC, "end with PAR1"},
@@ -244,6 +272,8 @@ static const struct {
     {"PQ23", pqb_optional_ints, pq23_levels, NULL, ERR_PQ_UNSUPPORTED, "levels in encoding 4"},
     {"PQ24", pqb_ints, pq24, NULL, ERR_PQ_COUNT, "row group 0 has -3"},
     {"PQ24", pqb_ints, pq24_sum, NULL, ERR_PQ_COUNT, "num_rows is 4"},
+    {"PQ24", pqb_ints, pq24_none, NULL, ERR_PQ_COUNT, "num_rows is 0"},
+    {"PQ24, parquet-rs 0.x", pqb_ints, pq24_rs, NULL, 0, ""},
     {"PQ24", pqb_ints, pq24_chunk, NULL, ERR_PQ_COUNT, "column x: 3 values in 2 rows"},
     {"PQ25", pqb_ints, pq25, NULL, ERR_PQ_SCHEMA, "row group 0 has 0 columns"},
     {"PQ25", pqb_two_columns, pq25_more, NULL, ERR_PQ_SCHEMA, "row group 0 has 2 columns"},
@@ -259,16 +289,34 @@ static const struct {
     {"PQ31", pqb_two_columns, pq31, NULL, ERR_OVERLAP, "offsets 4 and 4"},
     {"PQ32", pqb_ints, pq32, NULL, ERR_PQ_SIZE, "compressed_page_size is -5"},
     {"PQ33", pqb_ints, pq33, NULL, ERR_PQ_SIZE, "a page of 5000 bytes"},
+    {"PQ33", pqb_dictionary, pq33_short, NULL, ERR_PQ_SIZE, "are left in the column chunk"},
+    {"PQ33, parquet-mr 1.2.9", pqb_dictionary, pq33_fixed_mr, NULL, ERR_PQ_SIZE, "are left"},
+    {"PQ33, parquet-mr 1.2.8", pqb_dictionary, pq33_old_mr, NULL, 0, ""},
+    {"PQ33, parquet-mr", pqb_dictionary, pq33_mr, NULL, 0, ""},
     {"PQ34", pqb_ints, pq34, NULL, ERR_PQ_SIZE, "uncompressed_page_size is -1"},
     {"PQ35", pqb_zstd, pq35, NULL, ERR_BOMB, "2147483647"},
     {"PQ36", pqb_ints, pq36, NULL, ERR_PQ_CODEC, "codec is 9"},
-    {"PQ36", pqb_ints, pq36_brotli, NULL, ERR_PQ_CODEC, "BROTLI"},
+    {"PQ36", pqb_ints, pq36_lzo, NULL, ERR_PQ_CODEC, "LZO"},
     {"PQ37", pqb_zstd, pq37, NULL, ERR_ZSTD, "column x: page at offset 4"},
     {"PQ37", pqb_snappy, pq37, NULL, ERR_SNAPPY, "not a block"},
+    {"PQ37", pqb_brotli, pq37, NULL, ERR_BROTLI, "column x: page at offset 4: brotli: 16 bytes"},
+    {"PQ37", pqb_lz4, pq37, NULL, ERR_LZ4, "column x: page at offset 4: LZ4: 30 bytes"},
+    {"PQ37", pqb_lz4_raw, pq37, NULL, ERR_LZ4, "column x: page at offset 4: LZ4: 13 bytes"},
+    {"PQ37", pqb_brotli, pq37_cut, NULL, ERR_BROTLI, "ends early"},
+    {"PQ37", pqb_brotli, pq37_more, NULL, ERR_BROTLI, "1 of 17 bytes follow its end"},
+    {"PQ37", pqb_lz4, pq37_cut, NULL, ERR_LZ4, "29 bytes"},
+    {"PQ37", pqb_lz4, pq37_lengths, NULL, ERR_LZ4, "30 bytes"},
+    {"PQ37", pqb_lz4_raw, pq37_cut, NULL, ERR_LZ4, "12 bytes"},
     {"PQ38", pqb_zstd, pq38, NULL, ERR_PQ_SIZE, "to 12, expected 13"},
     {"PQ38", pqb_zstd, pq38_less, NULL, ERR_PQ_SIZE, "expected 11"},
     {"PQ38", pqb_snappy, pq38, NULL, ERR_PQ_SIZE, "declare 12, expected 13"},
     {"PQ38", pqb_ints, pq38, NULL, ERR_PQ_SIZE, "said to hold 13"},
+    {"PQ38", pqb_brotli, pq38, NULL, ERR_PQ_SIZE, "to 12, expected 13"},
+    {"PQ38", pqb_brotli, pq38_less, NULL, ERR_PQ_SIZE, "more than the expected 11"},
+    {"PQ38", pqb_lz4, pq38, NULL, ERR_PQ_SIZE, "to 12, expected 13"},
+    {"PQ38", pqb_lz4, pq38_less, NULL, ERR_LZ4, "to 11"},
+    {"PQ38", pqb_lz4_raw, pq38, NULL, ERR_PQ_SIZE, "to 12, expected 13"},
+    {"PQ38", pqb_lz4_raw, pq38_less, NULL, ERR_LZ4, "to 11"},
     {"PQ39", pqb_dictionary, pq39, NULL, ERR_BOMB, "2147483647 x"},
     {"PQ39", pqb_optional_ints, pq39_levels, NULL, ERR_BOMB, "1152921504606846976 x"},
     {"PQ40", pqb_ints, pq40, NULL, ERR_PQ_COUNT, "num_values is -1"},
