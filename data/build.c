@@ -2,16 +2,14 @@
 
 #include "checkpoints/file.h"
 #include "checkpoints/hf_tokenizer.h"
-#include "data/conversations.h"
 #include "data/shards.h"
-#include "infer/chatml.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { RECIPE_VERSION = 1, TURNS_MAX = 4096 };
+enum { RECIPE_VERSION = 1 };
 
 struct build {
     const struct build_config *c;
@@ -20,8 +18,8 @@ struct build {
     char (*hash)[SHA256_HEX]; /* [n_files] */
     const char **names, **hashes;
     char recipe[SHA256_HEX], template_[SHA256_HEX];
-    struct chat_turn *turns;  /* [TURNS_MAX] */
-    struct label_span *spans; /* [TURNS_MAX] */
+    struct document_rules rules;
+    struct document document;
     uint64_t total, done;
     struct err *e;
 };
@@ -46,19 +44,16 @@ static int sources_hash(struct build *b)
 static int recipe_make(struct build *b, const char *tokenizer_hex)
 {
     const struct build_config *c = b->c;
-    const char *system = c->system ? c->system : tokenizer_default_system(c->tokenizer);
     char *text = NULL;
     size_t n = 0;
-    FILE *f = open_memstream(&text, &n);
+    int r = document_template(&b->rules, b->template_, b->e);
+    FILE *f = r ? NULL : open_memstream(&text, &n);
     if (!f) return err_set(b->e, ERR_NOMEM, "no memory for a recipe");
-    fprintf(f, "chatml 1\nsystem %s\n", system ? system : "");
-    fflush(f);
-    int r = sha256_hex(text, n, b->template_, b->e);
-    fprintf(f, "version %d\ntokenizer %s\ncutoff %u\nturns %d\nsamples %" PRIu64 "\nvocab %u\n",
-            RECIPE_VERSION, tokenizer_hex, c->cutoff_len, c->learn, c->max_samples, c->vocab);
+    fprintf(f, "version %d\ntemplate %s\ntokenizer %s\ncutoff %u\nturns %d\nsamples %" PRIu64 "\nvocab %u\n",
+            RECIPE_VERSION, b->template_, tokenizer_hex, c->cutoff_len, c->learn, c->max_samples, c->vocab);
     for (uint32_t i = 0; i < c->n_files; i++) fprintf(f, "source %s\n", b->hash[i]);
     fclose(f);
-    if (!r) r = sha256_hex(text, n, b->recipe, b->e);
+    r = sha256_hex(text, n, b->recipe, b->e);
     free(text);
     return r;
 }
@@ -79,40 +74,6 @@ static int is_made(struct build *b, const char *dir)
 
 /* ---- one conversation -------------------------------------------------------------------------------- */
 
-static bool is_answer(const struct chat_turn *t)
-{
-    return t->role == ROLE_ASSISTANT && t->len > 0;
-}
-
-/* Turns up to the last assistant's; -1 with the reason counted when the row cannot be used. */
-static int64_t turns_of(struct build *b, const struct conv_row *row)
-{
-    int64_t n = 0, last = -1;
-    if (!row->has_turns || row->n_turns == 0 || row->n_turns > TURNS_MAX) return b->report->empty++, -1;
-    for (size_t i = 0; i < row->n_turns; i++) {
-        const struct conv_turn *t = &row->turns[i];
-        struct chat_turn *out = &b->turns[n];
-        if (!t->from.s || chat_role_of(&out->role, t->from.s, t->from.n, NULL) ||
-            (i > 0 && out->role == ROLE_SYSTEM))
-            return b->report->bad_roles++, -1;
-        if (!t->value.s) return b->report->empty++, -1;
-        out->content = t->value.s, out->len = t->value.n;
-        if (is_answer(out)) last = n;
-        n++;
-    }
-    if (last < 0) return b->report->no_labels++, -1;
-    if (b->turns[0].role == ROLE_ASSISTANT) return b->report->bad_roles++, -1;
-    return last + 1;
-}
-
-static enum shard_domain domain_of(struct conv_text t)
-{
-    static const char *const names[DOMAIN_COUNT] = {"", "math", "code", "science", "chat"};
-    for (int i = 1; i < DOMAIN_COUNT; i++)
-        if (t.s && t.n == strlen(names[i]) && !memcmp(t.s, names[i], t.n)) return (enum shard_domain)i;
-    return DOMAIN_OTHER;
-}
-
 /* FNV-1a over all that comes before the answer: equal for all answers to one question. */
 static uint64_t question_of(const struct chat_turn *turns, int64_t n)
 {
@@ -125,61 +86,26 @@ static uint64_t question_of(const struct chat_turn *turns, int64_t n)
     return h;
 }
 
-/* The last answer that begins within cutoff_len, of those to learn; -1 when there is none. */
-static int64_t answer_of(const struct build *b, const struct chat *chat)
+static int doc_add(struct build *b, uint32_t source)
 {
-    int64_t i = (int64_t)chat->turns - 1;
-    while (i >= 0 && (!is_answer(&b->turns[i]) || chat->span[i].content >= b->c->cutoff_len))
-        i = b->c->learn == LEARN_LAST ? -1 : i - 1;
-    return i;
-}
-
-/* What is learned: turn `last` with its <|im_end|>, all answers up to it as far as they are not cut off, or
- * all. */
-static uint32_t spans_of(struct build *b, const struct chat *chat, int64_t last, uint32_t n)
-{
-    uint32_t spans = 0;
-    if (b->c->learn == LEARN_ALL) {
-        b->spans[0] = (struct label_span){1, n};
-        return 1;
-    }
-    for (int64_t i = b->c->learn == LEARN_ANSWERS ? 0 : last; i <= last; i++) {
-        const struct chat_span *s = &chat->span[i];
-        if (is_answer(&b->turns[i]))
-            b->spans[spans++] = (struct label_span){s->content, s->end < n ? s->end : n};
-    }
-    return spans;
-}
-
-static int doc_add(struct build *b, const struct conv_row *row, uint32_t source, const struct chat *chat)
-{
-    int64_t last = answer_of(b, chat);
-    if (last < 0) {
-        b->report->no_labels++;
-        return 0;
-    }
-    const struct chat_span *s = &chat->span[last];
-    uint32_t n = s->end < b->c->cutoff_len ? s->end : b->c->cutoff_len;
-    struct shard_doc d = {.ids = (const uint32_t *)chat->ids, .n = n, .spans = b->spans, .source = source};
-    d.header_at = s->header, d.response_at = s->content, d.source_row = row->index;
-    d.n_spans = spans_of(b, chat, last, n), d.domain = domain_of(row->domain);
-    d.question = question_of(b->turns, last);
-    b->report->docs++, b->report->tokens += n;
-    b->report->cut += chat->span[chat->turns - 1].end > b->c->cutoff_len;
-    return shard_writer_add(b->w, &d, b->e);
+    struct document *d = &b->document;
+    d->doc.source = source;
+    d->doc.question = question_of(d->turns, d->answer);
+    b->report->docs++, b->report->tokens += d->doc.n, b->report->cut += d->cut;
+    return shard_writer_add(b->w, &d->doc, b->e);
 }
 
 static int row_add(struct build *b, const struct conv_row *row, uint32_t source)
 {
-    struct chat chat;
-    int64_t turns = turns_of(b, row);
+    int r = 0;
+    enum document_fate fate = document_turns(&b->document, row);
     b->report->rows++;
-    if (turns < 0) return 0;
-    int r = chatml_render(&chat, b->c->tokenizer, b->turns, (uint32_t)turns, b->c->system, 0, b->e);
-    if (r) return r;
-    r = doc_add(b, row, source, &chat);
-    chat_clear(&chat);
-    return r;
+    if (fate == DOCUMENT_OK) r = document_render(&b->document, &b->rules, b->e);
+    if (fate == DOCUMENT_OK && !r) fate = document_cut(&b->document, &b->rules);
+    b->report->empty += fate == DOCUMENT_EMPTY;
+    b->report->no_labels += fate == DOCUMENT_NO_ANSWER;
+    b->report->bad_roles += fate == DOCUMENT_BAD_ROLES;
+    return r || fate != DOCUMENT_OK ? r : doc_add(b, source);
 }
 
 /* ---- all of them ------------------------------------------------------------------------------------- */
@@ -238,16 +164,14 @@ static int shards_write(struct build *b, const char *dir, const char *tokenizer_
 int data_build(const char *dir, const struct build_config *c, struct build_report *out, struct err *e)
 {
     struct build b = {.c = c, .report = out, .e = e};
+    b.rules = (struct document_rules){c->tokenizer, c->system, c->cutoff_len, c->learn};
     char hex[SHA256_HEX];
     *out = (struct build_report){0};
     b.hash = calloc(c->n_files, sizeof *b.hash);
     b.names = calloc(c->n_files, sizeof *b.names);
     b.hashes = calloc(c->n_files, sizeof *b.hashes);
-    b.turns = calloc(TURNS_MAX, sizeof *b.turns);
-    b.spans = calloc(TURNS_MAX, sizeof *b.spans);
-    int r = b.hash && b.names && b.hashes && b.turns && b.spans
-                ? 0
-                : err_set(e, ERR_NOMEM, "no memory to tokenise");
+    int r = b.hash && b.names && b.hashes ? document_init(&b.document, e)
+                                          : err_set(e, ERR_NOMEM, "no memory to tokenise");
     if (!r) r = tokenizer_digest(c->tokenizer, hex, e);
     if (!r) r = sources_hash(&b);
     if (!r) r = recipe_make(&b, hex);
@@ -255,8 +179,7 @@ int data_build(const char *dir, const struct build_config *c, struct build_repor
     free(b.hash);
     free(b.names);
     free(b.hashes);
-    free(b.turns);
-    free(b.spans);
+    document_release(&b.document);
     return r;
 }
 

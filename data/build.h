@@ -6,13 +6,10 @@
 #define TERSE_DATA_BUILD_H
 
 #include "checkpoints/sha256.h"
-#include "infer/tokenizer.h"
+#include "data/document.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-/* The tokens that are learned: the last assistant turn, every assistant turn, or everything. */
-enum build_learn { LEARN_LAST, LEARN_ANSWERS, LEARN_ALL };
 
 struct build_config {
     const char *const *files; /* parquet files in OpenThoughts3's schema */

@@ -1,4 +1,5 @@
 #include "data/cmd_data.h"
+#include "data/cmd_build.h"
 #include "data/cmd_fetch.h"
 #include "data/cmd_rows.h"
 #include "data/parquet/parquet.h"
@@ -82,6 +83,9 @@ int cmd_data(int argc, char **argv)
         {.name = "fetch",
          .summary = "fetch datasets and models: the one command that uses the network",
          .run = cmd_fetch},
+        {.name = "build",
+         .summary = "make token shards out of conversations: filtered, chosen, shuffled",
+         .run = cmd_build},
         {.name = "cat", .summary = "print the rows of Parquet files as JSON lines", .run = run_cat},
         {0},
     };

@@ -57,17 +57,11 @@ static int take_over(struct features_writer *w, struct err *e)
     return rc;
 }
 
-/* What cannot be gone on with makes room; what could not be looked at does not. */
 static int open_set(struct features_writer *w, const char *dir, struct err *e)
 {
     struct err why = {0};
     int rc = shard_set_take(&w->set, dir, e);
-    if (rc || !take_over(w, &why)) return rc;
-    if (why.code != ERR_NOMEM && why.code != ERR_EACCES && why.code != ERR_IO && why.code != ERR_EIO)
-        return shard_set_clear(&w->set, e);
-    shard_set_leave(&w->set);
-    if (e) *e = why;
-    return why.code;
+    return rc || !take_over(w, &why) ? rc : shard_set_give_up(&w->set, &why, e);
 }
 
 int features_writer_open(struct features_writer **out, const char *dir, const struct features_origin *origin,

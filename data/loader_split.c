@@ -2,27 +2,7 @@
 #include "data/loader_parts.h"
 #include "data/order.h"
 
-#include <math.h>
 #include <stdlib.h>
-
-static int ascending(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
-static uint64_t held_out(double val_size, uint64_t n)
-{
-    double count = val_size < 1 ? ceil(val_size * (double)n) : val_size;
-    return count < (double)n ? (uint64_t)count : n;
-}
-
-/* Place of a question in an order that knows neither seed nor shard order: the first ones are held out. */
-static uint64_t question_key(uint64_t question)
-{
-    const uint64_t split_key = 0x7e25e;
-    return order_mix(split_key, question);
-}
 
 /* *last = the greatest key that is held out when `count` (>= 1) of n documents or a little more are. */
 static int split_key(const struct order *o, uint64_t n, uint64_t count, uint64_t *last, struct err *e)
@@ -32,10 +12,9 @@ static int split_key(const struct order *o, uint64_t n, uint64_t count, uint64_t
     for (uint32_t s = 0; s < o->n_sets; s++) {
         const uint64_t *questions = shards_questions(o->sets[s].shards);
         for (uint64_t d = o->base[s]; d < o->base[s + 1]; d++)
-            keys[at++] = question_key(questions[d - o->base[s]]);
+            keys[at++] = order_question(questions[d - o->base[s]]);
     }
-    qsort(keys, n, sizeof *keys, ascending);
-    *last = keys[count - 1];
+    *last = order_last_held_out(keys, n, count);
     free(keys);
     return 0;
 }
@@ -47,7 +26,7 @@ static int choose(struct order *o, uint64_t n, uint64_t last, struct err *e)
     for (uint32_t s = 0; s < o->n_sets; s++) {
         const uint64_t *questions = shards_questions(o->sets[s].shards);
         for (uint64_t d = o->base[s]; d < o->base[s + 1]; d++) {
-            int validation = question_key(questions[d - o->base[s]]) <= last;
+            int validation = order_question(questions[d - o->base[s]]) <= last;
             if (validation == (o->c.split == LOADER_VALIDATION)) o->members[o->n++] = (uint32_t)d;
         }
     }
@@ -56,7 +35,7 @@ static int choose(struct order *o, uint64_t n, uint64_t last, struct err *e)
 
 int order_split(struct order *o, struct err *e)
 {
-    const uint64_t n = o->base[o->n_sets], out = held_out(o->c.val_size, n);
+    const uint64_t n = o->base[o->n_sets], out = order_held_out(o->c.val_size, n);
     uint64_t last = 0;
     int rc = 0;
     o->n = 0;

@@ -1,6 +1,6 @@
 #include "data/near.h"
 
-#include "infer/ascii.h"
+#include "data/prepare/question.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,25 +25,13 @@ static void take(struct near_sketch *s, uint64_t phrase)
     }
 }
 
-static bool of_word(char c)
-{
-    return is_letter(c) || is_digit(c) || (unsigned char)c >= 0x80;
-}
-
 void near_sketch(struct near_sketch *out, const char *text, size_t len)
 {
     uint64_t word[NEAR_WORDS] = {0}; /* hashes of the last ones, the newest first */
-    size_t words = 0;
+    uint64_t h;
+    size_t words = 0, i = 0;
     memset(out, 0xff, sizeof *out);
-    for (size_t i = 0; i < len;) {
-        uint64_t h = 0xcbf29ce484222325u;
-        size_t from = i;
-        for (; i < len && of_word(text[i]); i++)
-            h = (h ^ (uint8_t)(is_letter(text[i]) ? text[i] | 32 : text[i])) * 0x100000001b3u;
-        if (i == from) {
-            i++;
-            continue;
-        }
+    while (question_word(text, len, &i, &h)) {
         memmove(word + 1, word, sizeof word - sizeof *word);
         word[0] = h, words++;
         if (words >= NEAR_WORDS) take(out, mix(mix(mix(word[2]) + word[1]) + word[0]));

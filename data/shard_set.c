@@ -41,6 +41,15 @@ int shard_set_clear(struct shard_set *s, struct err *e)
     return rc;
 }
 
+int shard_set_give_up(struct shard_set *s, const struct err *why, struct err *e)
+{
+    if (why->code != ERR_NOMEM && why->code != ERR_EACCES && why->code != ERR_IO && why->code != ERR_EIO)
+        return shard_set_clear(s, e);
+    shard_set_leave(s);
+    if (e) *e = *why;
+    return why->code;
+}
+
 int shard_set_open(struct shard_set *s, const char *dir, struct err *e)
 {
     int rc = shard_set_take(s, dir, e);

@@ -32,6 +32,9 @@ int shard_set_open(struct shard_set *s, const char *dir, struct err *e);
 /* The same in two steps, for who looks first at what stands in DIR.tmp: the lock, and DIR.tmp made empty. */
 int shard_set_take(struct shard_set *s, const char *dir, struct err *e);
 int shard_set_clear(struct shard_set *s, struct err *e);
+/* After `why` nothing in DIR.tmp can be gone on with: shard_set_clear. But what could not even be looked at
+ * (no memory, permission, a disk's error) stays: *s is released and *e = *why. */
+int shard_set_give_up(struct shard_set *s, const struct err *why, struct err *e);
 /* The next shard's path and entry, whose docs and tokens are the caller's to fill. TOO_MANY, NOMEM, PATH. */
 int shard_set_next(struct shard_set *s, char path[FILE_PATH], struct shard_entry **entry, struct err *e);
 /* After the file was written: fsync, and its digest into the entry. */

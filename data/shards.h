@@ -61,6 +61,13 @@ struct shard_writer;
  * ERR_LOCKED while another process writes DIR; errors of writing. *out is then NULL. */
 int shard_writer_open(struct shard_writer **out, const char *dir, const struct shards_origin *origin,
                       struct err *e);
+/* The same, but goes on with what an earlier writer of the same recipe left in DIR.tmp: the first *docs
+ * documents are written already, and the next one to add is the one after them. A shard is closed once it
+ * holds shard_tokens. */
+int shard_writer_resume(struct shard_writer **out, const char *dir, const struct shards_origin *origin,
+                        uint64_t shard_tokens, uint64_t *docs, struct err *e);
+/* Frees `w` and lets DIR.tmp stand, for shard_writer_resume. NULL ok */
+void shard_writer_leave(struct shard_writer *w);
 /* Appends one document, copied. Errors: TOKEN_RANGE, NO_LABELS, FIELD_RANGE (spans or indices outside the
  * document), those of writing; the set is then only good for abort. */
 int shard_writer_add(struct shard_writer *w, const struct shard_doc *doc, struct err *e);

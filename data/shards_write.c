@@ -1,4 +1,5 @@
 #include "checkpoints/hdf5.h"
+#include "checkpoints/json.h"
 #include "data/shards_columns.h"
 #include "data/shards_manifest.h"
 
@@ -29,7 +30,9 @@ struct buffer {
 struct shard_writer {
     struct shard_set set;
     const struct shards_origin *origin;
+    uint64_t shard_tokens;
     struct buffer columns[COL_COUNT]; /* of the shard being filled */
+    bool resumed;                     /* every shard that is written is noted in DIR.tmp/manifest.json */
 };
 
 static size_t width(enum shard_column c)
@@ -49,13 +52,62 @@ int shard_writer_open(struct shard_writer **out, const char *dir, const struct s
     struct shard_writer *w = calloc(1, sizeof *w);
     *out = NULL;
     if (!w) return err_set(e, ERR_NOMEM, "no memory to write shards");
-    w->origin = origin;
+    w->origin = origin, w->shard_tokens = SHARD_TOKENS;
     int rc = shard_set_open(&w->set, dir, e);
     if (rc)
         free_writer(w);
     else
         *out = w;
     return rc;
+}
+
+/* Takes over the shards that DIR.tmp/manifest.json lists, unless one of them is not as it says. */
+static int take_over(struct shard_writer *w, struct err *e)
+{
+    struct shard_set *s = &w->set;
+    struct shards_origin o;
+    struct js *root;
+    char path[FILE_PATH], digest[SHA256_HEX];
+    int rc = file_path(path, e, "%s/manifest.json", s->temp);
+    if (!rc) rc = shards_manifest_load(path, &root, &o, &s->entries, &s->n, digest, e);
+    if (rc) return rc;
+    if (strcmp(o.recipe, w->origin->recipe) != 0) rc = err_set(e, ERR_DATA_HASH, "%s is of others", path);
+    for (size_t i = 0; !rc && i < s->n; i++) {
+        rc = file_path(path, e, "%s/%s", s->temp, s->entries[i].name);
+        if (!rc) rc = shard_check_digest(path, &s->entries[i], e);
+    }
+    free((void *)o.source_names);
+    free((void *)o.source_hashes);
+    js_free(root);
+    s->cap = s->n;
+    if (!rc) return 0;
+    free(s->entries);
+    s->entries = NULL, s->n = s->cap = 0;
+    return rc;
+}
+
+int shard_writer_resume(struct shard_writer **out, const char *dir, const struct shards_origin *origin,
+                        uint64_t shard_tokens, uint64_t *docs, struct err *e)
+{
+    struct err why = {0};
+    struct shard_writer *w = *out = calloc(1, sizeof *w);
+    *docs = 0;
+    if (!w) return err_set(e, ERR_NOMEM, "no memory to write shards");
+    w->origin = origin, w->shard_tokens = shard_tokens, w->resumed = true;
+    int rc = shard_set_take(&w->set, dir, e);
+    if (!rc && take_over(w, &why)) rc = shard_set_give_up(&w->set, &why, e);
+    for (size_t i = 0; !rc && i < w->set.n; i++) *docs += w->set.entries[i].docs;
+    if (!rc) return 0;
+    free_writer(w);
+    *out = NULL;
+    return rc;
+}
+
+void shard_writer_leave(struct shard_writer *w)
+{
+    if (!w) return;
+    shard_set_leave(&w->set);
+    free_writer(w);
 }
 
 void shard_writer_abort(struct shard_writer *w)
@@ -124,7 +176,7 @@ int shard_writer_add(struct shard_writer *w, const struct shard_doc *d, struct e
         rc = push(w, COL_label_from, &d->spans[i].from, 1, e);
         if (!rc) rc = push(w, COL_label_to, &d->spans[i].to, 1, e);
     }
-    return rc || w->columns[COL_ids].n < SHARD_TOKENS ? rc : flush_shard(w, e);
+    return rc || w->columns[COL_ids].n < w->shard_tokens ? rc : flush_shard(w, e);
 }
 
 /* ---- writing it -------------------------------------------------------------------------------------- */
@@ -169,6 +221,13 @@ static int write_shard(struct shard_writer *w, const char *path, struct err *e)
     return rc ? rc : closed;
 }
 
+static int save_manifest(struct shard_writer *w, struct err *e)
+{
+    char path[FILE_PATH];
+    int rc = file_path(path, e, "%s/manifest.json", w->set.temp);
+    return rc ? rc : shards_manifest_save(path, w->origin, w->set.entries, w->set.n, NULL, e);
+}
+
 static int flush_shard(struct shard_writer *w, struct err *e)
 {
     char path[FILE_PATH];
@@ -180,7 +239,7 @@ static int flush_shard(struct shard_writer *w, struct err *e)
     entry->tokens = w->columns[COL_ids].n;
     entry->docs = w->columns[COL_domain].n;
     for (int c = 0; c < COL_COUNT; c++) w->columns[c].n = 0;
-    return 0;
+    return w->resumed ? save_manifest(w, e) : 0;
 }
 
 int shard_writer_commit(struct shard_writer *w, struct err *e)
@@ -188,7 +247,9 @@ int shard_writer_commit(struct shard_writer *w, struct err *e)
     int rc = w->columns[COL_ids].n ? flush_shard(w, e) : 0;
     if (!rc && w->set.n == 0) rc = err_set(e, ERR_DATA_EMPTY, "no document for %s", w->set.dir);
     if (!rc) rc = shards_seal(w->set.temp, w->origin, w->set.entries, w->set.n, e);
-    if (rc)
+    if (rc && w->resumed)
+        shard_set_leave(&w->set);
+    else if (rc)
         shard_set_abort(&w->set);
     else
         rc = shard_set_commit(&w->set, e);

@@ -5,14 +5,13 @@
 #include "checkpoints/file.h"
 #include "checkpoints/load.h"
 #include "data/build.h"
+#include "data/globs.h"
 #include "data/loader.h"
 #include "infer/progress.h"
 #include "train/metrics.h"
 #include "train/micro.h"
 #include "train/optim.h"
 #include "train/sft.h"
-
-#include <glob.h>
 
 /* Sets of token shards, opened. */
 struct sft_sets {
@@ -68,10 +67,8 @@ void sft_data_close(struct sft *s);
 int sft_rows_next(struct sft *s, int64_t *labels, struct err *e);
 int sft_rows_alloc(struct sft *s, struct err *e);
 
-/* sft_shards.c: the files that names with wildcards match, sorted (globfree); where the shards of a run are;
- * and how documents are made of rows (files and progress stay the caller's to fill). gate: the adapter's,
- * GATE_ALL without one. */
-int sft_names_expand(const struct string_list *names, glob_t *g, struct err *e);
+/* sft_shards.c: where the shards of a run are, and how documents are made of rows (files and progress stay
+ * the caller's to fill). gate: the adapter's, GATE_ALL without one. */
 int sft_shards_dir(const struct sft_config *c, const char *name, char dir[FILE_PATH], struct err *e);
 void sft_build_config(struct build_config *b, const struct sft_config *c, enum lora_gate gate,
                       const struct tokenizer *t, uint32_t vocab);

@@ -101,18 +101,6 @@ static int ready_open(struct sft *s, const char *dir, double weight, struct sft_
 /* ---- files -----------------------------------------------------------------------------------------------
  */
 
-/* A plain name stays. */
-int sft_names_expand(const struct string_list *names, glob_t *g, struct err *e)
-{
-    memset(g, 0, sizeof *g);
-    for (size_t i = 0; i < names->n; i++) {
-        int r = glob(names->items[i], GLOB_NOCHECK | (i ? GLOB_APPEND : 0), NULL, g);
-        if (r == GLOB_NOSPACE) return err_set(e, ERR_NOMEM, "no memory for the files of %s", names->items[i]);
-        if (r) return err_set(e, ERR_EACCES, "cannot list the files of %s", names->items[i]);
-    }
-    return 0;
-}
-
 int sft_shards_dir(const struct sft_config *c, const char *name, char dir[FILE_PATH], struct err *e)
 {
     if (c->tokenized_path) return file_path(dir, e, "%s%s", c->tokenized_path, name + strlen("tokens"));
@@ -156,7 +144,7 @@ static int files_open(struct sft *s, const struct string_list *files, const char
     glob_t g;
     struct build_config c;
     int r = sft_shards_dir(s->c, name, dir, e);
-    if (!r) r = sft_names_expand(files, &g, e);
+    if (!r) r = globs_expand(files, &g, e);
     if (r) return r;
     sft_build_config(&c, s->c, s->l.adapter ? s->l.adapter->cfg.gate : GATE_ALL, s->l.tokenizer,
                      s->l.m->c.vocab);
