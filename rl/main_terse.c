@@ -16,6 +16,7 @@
 #include "rl/cmd_bench_ppo.h"
 #include "rl/cmd_compare.h"
 #include "rl/cmd_eval.h"
+#include "rl/cmd_plan.h"
 #include "rl/cmd_ppo.h"
 #include "rl/cmd_switcher.h"
 #include "rl/cmd_verifier.h"
@@ -67,7 +68,11 @@ static const struct command commands[] = {
     {.name = "quantize", .summary = "make a model smaller, as a GGUF file", .run = cmd_quantize},
     {.name = "info", .summary = "what is in a GGUF file", .run = cmd_info},
     {.name = "data", .summary = "fetch training data, and look at it", .run = cmd_data},
-    {.name = "sft", .summary = "fine-tune a model on conversations", .run = cmd_sft, .group = "Training"},
+    {.name = "plan",
+     .summary = "what a recipe takes of memory, disk and time",
+     .run = cmd_plan,
+     .group = "Training"},
+    {.name = "sft", .summary = "fine-tune a model on conversations", .run = cmd_sft},
     {.name = "ppo", .summary = "make answers short and right by reinforcement", .run = cmd_ppo},
     {.name = "switcher", .summary = "learn which prompts are worth thinking about", .run = cmd_switcher},
     {.name = "verifier", .summary = "learn which answers are right", .run = cmd_verifier},

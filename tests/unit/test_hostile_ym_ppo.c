@@ -129,7 +129,7 @@ static void our_recipes_are_sound(void **state)
 {
     static const char *const recipes[] = {"recipes/nano-ppo.yaml", "recipes/nano-grpo-barrier.yaml",
                                           "recipes/qwen2.5-0.5b-gsm8k-ppo.yaml",
-                                          "recipes/paper-7b-budget.yaml"};
+                                          "recipes/paper-3b-budget.yaml", "recipes/paper-7b-budget.yaml"};
     (void)state;
     for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++) {
         struct run r = {0};

@@ -242,9 +242,10 @@ static void resources_are_checked(void **state)
 static void our_recipes_are_sound(void **state)
 {
     (void)state;
-    static const char *const recipes[] = {"recipes/nano-base.yaml",        "recipes/nano-base-2.yaml",
-                                          "recipes/nano-dense.yaml",       "recipes/nano-sft.yaml",
-                                          "recipes/qwen2.5-0.5b-sft.yaml", "recipes/paper-7b-sft.yaml"};
+    static const char *const recipes[] = {
+        "recipes/nano-base.yaml",      "recipes/nano-base-2.yaml",      "recipes/nano-dense.yaml",
+        "recipes/nano-sft.yaml",       "recipes/qwen2.5-0.5b-sft.yaml", "recipes/paper-3b-sft.yaml",
+        "recipes/paper-3b-dense.yaml", "recipes/paper-7b-sft.yaml",     "recipes/paper-7b-dense.yaml"};
     for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++) {
         struct sft_case r;
         sft_case_init(&r);
