@@ -82,7 +82,8 @@ static const struct option table[] = {
      AT(machine),
      .unset = "this one only",
      .group = "Machines",
-     .help = "another one: cores=64,gbps=400,gflops=5000,fp32=2500,gib=512,ranks=8; what is not said is this one's, "
+     .help = "another one: cores=64,gbps=400,gflops=5000,fp32=2500,gib=512,ranks=8; what is not said is this "
+             "one's, "
              "GFLOP/s by the core"},
     {.key = "memory",
      .type = OPT_BYTES,
@@ -97,7 +98,8 @@ static const struct option table[] = {
      .max = 1,
      .open = OPT_OPEN_MIN,
      .help = "share of the machine's limits that products reach"},
-    THREADS_ROW(AT(threads), .short_flag = 't', .help = "to measure this machine with; 0 for one a processor"),
+    THREADS_ROW(AT(threads), .short_flag = 't',
+                .help = "to measure this machine with; 0 for one a processor"),
     FORMAT_ROW(AT(output)),
     {0},
 };
@@ -149,7 +151,8 @@ static int described_read(struct described *d, const struct string_list *words, 
         char key[16];
         size_t n = strcspn(words->items[i], "=");
         if (!words->items[i][n] || n >= sizeof key)
-            r = err_set(e, ERR_USAGE, "--machine: \"%.40s\", expected cores=, gbps=, gflops=, fp32=, gib= or ranks=",
+            r = err_set(e, ERR_USAGE,
+                        "--machine: \"%.40s\", expected cores=, gbps=, gflops=, fp32=, gib= or ranks=",
                         words->items[i]);
         snprintf(key, sizeof key, "%.*s", (int)n, words->items[i]);
         if (!r) r = options_set_text(&o, key, words->items[i] + n + 1, e);
@@ -161,8 +164,8 @@ static int described_read(struct described *d, const struct string_list *words, 
 }
 
 /* What is not described is as here: memory's speed in all, arithmetic by the core. */
-static int there_describe(struct plan_machine *m, const struct plan_machine *here, const struct string_list *words,
-                          struct err *e)
+static int there_describe(struct plan_machine *m, const struct plan_machine *here,
+                          const struct string_list *words, struct err *e)
 {
     struct described d;
     int r = described_read(&d, words, e);
@@ -198,8 +201,8 @@ static void request_fill(struct recipe_request *q, const struct flags *f, const 
 }
 
 /* Those that make a difference; what contradicts the recipe is left out. */
-static int changes_try(struct plan_change *out, char text[RECIPE_CHANGES][RECIPE_CHANGE], const struct recipe *r,
-                       const struct plan *now, const struct plan_machine *here)
+static int changes_try(struct plan_change *out, char text[RECIPE_CHANGES][RECIPE_CHANGE],
+                       const struct recipe *r, const struct plan *now, const struct plan_machine *here)
 {
     int n = recipe_changes(r, text, NULL), kept = 0;
     for (int i = 0; i < n; i++) {
@@ -248,10 +251,14 @@ int cmd_plan(int argc, char **argv)
     struct options o;
     struct err e = {0};
     int status = options_init(&o, table, &f, &e) ? cli_fail(&e) : -1;
-    o.usage = "terse plan RECIPE [key=value of the recipe ...] [--machine cores=64,gbps=400,gflops=5000,ranks=8]";
-    o.about = "Says what a recipe for terse sft or terse ppo takes of memory, disk and time, before anything is run. "
-              "Memory is planned by the code that takes it; products are counted as they are run; this machine's limits "
-              "are measured in a second, and the share of them that terse reaches is assumed from docs/performance.md.";
+    o.usage =
+        "terse plan RECIPE [key=value of the recipe ...] [--machine cores=64,gbps=400,gflops=5000,ranks=8]";
+    o.about = "Says what a recipe for terse sft or terse ppo takes of memory, disk and time, before anything "
+              "is run. "
+              "Memory is planned by the code that takes it; products are counted as they are run; this "
+              "machine's limits "
+              "are measured in a second, and the share of them that terse reaches is assumed from "
+              "docs/performance.md.";
     o.max_positional = 32;
     if (status < 0) status = cli_parse(&o, argc, argv);
     if (status < 0) status = run(&f, &o, &e) ? cli_fail(&e) : CLI_OK;

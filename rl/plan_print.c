@@ -85,7 +85,8 @@ static void bytes_table(const char *title, const struct plan_list *l, uint64_t t
     putchar('\n');
     row_put(&t, (const char *const[]){title, small ? "MiB" : "GiB"});
     for (unsigned i = 0; i <= l->n; i++) {
-        snprintf(text, sizeof text, small ? "%.1f" : "%.2f", (double)(i < l->n ? l->at[i].bytes : all) / unit);
+        snprintf(text, sizeof text, small ? "%.1f" : "%.2f",
+                 (double)(i < l->n ? l->at[i].bytes : all) / unit);
         row_put(&t, (const char *const[]){i < l->n ? l->at[i].what : "together", text});
     }
     if (!touched) return;
@@ -156,20 +157,21 @@ static void head_print(const struct plan_report *r, bool md)
     const struct plan *p = r->plan;
     char docs[CELL], rows[CELL], tokens[CELL], seen[CELL];
     printf(md ? "## %s (terse %s)\n\n" : "%s (terse %s)\n\n", q->q.path, kind_name(r));
-    line(md, "model", "%s, %.1f M parameters, %.1f M trained (%.2f %%)%s%s", q->name, 1e-6 * (double)p->parameters,
-         1e-6 * (double)p->trained, 100 * (double)p->trained / (double)p->parameters, *q->model_from ? "; " : "",
-         q->model_from);
+    line(md, "model", "%s, %.1f M parameters, %.1f M trained (%.2f %%)%s%s", q->name,
+         1e-6 * (double)p->parameters, 1e-6 * (double)p->trained,
+         100 * (double)p->trained / (double)p->parameters, *q->model_from ? "; " : "", q->model_from);
     count_text(p->tokens, tokens), count_text(p->seen, seen);
     if (q->kind == RECIPE_SFT) {
-        line(md, "data", "%s conversations, %s tokens (%.0f %% learned) in %s rows an epoch: %s", count_text(p->docs, docs), tokens,
-             100 * p->learned / p->tokens, count_text(p->rows, rows), q->data_from);
+        line(md, "data", "%s conversations, %s tokens (%.0f %% learned) in %s rows an epoch: %s",
+             count_text(p->docs, docs), tokens, 100 * p->learned / p->tokens, count_text(p->rows, rows),
+             q->data_from);
         line(md, "run", "%llu steps of %llu rows: %s tokens; recompute=%s", (unsigned long long)p->steps,
              (unsigned long long)p->parts, seen, p->recompute);
     } else {
         line(md, "data", "%s; answers of %.0f tokens, %s", q->data_from, p->learned / (double)p->parts,
              q->q.answer_tokens > 0 ? "as you say" : "the longest allowed (--answer-tokens)");
-        line(md, "run", "%llu iterations of %llu answers: %s tokens; recompute=%s", (unsigned long long)p->steps,
-             (unsigned long long)p->parts, seen, p->recompute);
+        line(md, "run", "%llu iterations of %llu answers: %s tokens; recompute=%s",
+             (unsigned long long)p->steps, (unsigned long long)p->parts, seen, p->recompute);
     }
     machine_line("here", r->here, md);
     if (r->there) machine_line("described", r->there, md);
@@ -198,7 +200,8 @@ static void verdict_print(const struct plan_report *r)
     if (r->there) {
         fputs("; ", stdout);
         fit_print("the described one", bytes, r->there->memory);
-        printf("; %s on %s", time_text(plan_seconds(r->plan, r->there), time), r->there->ranks > 1 ? "all ranks" : "it");
+        printf("; %s on %s", time_text(plan_seconds(r->plan, r->there), time),
+               r->there->ranks > 1 ? "all ranks" : "it");
     }
     puts(".");
 }
@@ -230,7 +233,8 @@ static void bytes_json(struct js_out *w, const char *key, const struct plan_list
     js_close(w);
 }
 
-static void machine_json(struct js_out *w, const char *key, const struct plan_report *r, const struct plan_machine *m)
+static void machine_json(struct js_out *w, const char *key, const struct plan_report *r,
+                         const struct plan_machine *m)
 {
     if (!m) {
         js_put_null(w, key);

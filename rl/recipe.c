@@ -51,7 +51,8 @@ static int settings_load(struct settings *s, const struct recipe_request *q, enu
     for (int i = 0; i < q->n_set && !r; i++) r = set_text(&s->o, q->set[i], e);
     if (!r && change) r = set_text(&s->o, change, e);
     if (r) return r;
-    return kind == RECIPE_SFT ? sft_config_settle(&s->c.sft, &s->o, e) : ppo_config_settle(&s->c.ppo, &s->o, e);
+    return kind == RECIPE_SFT ? sft_config_settle(&s->c.sft, &s->o, e)
+                              : ppo_config_settle(&s->c.ppo, &s->o, e);
 }
 
 static int file_takes(const char *path, enum recipe_kind kind, struct err *e)
@@ -77,9 +78,10 @@ static int kind_find(struct recipe *r, struct err *e)
         *e = sft;
         return sft.code;
     } else
-        return err_set(e, ERR_CFG_CONFLICT,
-                       "%s is a recipe neither for sft (%.300s) nor for ppo (%.300s); --kind says which it is to be",
-                       r->q.path, sft.msg, ppo.msg);
+        return err_set(
+            e, ERR_CFG_CONFLICT,
+            "%s is a recipe neither for sft (%.300s) nor for ppo (%.300s); --kind says which it is to be",
+            r->q.path, sft.msg, ppo.msg);
     return 0;
 }
 
@@ -115,8 +117,9 @@ static int shape_of_name(struct recipe *r, const char *path, struct err *e)
         snprintf(r->model_from, sizeof r->model_from, "no such folder: the shape of %s, by its name", shape);
         return model_config_named(&r->model, shape, e);
     }
-    return err_set(e, ERR_FILE_MISSING,
-                   "there is no model %s, and its name says no size; --shape qwen2.5-7b (or a config.json) does", path);
+    return err_set(
+        e, ERR_FILE_MISSING,
+        "there is no model %s, and its name says no size; --shape qwen2.5-7b (or a config.json) does", path);
 }
 
 static int gguf_look(struct recipe *r, const char *path, struct tokenizer **t, struct err *e)
@@ -210,8 +213,8 @@ static int ppo_look_at(struct recipe *r, const struct ppo_config *c, struct toke
     } else if (!code) {
         a->prompt = r->q.assumed.prompt ? r->q.assumed.prompt : OT3_PROMPT;
         a->longest = (uint32_t)(4 * a->prompt); /* some are long */
-        snprintf(r->data_from, sizeof r->data_from, "prompts of %.0f tokens, the longest %u, assumed", a->prompt,
-                 a->longest);
+        snprintf(r->data_from, sizeof r->data_from, "prompts of %.0f tokens, the longest %u, assumed",
+                 a->prompt, a->longest);
     }
     adapter_free(adapter);
     return code;
@@ -226,7 +229,8 @@ int recipe_open(struct recipe *r, const struct recipe_request *q, struct err *e)
     if (code) return code;
     code = settings_load(&s, q, r->kind, NULL, e);
     if (!code)
-        code = model_look(r, r->kind == RECIPE_SFT ? s.c.sft.model_name_or_path : s.c.ppo.model_name_or_path, &t, e);
+        code = model_look(r, r->kind == RECIPE_SFT ? s.c.sft.model_name_or_path : s.c.ppo.model_name_or_path,
+                          &t, e);
     if (!code) code = r->kind == RECIPE_SFT ? sft_look(r, &s.c.sft, t, e) : ppo_look_at(r, &s.c.ppo, t, e);
     tokenizer_free(t);
     options_free(&s.o);

@@ -1,5 +1,5 @@
-/* A recipe seen from outside: which command it is for, what can be known of its model and data without running
- * it, and what it would take; also with something changed. */
+/* A recipe seen from outside: which command it is for, what can be known of its model and data without
+ * running it, and what it would take; also with something changed. */
 #ifndef TERSE_RL_RECIPE_H
 #define TERSE_RL_RECIPE_H
 
@@ -26,11 +26,11 @@ struct recipe {
     struct recipe_request q;
     enum recipe_kind kind;
     struct model_config model;
-    enum dtype own;                /* of the model's products */
-    struct epoch epoch;            /* SFT */
-    struct plan_answers answers;   /* PPO */
-    struct adapter_config adapter; /* PPO */
-    char name[512];                /* of the model */
+    enum dtype own;                        /* of the model's products */
+    struct epoch epoch;                    /* SFT */
+    struct plan_answers answers;           /* PPO */
+    struct adapter_config adapter;         /* PPO */
+    char name[512];                        /* of the model */
     char model_from[512], data_from[1024]; /* where what is known of them comes from, for people */
 };
 

@@ -15,9 +15,10 @@
 
 /* Repeats: plain, paper (section 7), evalchemy, Open R1. */
 const struct task tasks[] = {
-    {"aime24", "AIME 2024", TASK_MATHS, "HuggingFaceH4/aime_2024", "data/train-00000-of-00001.parquet", PROBLEM,
-     ANSWER, .repeat = {1, 10, 10, 64}},
-    {"aime25", "AIME 2025", TASK_MATHS, "math-ai/aime25", "test.jsonl", PROBLEM, ANSWER, .repeat = {1, 10, 10, 64}},
+    {"aime24", "AIME 2024", TASK_MATHS, "HuggingFaceH4/aime_2024", "data/train-00000-of-00001.parquet",
+     PROBLEM, ANSWER, .repeat = {1, 10, 10, 64}},
+    {"aime25", "AIME 2025", TASK_MATHS, "math-ai/aime25", "test.jsonl", PROBLEM, ANSWER,
+     .repeat = {1, 10, 10, 64}},
     {"amc23", "AMC 2023", TASK_MATHS, "math-ai/amc23", "test-00000-of-00001.parquet", PROBLEM, ANSWER,
      .repeat = {1, 10, 10, 64}},
     {"math500", "MATH-500", TASK_MATHS, "HuggingFaceH4/MATH-500", "test.jsonl", PROBLEM, ANSWER,
@@ -43,10 +44,12 @@ static const struct style {
     [STYLE_PLAIN] = {"plain", "{problem}", "{problem}\n\n{choices}\n\nWhich letter is right?", {0, 1, 512}},
     /* the paper does not give its wording */
     [STYLE_PAPER] = {"paper", NULL, NULL, {0.7, 1, 32768}},
-    [STYLE_EVALCHEMY] = {"evalchemy", "Problem: {problem}\nMark your solution with \\boxed\nAnswer:",
-                         "Return your final response within \\boxed{} and only include the letter choice (A, B, C, or "
-                         "D) as your final response.\nProblem: {problem}\nOptions: {choices}\nAnswer:",
-                         {0.7, 1, 32768}},
+    [STYLE_EVALCHEMY] =
+        {"evalchemy",
+         "Problem: {problem}\nMark your solution with \\boxed\nAnswer:",
+         "Return your final response within \\boxed{} and only include the letter choice (A, B, C, or "
+         "D) as your final response.\nProblem: {problem}\nOptions: {choices}\nAnswer:",
+         {0.7, 1, 32768}},
     [STYLE_OPEN_R1] = {"open-r1", NULL, NULL, {0.6, 0.95, 32768}},
 };
 
@@ -81,8 +84,9 @@ int task_path(char *path, size_t size, const struct task *t, const char *folder,
     if (t->kind == TASK_ABSENT) return err_set(e, ERR_USAGE, "%s: %s", t->name, t->why);
     if (!t->repo) {
         snprintf(path, size, "%s", t->file);
-        return file_exists(path) ? 0
-                                 : err_set(e, ERR_FILE_MISSING, "%s: run this where terse's own data/ is", t->file);
+        return file_exists(path)
+                   ? 0
+                   : err_set(e, ERR_FILE_MISSING, "%s: run this where terse's own data/ is", t->file);
     }
     const char *slash = strrchr(t->file, '/');
     snprintf(name, sizeof name, "%s/%s", t->name, slash ? slash + 1 : t->file);
@@ -92,8 +96,9 @@ int task_path(char *path, size_t size, const struct task *t, const char *folder,
                          tries[i][1] ? tries[i][1] : "");
         if (n > 0 && (size_t)n < size && file_exists(path)) return 0;
     }
-    return err_set(e, ERR_FILE_MISSING, "%s: there is no %s/%s/%s; `terse data fetch %s --include %s -o %s` gets it",
-                   t->name, folder, t->repo, t->file, t->repo, t->file, folder);
+    return err_set(e, ERR_FILE_MISSING,
+                   "%s: there is no %s/%s/%s; `terse data fetch %s --include %s -o %s` gets it", t->name,
+                   folder, t->repo, t->file, t->repo, t->file, folder);
 }
 
 /* ---- wording ------------------------------------------------------------------------------------------- */
@@ -163,8 +168,9 @@ static int take_choice(struct reading *r, uint64_t row, const struct text_cell *
     char letter = 0, *choices = deal(&letter, c + 1, r->seed, row, r->repeat);
     char *text = choices ? fill(r->template_, c[0].s, choices) : NULL;
     struct chat_turn turn = {ROLE_USER, text, text ? strlen(text) : 0};
-    int code = text ? problems_add(r->out, row, &turn, 1, (struct answer){ANSWER_CHOICE, false, &letter, 1}, e)
-                    : err_set(e, ERR_NOMEM, "no memory for a problem");
+    int code = text
+                   ? problems_add(r->out, row, &turn, 1, (struct answer){ANSWER_CHOICE, false, &letter, 1}, e)
+                   : err_set(e, ERR_NOMEM, "no memory for a problem");
     free(choices);
     free(text);
     return code;
@@ -232,8 +238,8 @@ static int copy_repeats(struct problems *out, uint32_t repeat, struct err *e)
     return code;
 }
 
-int task_load(struct problems *out, const struct task *t, enum task_style style, const char *path, uint64_t max,
-              uint32_t repeat, uint64_t seed, struct err *e)
+int task_load(struct problems *out, const struct task *t, enum task_style style, const char *path,
+              uint64_t max, uint32_t repeat, uint64_t seed, struct err *e)
 {
     struct reading r = {.out = out, .t = t, .template_ = task_template(t, style), .seed = seed};
     memset(out, 0, sizeof *out);

@@ -48,11 +48,11 @@ const char *task_style_name(enum task_style s);
  * whichever is there. ERR_FILE_MISSING with the command that fetches it. */
 int task_path(char *path, size_t size, const struct task *t, const char *folder, struct err *e);
 
-/* Its first `max` problems (0: all), `repeat` times one after the other, as the style words them: problem i of
- * repeat r is at[r * n / repeat + i]. `seed` deals choices. *out is the caller's to problems_clear, empty after
- * an error: those of text_rows_each, DATA_EMPTY, NOMEM. */
-int task_load(struct problems *out, const struct task *t, enum task_style style, const char *path, uint64_t max,
-              uint32_t repeat, uint64_t seed, struct err *e);
+/* Its first `max` problems (0: all), `repeat` times one after the other, as the style words them: problem i
+ * of repeat r is at[r * n / repeat + i]. `seed` deals choices. *out is the caller's to problems_clear, empty
+ * after an error: those of text_rows_each, DATA_EMPTY, NOMEM. */
+int task_load(struct problems *out, const struct task *t, enum task_style style, const char *path,
+              uint64_t max, uint32_t repeat, uint64_t seed, struct err *e);
 /* What a style makes of a question, for showing: the template with {problem} and {choices} in it. */
 const char *task_template(const struct task *t, enum task_style style);
 

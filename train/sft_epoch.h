@@ -25,6 +25,7 @@ struct epoch {
     struct epoch_doc *doc; /* [n], owned */
     size_t n;
     double docs;           /* documents; each of doc stands for docs / n of them */
+    uint64_t rows, tokens; /* of those that were packed to see how full rows become */
     double fill;           /* part of a packed row of `cutoff_len` tokens that holds tokens */
     uint32_t cutoff_len;   /* tokens that documents were cut at */
     uint64_t disk;         /* bytes of the token shards; 0: not made yet */

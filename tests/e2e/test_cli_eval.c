@@ -1,5 +1,5 @@
-/* terse eval as a user types it: killed and run again it says the same; answers of another run are not mixed in;
- * benchmarks, repeats, results for other tools. */
+/* terse eval as a user types it: killed and run again it says the same; answers of another run are not mixed
+ * in; benchmarks, repeats, results for other tools. */
 #include "checkpoints/file.h"
 #include "checkpoints/json.h"
 #include "tests/support/run.h"
@@ -63,8 +63,8 @@ static char *sorted(const char *path)
 /* The figures that do not depend on the clock. */
 static void same_figures(const char *a, const char *b)
 {
-    static const char *const keys[] = {"accuracy", "exact", "stderr", "stderr_repeats", "majority", "tokens_mean",
-                                       "tokens_p95", "truncated", "no_answer"};
+    static const char *const keys[] = {"accuracy",    "exact",      "stderr",    "stderr_repeats", "majority",
+                                       "tokens_mean", "tokens_p95", "truncated", "no_answer"};
     struct js *x, *y;
     assert_int_equal(js_load(&x, a, NULL, NULL), 0);
     assert_int_equal(js_load(&y, b, NULL, NULL), 0);
@@ -85,8 +85,8 @@ static void killed_and_run_again(void **state)
     (void)state;
     run_expect(0, log_path, "%s eval -m %s " SETTINGS " --samples %s -o %s", run_terse(), base, in("a.jsonl"),
                in("a.json"));
-    snprintf(command, sizeof command, "%s eval -m %s " SETTINGS " --streams 5 --samples %s -o %s", run_terse(), base,
-             in("b.jsonl"), in("b.json"));
+    snprintf(command, sizeof command, "%s eval -m %s " SETTINGS " --streams 5 --samples %s -o %s",
+             run_terse(), base, in("b.jsonl"), in("b.json"));
     run_kill(log_path, command, 8, 1.0, 11);
     run_expect(0, log_path, "%s", command);
     assert_int_equal(run_lines(in("a.jsonl")), 60);
@@ -114,11 +114,13 @@ static void goes_on_from_what_is_there(void **state)
     /* nothing is left to do; fewer are wanted; more are */
     run_expect(0, log_path, "%s eval -m %s " SETTINGS " --samples %s", run_terse(), base, in("c.jsonl"));
     run_says(log_path, "60 of 60 answers are there already");
-    run_expect(0, log_path, "%s eval -m %s --tasks nano --max-samples 10 --repeats 2 --temp 1 -n 24 --samples %s",
+    run_expect(0, log_path,
+               "%s eval -m %s --tasks nano --max-samples 10 --repeats 2 --temp 1 -n 24 --samples %s",
                run_terse(), base, in("c.jsonl"));
     run_says(log_path, "20 of 20 answers are there already");
     assert_int_equal(run_lines(in("c.jsonl")), 60);
-    run_expect(0, log_path, "%s eval -m %s --tasks nano --max-samples 21 --repeats 3 --temp 1 -n 24 --samples %s",
+    run_expect(0, log_path,
+               "%s eval -m %s --tasks nano --max-samples 21 --repeats 3 --temp 1 -n 24 --samples %s",
                run_terse(), base, in("c.jsonl"));
     assert_int_equal(run_lines(in("c.jsonl")), 63);
 }
@@ -129,8 +131,8 @@ static void other_runs_are_kept_apart(void **state)
                                         "--temp 1 -n 24 --system 'Be brief.'", "--temp 1 -n 24 --dtype fp32"};
     (void)state;
     for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
-        run_expect(1, log_path, "%s eval -m %s --tasks nano --max-samples 20 --repeats 3 %s --samples %s", run_terse(),
-                   base, other[i], in("a.jsonl"));
+        run_expect(1, log_path, "%s eval -m %s --tasks nano --max-samples 20 --repeats 3 %s --samples %s",
+                   run_terse(), base, other[i], in("a.jsonl"));
         run_says(log_path, "RUN_MISMATCH");
     }
     assert_int_equal(run_lines(in("a.jsonl")), 60);
@@ -167,7 +169,8 @@ static void a_benchmark(void **state)
     assert_int_equal(file_make_dirs(folder, NULL), 0);
     snprintf(folder, sizeof folder, "%s/data/math-ai/aime25/test.jsonl", dir);
     run_write(folder, "{\"problem\": \"1+1?\", \"answer\": \"2\"}\n{\"problem\": \"2+2?\", \"answer\": 4}\n");
-    run_expect(0, log_path, "%s eval -m %s --tasks aime25,nano --max-samples 2 -n 8 --data %s/data -o %s --lm-eval %s",
+    run_expect(0, log_path,
+               "%s eval -m %s --tasks aime25,nano --max-samples 2 -n 8 --data %s/data -o %s --lm-eval %s",
                run_terse(), base, dir, in("two.json"), in("lm"));
     run_says(log_path, "AIME 2025: accuracy");
     run_says(log_path, "10 answers to each");
@@ -184,8 +187,10 @@ static void a_benchmark(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(killed_and_run_again),      cmocka_unit_test(goes_on_from_what_is_there),
-        cmocka_unit_test(other_runs_are_kept_apart), cmocka_unit_test(what_cannot_be_asked),
+        cmocka_unit_test(killed_and_run_again),
+        cmocka_unit_test(goes_on_from_what_is_there),
+        cmocka_unit_test(other_runs_are_kept_apart),
+        cmocka_unit_test(what_cannot_be_asked),
         cmocka_unit_test(a_benchmark),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

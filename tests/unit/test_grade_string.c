@@ -67,8 +67,8 @@ static void answers(void **state)
     char longest[ANSWER_MAX + 2];
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        if (grade_string(cases[i].reference, strlen(cases[i].reference), cases[i].text, strlen(cases[i].text)) !=
-            cases[i].same)
+        if (grade_string(cases[i].reference, strlen(cases[i].reference), cases[i].text,
+                         strlen(cases[i].text)) != cases[i].same)
             fail_msg("%s and %s", cases[i].reference, cases[i].text);
     memset(longest, '/', sizeof longest);
     assert_true(grade_string(longest, ANSWER_MAX, longest, ANSWER_MAX));

@@ -1,5 +1,5 @@
-/* Forecasts: the numbers that are known from elsewhere, and what must hold between them. Memory against a run's
- * own is tests/e2e/test_cli_plan.c. */
+/* Forecasts: the numbers that are known from elsewhere, and what must hold between them. Memory against a
+ * run's own is tests/e2e/test_cli_plan.c. */
 #include "rl/recipe.h"
 #include "tests/support/scratch.h"
 #include "train/bench_train.h"
@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#define NEAR(a, b, share) assert_true(fabs((double)(a) - (double)(b)) <= (share) * fabs((double)(b)))
+#define NEAR(a, b, share) assert_true(fabs((double)(a) - (double)(b)) <= (share)*fabs((double)(b)))
 
 static struct plan planned(const char *path, const char *const *set, int n, struct recipe_request q)
 {
@@ -57,7 +57,8 @@ static void as_many_weights_as_the_paper_trains(void **state)
                  {"qwen2.5-7b", 7615.6, 323.0}};
     (void)state;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        struct plan p = planned("recipes/paper-7b-sft.yaml", NULL, 0, (struct recipe_request){.shape = known[i].shape});
+        struct plan p =
+            planned("recipes/paper-7b-sft.yaml", NULL, 0, (struct recipe_request){.shape = known[i].shape});
         assert_true(fabs(1e-6 * (double)p.parameters - known[i].parameters) < 0.051);
         assert_true(fabs(1e-6 * (double)p.trained - known[i].trained) < 0.051);
     }
@@ -72,10 +73,14 @@ static void every_recipe_of_the_paper(void **state)
         const char *path;
         double millions;
         uint64_t steps, parts;
-    } known[] = {{"recipes/paper-3b-sft.yaml", 3085.9, 85831, 64},     {"recipes/paper-7b-sft.yaml", 7615.6, 85831, 64},
-                 {"recipes/paper-3b-dense.yaml", 3085.9, 10729, 512},  {"recipes/paper-7b-dense.yaml", 7615.6, 10729, 512},
-                 {"recipes/paper-3b-budget.yaml", 3085.9, 200, 256},   {"recipes/paper-7b-budget.yaml", 7615.6, 200, 256},
-                 {"recipes/qwen2.5-0.5b-sft.yaml", 494.0, 1145, 16},   {"recipes/qwen2.5-0.5b-gsm8k-ppo.yaml", 494.0, 200, 128}};
+    } known[] = {{"recipes/paper-3b-sft.yaml", 3085.9, 85831, 64},
+                 {"recipes/paper-7b-sft.yaml", 7615.6, 85831, 64},
+                 {"recipes/paper-3b-dense.yaml", 3085.9, 10729, 512},
+                 {"recipes/paper-7b-dense.yaml", 7615.6, 10729, 512},
+                 {"recipes/paper-3b-budget.yaml", 3085.9, 200, 256},
+                 {"recipes/paper-7b-budget.yaml", 7615.6, 200, 256},
+                 {"recipes/qwen2.5-0.5b-sft.yaml", 494.0, 1145, 16},
+                 {"recipes/qwen2.5-0.5b-gsm8k-ppo.yaml", 494.0, 200, 128}};
     (void)state;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         struct plan p = planned(known[i].path, NULL, 0, (struct recipe_request){0});
@@ -86,27 +91,29 @@ static void every_recipe_of_the_paper(void **state)
     }
 }
 
-static void what_no_command_knows(void **state)
+static void refused(struct recipe_request q, int code, const char *says)
 {
     struct recipe r;
-    struct recipe_request q = {.path = "recipes/nano-verifier.yaml", .threads = 1};
     struct err e = {0};
+    q.threads = 1, q.sample = 10;
+    assert_int_equal(recipe_open(&r, &q, &e), code);
+    if (!strstr(e.msg, says)) fail_msg("no \"%s\" in: %s", says, e.msg);
+    recipe_close(&r);
+}
+
+static void what_no_command_knows(void **state)
+{
+    static const char *const nameless[] = {"model_name_or_path=nowhere/thing"}, *const bad[] = {"lora_rank"};
+    struct recipe_request nano = {.path = "recipes/nano-sft.yaml"};
     (void)state;
-    assert_int_equal(recipe_open(&r, &q, &e), ERR_CFG_CONFLICT);
-    assert_non_null(strstr(e.msg, "--kind"));
-    recipe_close(&r);
-    q.path = "recipes/nano-sft.yaml", q.kind = RECIPE_PPO;
-    assert_int_equal(recipe_open(&r, &q, &e), ERR_CFG_CONFLICT);
-    assert_non_null(strstr(e.msg, "belongs to terse sft"));
-    recipe_close(&r);
-    q.path = scratch("none.yaml"), q.kind = RECIPE_AUTO;
-    assert_int_equal(recipe_open(&r, &q, &e), ERR_FILE_MISSING);
-    recipe_close(&r);
-    static const char *const nameless[] = {"model_name_or_path=nowhere/thing"};
-    q.path = "recipes/nano-sft.yaml", q.set = nameless, q.n_set = 1;
-    assert_int_equal(recipe_open(&r, &q, &e), ERR_FILE_MISSING);
-    assert_non_null(strstr(e.msg, "--shape"));
-    recipe_close(&r);
+    refused((struct recipe_request){.path = "recipes/nano-verifier.yaml"}, ERR_CFG_CONFLICT, "--kind");
+    refused((struct recipe_request){.path = scratch("none.yaml")}, ERR_FILE_MISSING, "none.yaml");
+    nano.kind = RECIPE_PPO;
+    refused(nano, ERR_CFG_CONFLICT, "belongs to terse sft");
+    nano.kind = RECIPE_AUTO, nano.n_set = 1, nano.set = nameless;
+    refused(nano, ERR_FILE_MISSING, "--shape");
+    nano.set = bad;
+    refused(nano, ERR_USAGE, "key=value");
 }
 
 /* ---- products ------------------------------------------------------------------------------------------ */
@@ -126,7 +133,8 @@ static void products_are_counted_as_they_run(void **state)
     assert_int_equal(model_config_named(&m, "qwen2.5-0.5b", &e), 0);
     struct cost_model lora = {&m, 128, LORA_ALL, RECOMPUTE_NONE}, dense = {&m, 0, 0, RECOMPUTE_NONE};
     /* weights of all products: the head's once, norms and biases not */
-    double head = (double)m.vocab * m.width, linear = (double)model_config_params(&m) - head - 24 * (2 * 896 + 1152) - 896;
+    double head = (double)m.vocab * m.width,
+           linear = (double)model_config_params(&m) - head - 24 * (2 * 896 + 1152) - 896;
     double scores = 4.0 * m.layers * m.heads * m.head_dim;
     struct cost one = counted(&dense, 1, 0, 1);
     NEAR(one.forward, 2 * linear + scores, 1e-9);
@@ -162,7 +170,8 @@ static void recompute_costs_a_forward_pass_less_a_layer(void **state)
 /* A sample of nano's shard against all of it. */
 static void a_sample_stands_for_the_dataset(void **state)
 {
-    static const char *const here[] = {"output_dir=" "/nonexistent/run"};
+    static const char *const here[] = {"output_dir="
+                                       "/nonexistent/run"};
     (void)state;
     struct plan some = planned("recipes/nano-sft.yaml", here, 1, (struct recipe_request){.sample = 100});
     struct plan all = planned("recipes/nano-sft.yaml", here, 1, (struct recipe_request){.sample = 6000});

@@ -14,8 +14,9 @@
 static const char maths[] = "{\"problem\": \"1+1?\", \"answer\": \"2\"}\n{\"problem\": \"no answer\"}\n"
                             "{\"problem\": \"half?\", \"answer\": \"\\\\frac12\"}\n";
 static const char numbers[] = "{\"question\": \"1+1?\", \"answer\": 2}\n";
-static const char choices[] = "Question,Correct Answer,Incorrect Answer 1,Incorrect Answer 2,Incorrect Answer 3\n"
-                              "Which?,right,\"wrong, one\",wrong two,wrong three\nAnd?,yes,no,never,perhaps\n";
+static const char choices[] =
+    "Question,Correct Answer,Incorrect Answer 1,Incorrect Answer 2,Incorrect Answer 3\n"
+    "Which?,right,\"wrong, one\",wrong two,wrong three\nAnd?,yes,no,never,perhaps\n";
 
 /* A file in a folder that is made. */
 static void put_file(const char *folder, const char *name, const char *text)
@@ -49,7 +50,8 @@ static void files_are_found(void **state)
 
 static void maths_by_style(void **state)
 {
-    static const char *const worded[STYLES] = {"1+1?", "Problem: 1+1?\nMark", "Problem: 1+1?\nMark", "Problem: 1+1?\nMark"};
+    static const char *const worded[STYLES] = {"1+1?", "Problem: 1+1?\nMark", "Problem: 1+1?\nMark",
+                                               "Problem: 1+1?\nMark"};
     const struct task *t = task_find("math500");
     const char *path = scratch_write("m.jsonl", maths, sizeof maths - 1);
     struct problems p;
@@ -74,7 +76,8 @@ static void maths_by_style(void **state)
         fail_msg("%s", e.msg);
     assert_string_equal(p.at[0].reference, "2");
     problems_clear(&p);
-    assert_int_equal(task_load(&p, t, STYLE_PLAIN, scratch_write("e.jsonl", "{}\n", 3), 0, 1, 1, &e), ERR_DATA_EMPTY);
+    assert_int_equal(task_load(&p, t, STYLE_PLAIN, scratch_write("e.jsonl", "{}\n", 3), 0, 1, 1, &e),
+                     ERR_DATA_EMPTY);
     assert_int_equal(p.n, 0);
 }
 

@@ -43,9 +43,11 @@ static int read_rows(const char *path, struct err *e)
 
 static void all_formats(void **state)
 {
-    static const char csv[] = "\xef\xbb\xbf" "id,a,q\r\n1,4,two and two\r\n\r\n2,\"a, \"\"b\"\"\nc\",x\n3,,\"\"\n4,last,é";
-    static const char jsonl[] = "{\"q\": \"two and two\", \"a\": 4, \"id\": 1}\n{\"a\": \"a, \\\"b\\\"\\nc\", \"q\": "
-                                "\"x\"}\n{\"q\": \"\", \"a\": \"\"}\n{\"a\": \"last\", \"q\": \"é\"}\n{\"q\": [1]}\n";
+    static const char csv[] = "\xef\xbb\xbf"
+                              "id,a,q\r\n1,4,two and two\r\n\r\n2,\"a, \"\"b\"\"\nc\",x\n3,,\"\"\n4,last,é";
+    static const char jsonl[] =
+        "{\"q\": \"two and two\", \"a\": 4, \"id\": 1}\n{\"a\": \"a, \\\"b\\\"\\nc\", \"q\": "
+        "\"x\"}\n{\"q\": \"\", \"a\": \"\"}\n{\"a\": \"last\", \"q\": \"é\"}\n{\"q\": [1]}\n";
     struct err e;
     (void)state;
     stop_at = UINT64_MAX;
@@ -79,7 +81,8 @@ static void csv_that_is_none(void **state)
     stop_at = UINT64_MAX;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int r = read_rows(scratch_write("t.csv", cases[i].text, strlen(cases[i].text)), &e);
-        if (r != cases[i].code || !strstr(e.msg, cases[i].says)) fail_msg("%zu: %s %s", i, err_name(r), e.msg);
+        if (r != cases[i].code || !strstr(e.msg, cases[i].says))
+            fail_msg("%zu: %s %s", i, err_name(r), e.msg);
     }
     assert_int_equal(read_rows(scratch_write("t.csv", "q,a\n1,\0\n", 8), &e), ERR_FIELD_RANGE);
     memset(wide, ',', 1100);
