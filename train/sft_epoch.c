@@ -1,5 +1,6 @@
 #include "train/sft_epoch.h"
 #include "data/conversations.h"
+#include "data/globs.h"
 #include "train/sft_parts.h"
 
 #include <stdio.h>
@@ -201,7 +202,7 @@ static int look(struct epoch *p, const struct sft_config *c, const struct tokeni
         return r;
     }
     snprintf(p->where, sizeof p->where, "%s", c->dataset.items[0]);
-    if ((r = sft_names_expand(&c->dataset, &g, e))) return r;
+    if ((r = globs_expand(&c->dataset, &g, e))) return r;
     r = t && file_exists(g.gl_pathv[0]) ? sample_look(p, c, &g, t, vocab, sample, e) : assume(p, c, a, e);
     globfree(&g);
     return r;
