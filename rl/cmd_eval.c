@@ -376,15 +376,8 @@ static int check_tasks(const struct eval_flags *f, struct err *e)
                        f->dataset ? "--tasks and --dataset: one of them"
                                   : "nothing to answer: give --tasks or --dataset FILE");
     for (size_t i = 0; i < f->tasks.n; i++) {
-        const struct task *t = task_find(f->tasks.items[i]);
-        if (t && t->kind != TASK_ABSENT) continue;
-        if (t) return err_set(e, ERR_USAGE, "%s is not measured: %s", t->title, t->why);
-        char known[256] = "";
-        for (size_t k = 0, at = 0; k < n_tasks; k++)
-            if (tasks[k].kind != TASK_ABSENT)
-                at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", at ? ", " : "", tasks[k].name);
-        return err_set(e, ERR_USAGE, "no benchmark is called \"%.40s\"; there are %s", f->tasks.items[i],
-                       known);
+        int r = task_check(f->tasks.items[i], e);
+        if (r) return r;
     }
     return 0;
 }

@@ -142,7 +142,7 @@ static int draw(const struct route_fit *r, int64_t n, double *room, struct gnupl
                                   .style = GNUPLOT_LINES,
                                   .series = series,
                                   .n = (size_t)n + 1};
-    return gnuplot_png(path, &panel, 1, e);
+    return gnuplot_save(path, &panel, 1, e);
 }
 
 int cmd_routes_png(const struct route_fit *r, int64_t n, const char *folder, struct err *e)

@@ -12,7 +12,7 @@ int cmd_routes_plot(const struct route_fit *r, struct err *e);
 /* Adds "routing": {..} to the object that is open. */
 void cmd_routes_put(struct js_out *w, const struct route_fit *r, const struct route_target *target);
 /* FOLDER/routing.png: the curves of r [n], and random routing. Where gnuplot is not installed there is none.
- * Errors: those of gnuplot_png but TOOL. */
+ * Errors: those of gnuplot_save but TOOL. */
 int cmd_routes_png(const struct route_fit *r, int64_t n, const char *folder, struct err *e);
 
 #endif

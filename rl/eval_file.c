@@ -225,10 +225,11 @@ static int line_take(void *ctx, struct js **line, uint64_t number, const char *w
     if (code) return code;
     if (strcmp(task, r->task) != 0) return 0;
     if (strcmp(run, r->run) != 0)
-        return err_set(e, ERR_RUN_MISMATCH,
-                       "%s: an answer of another run: model, adapter, problems or settings differ. Give another "
-                       "file, or remove this one",
-                       what);
+        return err_set(
+            e, ERR_RUN_MISMATCH,
+            "%s: an answer of another run: model, adapter, problems or settings differ. Give another "
+            "file, or remove this one",
+            what);
     size_t n = r->p->n / r->repeats, i = find(r, (uint64_t)row), at = (size_t)repeat * n + i;
     if (js_get(v, "cap") || i == n || repeat >= r->repeats || r->records[at].there) return 0;
     code = read_record(&r->records[at], v, what, e);

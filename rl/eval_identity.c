@@ -32,10 +32,12 @@ static int heads_digest(char hex[SHA256_HEX], const struct model_flags *m, struc
     return r;
 }
 
-static int run_of(struct eval_identity *id, const struct options *o, const char *const *free_keys, struct err *e)
+static int run_of(struct eval_identity *id, const struct options *o, const char *const *free_keys,
+                  struct err *e)
 {
     static const char version[] = "1"; /* another one when the same settings come to give other answers */
-    const char *const parts[] = {id->weights, id->tokenizer, id->adapter, id->heads, id->problems, id->prompt};
+    const char *const parts[] = {id->weights, id->tokenizer, id->adapter,
+                                 id->heads,   id->problems,  id->prompt};
     struct run_kind kind = {.free_keys = free_keys};
     char settings[SHA256_HEX];
     struct sha256 s;
@@ -44,14 +46,15 @@ static int run_of(struct eval_identity *id, const struct options *o, const char 
     if (r) return r;
     sha256_update(&s, version, sizeof version);
     sha256_update(&s, settings, sizeof settings);
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) sha256_update(&s, parts[i], strlen(parts[i]) + 1);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        sha256_update(&s, parts[i], strlen(parts[i]) + 1);
     sha256_final(&s, id->run);
     return 0;
 }
 
 int eval_identity(struct eval_identity *out, const struct loaded *l, const struct model_flags *m,
-                  const struct options *o, const char *const *free_keys, const char *problems, const char *wording,
-                  struct err *e)
+                  const struct options *o, const char *const *free_keys, const char *problems,
+                  const char *wording, struct err *e)
 {
     *out = (struct eval_identity){.run = ""};
     snprintf(out->weights, sizeof out->weights, "%s", l->digest_base);
@@ -67,8 +70,9 @@ void eval_identity_put(struct js_out *w, const struct eval_identity *id)
 {
     const struct {
         const char *key, *hex;
-    } rows[] = {{"weights", id->weights},   {"tokenizer", id->tokenizer}, {"adapter", id->adapter}, {"heads", id->heads},
-                {"problems", id->problems}, {"prompt", id->prompt},       {"run", id->run}};
+    } rows[] = {{"weights", id->weights}, {"tokenizer", id->tokenizer}, {"adapter", id->adapter},
+                {"heads", id->heads},     {"problems", id->problems},   {"prompt", id->prompt},
+                {"run", id->run}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (*rows[i].hex) js_put_string(w, rows[i].key, rows[i].hex);
 }

@@ -12,7 +12,7 @@ struct js_out;
 struct eval_screen {
     struct progress bar;
     struct eval_file file;
-    size_t show; /* answers to print, of those without a cap */
+    size_t show;  /* answers to print, of those without a cap */
     size_t known; /* answers that were there before */
     uint32_t cap;
     size_t done, correct; /* under this cap, since */

@@ -90,7 +90,8 @@ int eval_stats(struct eval_result *out, const struct eval_record *r, size_t n, s
     if (!x) return err_set(e, ERR_NOMEM, "no memory for the figures of %zu answers", all);
     *out = (struct eval_result){.n = n, .repeats = repeats};
     uint64_t tokens = 0;
-    size_t correct = 0, exact = 0, closed = 0, truncated = 0, none = 0, undecided = 0, reasoned = 0, early = 0;
+    size_t correct = 0, exact = 0, closed = 0, truncated = 0, none = 0, undecided = 0, reasoned = 0,
+           early = 0;
     for (size_t i = 0; i < all; i++) {
         tokens += r[i].tokens, correct += r[i].correct, exact += r[i].exact, closed += r[i].closed;
         truncated += r[i].truncated, reasoned += r[i].reasoned, early += r[i].early;

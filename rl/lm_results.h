@@ -1,8 +1,9 @@
 /* Results as lm-evaluation-harness (0.4) lays them out, so that its tools and evalchemy's readers take them:
  *
- *     DIR/MODEL/results_DATE.json    "results": {TASK: {"alias", "exact_match,none", "exact_match_stderr,none",
- *                                    "exact_match,string", ..., "pass@k,none", "maj@n,none", "tokens,none", ...}},
- *                                    with "configs", "versions", "n-shot", "n-samples", "higher_is_better" ...
+ *     DIR/MODEL/results_DATE.json    "results": {TASK: {"alias", "exact_match,none",
+ * "exact_match_stderr,none", "exact_match,string", ..., "pass@k,none", "maj@n,none", "tokens,none", ...}},
+ *                                    with "configs", "versions", "n-shot", "n-samples", "higher_is_better"
+ * ...
  *
  * "exact_match,none" is accuracy by what answers mean, "exact_match,string" that by the string rule. */
 #ifndef TERSE_RL_LM_RESULTS_H

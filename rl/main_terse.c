@@ -19,6 +19,7 @@
 #include "rl/cmd_plan.h"
 #include "rl/cmd_ppo.h"
 #include "rl/cmd_switcher.h"
+#include "rl/cmd_tables.h"
 #include "rl/cmd_verifier.h"
 #include "rl/source.h"
 #include "train/cmd_bench_train.h"
@@ -77,6 +78,9 @@ static const struct command commands[] = {
     {.name = "switcher", .summary = "learn which prompts are worth thinking about", .run = cmd_switcher},
     {.name = "verifier", .summary = "learn which answers are right", .run = cmd_verifier},
     {.name = "eval", .summary = "count the problems a model solves", .run = cmd_eval},
+    {.name = "tables",
+     .summary = "measure the paper's tables, and show them beside what it reports",
+     .run = cmd_tables},
     {.name = "compare", .summary = "two evaluations side by side", .run = cmd_compare},
     {.name = "grade", .summary = "tell whether answers are right", .run = cmd_grade},
     {.name = "perplexity", .summary = "how well a model foresees a text", .run = perplexity},

@@ -60,6 +60,18 @@ const struct task *task_find(const char *name)
     return NULL;
 }
 
+int task_check(const char *name, struct err *e)
+{
+    const struct task *t = task_find(name);
+    char known[256] = "";
+    if (t && t->kind != TASK_ABSENT) return 0;
+    if (t) return err_set(e, ERR_USAGE, "%s is not measured: %s", t->title, t->why);
+    for (size_t k = 0, at = 0; k < n_tasks; k++)
+        if (tasks[k].kind != TASK_ABSENT)
+            at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", at ? ", " : "", tasks[k].name);
+    return err_set(e, ERR_USAGE, "no benchmark is called \"%.40s\"; there are %s", name, known);
+}
+
 struct task_sampling task_sampling(enum task_style s)
 {
     return styles[s].sampling;

@@ -35,6 +35,8 @@ extern const size_t n_tasks;
 
 /* The task of that name, or NULL. */
 const struct task *task_find(const char *name);
+/* USAGE, with the names there are, unless it is a task that is measured here. */
+int task_check(const char *name, struct err *e);
 
 /* How a style asks, unless the user says otherwise. */
 struct task_sampling {

@@ -152,7 +152,7 @@ static int curves_png(const struct plot *p, struct err *e)
                                           .series = series[k],
                                           .n = p->n};
     }
-    return gnuplot_png(p->c->png, panel, keys, e);
+    return gnuplot_save(p->c->png, panel, keys, e);
 }
 
 /* What caps_png draws of the files. */
@@ -192,7 +192,7 @@ static int caps_png(const struct plot *p, struct err *e)
         {"accuracy under a hard cap of tokens", "", "%", GNUPLOT_LINES, 0, series[0], p->n, ticks, p->ticks},
         {"mean tokens of an answer", "cap", "", GNUPLOT_LINES, 0, series[1], p->n, ticks, p->ticks},
     };
-    int r = gnuplot_png(p->c->png, panel, 2, e);
+    int r = gnuplot_save(p->c->png, panel, 2, e);
     free(s);
     return r;
 }
@@ -220,7 +220,7 @@ static int compression_png(const struct plot *p, struct err *e)
                                           .series = &series[i],
                                           .n = 1};
     }
-    return gnuplot_png(p->c->png, panel, p->n, e);
+    return gnuplot_save(p->c->png, panel, p->n, e);
 }
 
 /* ---- all of it ----------------------------------------------------------------------------------------- */

@@ -1,5 +1,6 @@
 #include "train/gnuplot.h"
 #include "checkpoints/file.h"
+#include "infer/ascii.h"
 
 #include <errno.h>
 #include <math.h>
@@ -93,7 +94,9 @@ static void put_panel(FILE *f, const struct gnuplot_panel *p, size_t panel)
 static void put_script(FILE *f, const char *output, const struct gnuplot_panel *panels, size_t n)
 {
     for (size_t i = 0; i < n; i++) put_data(f, &panels[i], i);
-    fprintf(f, "set terminal pngcairo noenhanced size 960,%zu font 'sans,11'\nset output ", 120 + 360 * n);
+    bool svg = ends_with(output, ".svg.tmp");
+    fprintf(f, "set terminal %s noenhanced size %d,%zu font 'sans,11'\nset output ", svg ? "svg" : "pngcairo",
+            svg ? 640 : 960, 120 + (svg ? 260 : 360) * n);
     put_quoted(f, output);
     fputs("\nset border 3\nset tics nomirror out\nset grid lc rgb '#d8d8d8' lw 1\n"
           "set lmargin 11\nset key above horizontal right\nset datafile missing 'NaN'\nset style increment "
@@ -156,7 +159,7 @@ static int draw(const char *temp, FILE *script, FILE *said, const struct gnuplot
     return gnuplot_run(script, said, e);
 }
 
-int gnuplot_png(const char *path, const struct gnuplot_panel *panels, size_t n, struct err *e)
+int gnuplot_save(const char *path, const struct gnuplot_panel *panels, size_t n, struct err *e)
 {
     char temp[FILE_PATH];
     int r = file_path(temp, e, "%s.tmp", path);

@@ -26,8 +26,8 @@ struct gnuplot_panel {
     size_t n_ticks;
 };
 
-/* Draws panels [n] to a PNG file, whole or not at all. Errors: TOOL (gnuplot is not installed), IO (it
- * failed; the message is its own), NOMEM, those of writing. */
-int gnuplot_png(const char *path, const struct gnuplot_panel *panels, size_t n, struct err *e);
+/* Draws panels [n] to a file named .svg, or else as PNG, whole or not at all. Errors: TOOL (gnuplot is not
+ * installed), IO (it failed; the message is its own), NOMEM, those of writing. */
+int gnuplot_save(const char *path, const struct gnuplot_panel *panels, size_t n, struct err *e);
 
 #endif
