@@ -10,7 +10,7 @@
 struct flags {
     int kind, output;
     char *shape;
-    struct string_list machine;
+    struct string_list machine, here;
     int64_t rows, tokens_per_row, prompt_tokens, answer_tokens, sample, rank, threads;
     uint64_t memory;
     double efficiency;
@@ -61,8 +61,7 @@ static const struct option table[] = {
      .max = 1 << 24,
      .unit = "tokens",
      .help = "of an answer in the mean, while learning by reinforcement"},
-    {.key = "lora_rank",
-     .alias = "rank",
+    {.key = "adapter_rank",
      .type = OPT_INT,
      AT(rank),
      .preset = "128",
@@ -85,6 +84,11 @@ static const struct option table[] = {
      .help = "another one: cores=64,gbps=400,gflops=5000,fp32=2500,gib=512,ranks=8; what is not said is this "
              "one's, "
              "GFLOP/s by the core"},
+    {.key = "here",
+     .type = OPT_STRINGS,
+     AT(here),
+     .unset = "measured",
+     .help = "this machine in the same words; gbps and gflops must be among them"},
     {.key = "memory",
      .type = OPT_BYTES,
      AT(memory),
@@ -110,20 +114,6 @@ static void shares_fill(struct plan_machine *m, const struct flags *f, uint32_t 
 {
     plan_shares(m->share, width);
     if (f->efficiency > 0) m->share[PLAN_PRODUCTS] = m->share[PLAN_DECODE] = f->efficiency;
-}
-
-static int here_measure(struct plan_machine *m, const struct flags *f, struct err *e)
-{
-    struct machine_limits l = {0};
-    struct pool *p;
-    int r = pool_create(&p, (unsigned)f->threads, e);
-    if (r) return r;
-    *m = (struct plan_machine){.cores = pool_threads(p), .ranks = 1};
-    r = machine_probe(&l, p, cpu_detect(), e);
-    pool_free(p);
-    m->products = l.dot > 0 ? l.dot : l.fma, m->fp32 = l.fma, m->read = l.read;
-    m->memory = f->memory ? f->memory : machine_available();
-    return r;
 }
 
 struct described {
@@ -163,6 +153,39 @@ static int described_read(struct described *d, const struct string_list *words, 
     return r;
 }
 
+static int here_probe(struct plan_machine *m, const struct flags *f, struct err *e)
+{
+    struct machine_limits l = {0};
+    struct pool *p;
+    int r = pool_create(&p, (unsigned)f->threads, e);
+    if (r) return r;
+    *m = (struct plan_machine){.cores = pool_threads(p), .ranks = 1, .memory = machine_available()};
+    r = machine_probe(&l, p, cpu_detect(), e);
+    pool_free(p);
+    m->products = l.dot > 0 ? l.dot : l.fma, m->fp32 = l.fma, m->read = l.read;
+    return r;
+}
+
+static int here_describe(struct plan_machine *m, const struct string_list *words, struct err *e)
+{
+    struct described d;
+    int r = described_read(&d, words, e);
+    if (r) return r;
+    if (!(d.gbps > 0) || !(d.gflops > 0))
+        return err_set(e, ERR_USAGE, "--here says neither gbps nor gflops, or only one of them");
+    *m = (struct plan_machine){.products = d.gflops, .fp32 = d.fp32 > 0 ? d.fp32 : d.gflops, .read = d.gbps};
+    m->cores = d.cores ? (unsigned)d.cores : 1, m->ranks = (unsigned)d.ranks;
+    m->memory = d.gib > 0 ? (uint64_t)(d.gib * 0x1p30) : machine_available();
+    return 0;
+}
+
+static int here_know(struct plan_machine *m, const struct flags *f, struct err *e)
+{
+    int r = f->here.n ? here_describe(m, &f->here, e) : here_probe(m, f, e);
+    if (f->memory) m->memory = f->memory;
+    return r;
+}
+
 /* What is not described is as here: memory's speed in all, arithmetic by the core. */
 static int there_describe(struct plan_machine *m, const struct plan_machine *here,
                           const struct string_list *words, struct err *e)
@@ -182,14 +205,14 @@ static int there_describe(struct plan_machine *m, const struct plan_machine *her
 
 /* ---- the forecast -------------------------------------------------------------------------------------- */
 
-static void request_fill(struct recipe_request *q, const struct flags *f, const struct options *o,
+static void request_fill(struct forecast_request *q, const struct flags *f, const struct options *o,
                          const struct plan_machine *here)
 {
-    *q = (struct recipe_request){
+    *q = (struct forecast_request){
         .path = o->positional[0],
         .set = o->positional + 1,
         .n_set = o->n_positional - 1,
-        .kind = (enum recipe_kind)f->kind,
+        .kind = (enum forecast_kind)f->kind,
         .shape = f->shape,
         .assumed = {(double)f->rows, (uint32_t)f->tokens_per_row, (uint32_t)f->prompt_tokens},
         .answer_tokens = (double)f->answer_tokens,
@@ -201,27 +224,27 @@ static void request_fill(struct recipe_request *q, const struct flags *f, const 
 }
 
 /* Those that make a difference; what contradicts the recipe is left out. */
-static int changes_try(struct plan_change *out, char text[RECIPE_CHANGES][RECIPE_CHANGE],
-                       const struct recipe *r, const struct plan *now, const struct plan_machine *here)
+static int changes_try(struct plan_change *out, char text[FORECAST_CHANGES][FORECAST_CHANGE],
+                       const struct forecast *r, const struct plan *now, const struct plan_machine *here)
 {
-    int n = recipe_changes(r, text, NULL), kept = 0;
+    int n = forecast_changes(r, text, NULL), kept = 0;
     for (int i = 0; i < n; i++) {
         struct plan p;
-        if (recipe_plan(r, text[i], &p, NULL)) continue;
+        if (forecast_plan(r, text[i], &p, NULL)) continue;
         struct plan_change c = {text[i], plan_bytes(&p.memory), plan_seconds(&p, here)};
         if (c.memory != plan_bytes(&now->memory) || c.seconds != plan_seconds(now, here)) out[kept++] = c;
     }
     return kept;
 }
 
-static int report(const struct recipe *r, const struct flags *f, struct plan_machine *here, struct err *e)
+static int report(const struct forecast *r, const struct flags *f, struct plan_machine *here, struct err *e)
 {
     struct plan p;
     struct plan_machine there;
-    struct plan_change change[RECIPE_CHANGES];
-    char text[RECIPE_CHANGES][RECIPE_CHANGE];
+    struct plan_change change[FORECAST_CHANGES];
+    char text[FORECAST_CHANGES][FORECAST_CHANGE];
     struct plan_report report = {.recipe = r, .plan = &p, .here = here, .change = change};
-    int code = recipe_plan(r, NULL, &p, e);
+    int code = forecast_plan(r, NULL, &p, e);
     if (code) return code;
     shares_fill(here, f, p.width);
     if (f->machine.n && (code = there_describe(&there, here, &f->machine, e))) return code;
@@ -233,15 +256,15 @@ static int report(const struct recipe *r, const struct flags *f, struct plan_mac
 static int run(const struct flags *f, const struct options *o, struct err *e)
 {
     struct plan_machine here;
-    struct recipe_request q;
-    struct recipe r;
+    struct forecast_request q;
+    struct forecast r;
     if (!o->n_positional) return err_set(e, ERR_USAGE, "which recipe? terse plan recipes/nano-sft.yaml");
-    int code = here_measure(&here, f, e);
+    int code = here_know(&here, f, e);
     if (code) return code;
     request_fill(&q, f, o, &here);
-    code = recipe_open(&r, &q, e);
+    code = forecast_open(&r, &q, e);
     if (!code) code = report(&r, f, &here, e);
-    recipe_close(&r);
+    forecast_close(&r);
     return code;
 }
 

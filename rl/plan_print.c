@@ -47,7 +47,7 @@ static const char *size_text(uint64_t bytes, char *buf)
 
 static const char *kind_name(const struct plan_report *r)
 {
-    return r->recipe->kind == RECIPE_SFT ? "sft" : "ppo";
+    return r->recipe->kind == FORECAST_SFT ? "sft" : "ppo";
 }
 
 /* ---- tables -------------------------------------------------------------------------------------------- */
@@ -153,7 +153,7 @@ static void machine_line(const char *what, const struct plan_machine *m, bool md
 
 static void head_print(const struct plan_report *r, bool md)
 {
-    const struct recipe *q = r->recipe;
+    const struct forecast *q = r->recipe;
     const struct plan *p = r->plan;
     char docs[CELL], rows[CELL], tokens[CELL], seen[CELL];
     printf(md ? "## %s (terse %s)\n\n" : "%s (terse %s)\n\n", q->q.path, kind_name(r));
@@ -161,7 +161,7 @@ static void head_print(const struct plan_report *r, bool md)
          1e-6 * (double)p->parameters, 1e-6 * (double)p->trained,
          100 * (double)p->trained / (double)p->parameters, *q->model_from ? "; " : "", q->model_from);
     count_text(p->tokens, tokens), count_text(p->seen, seen);
-    if (q->kind == RECIPE_SFT) {
+    if (q->kind == FORECAST_SFT) {
         line(md, "data", "%s conversations, %s tokens (%.0f %% learned) in %s rows an epoch: %s",
              count_text(p->docs, docs), tokens, 100 * p->learned / p->tokens, count_text(p->rows, rows),
              q->data_from);

@@ -3,7 +3,7 @@
 #define TERSE_RL_PLAN_PRINT_H
 
 #include "infer/bench.h" /* enum bench_format */
-#include "rl/recipe.h"
+#include "rl/forecast.h"
 
 /* What a change brings. */
 struct plan_change {
@@ -13,7 +13,7 @@ struct plan_change {
 };
 
 struct plan_report {
-    const struct recipe *recipe;
+    const struct forecast *recipe;
     const struct plan *plan;
     const struct plan_machine *here, *there; /* there: a described one, or NULL */
     const struct plan_change *change;        /* [changes] */

@@ -1,6 +1,6 @@
 /* Forecasts: the numbers that are known from elsewhere, and what must hold between them. Memory against a
  * run's own is tests/e2e/test_cli_plan.c. */
-#include "rl/recipe.h"
+#include "rl/forecast.h"
 #include "tests/support/scratch.h"
 #include "train/bench_train.h"
 #include "train/cost.h"
@@ -17,16 +17,16 @@
 
 #define NEAR(a, b, share) assert_true(fabs((double)(a) - (double)(b)) <= (share)*fabs((double)(b)))
 
-static struct plan planned(const char *path, const char *const *set, int n, struct recipe_request q)
+static struct plan planned(const char *path, const char *const *set, int n, struct forecast_request q)
 {
-    struct recipe r;
+    struct forecast r;
     struct plan p;
     struct err e = {0};
     q.path = path, q.set = set, q.n_set = n, q.threads = 1, q.sample = q.sample ? q.sample : 50;
-    int code = recipe_open(&r, &q, &e);
-    if (!code) code = recipe_plan(&r, NULL, &p, &e);
+    int code = forecast_open(&r, &q, &e);
+    if (!code) code = forecast_plan(&r, NULL, &p, &e);
     if (code) fail_msg("%s: %s", path, e.msg);
-    recipe_close(&r);
+    forecast_close(&r);
     return p;
 }
 
@@ -58,11 +58,11 @@ static void as_many_weights_as_the_paper_trains(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         struct plan p =
-            planned("recipes/paper-7b-sft.yaml", NULL, 0, (struct recipe_request){.shape = known[i].shape});
+            planned("recipes/paper-7b-sft.yaml", NULL, 0, (struct forecast_request){.shape = known[i].shape});
         assert_true(fabs(1e-6 * (double)p.parameters - known[i].parameters) < 0.051);
         assert_true(fabs(1e-6 * (double)p.trained - known[i].trained) < 0.051);
     }
-    struct plan dense = planned("recipes/paper-7b-dense.yaml", NULL, 0, (struct recipe_request){0});
+    struct plan dense = planned("recipes/paper-7b-dense.yaml", NULL, 0, (struct forecast_request){0});
     assert_int_equal(dense.trained, dense.parameters);
 }
 
@@ -83,7 +83,7 @@ static void every_recipe_of_the_paper(void **state)
                  {"recipes/qwen2.5-0.5b-gsm8k-ppo.yaml", 494.0, 200, 128}};
     (void)state;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        struct plan p = planned(known[i].path, NULL, 0, (struct recipe_request){0});
+        struct plan p = planned(known[i].path, NULL, 0, (struct forecast_request){0});
         assert_true(fabs(1e-6 * (double)p.parameters - known[i].millions) < 0.051);
         assert_int_equal(p.steps, known[i].steps);
         assert_int_equal(p.parts, known[i].parts);
@@ -91,26 +91,26 @@ static void every_recipe_of_the_paper(void **state)
     }
 }
 
-static void refused(struct recipe_request q, int code, const char *says)
+static void refused(struct forecast_request q, int code, const char *says)
 {
-    struct recipe r;
+    struct forecast r;
     struct err e = {0};
     q.threads = 1, q.sample = 10;
-    assert_int_equal(recipe_open(&r, &q, &e), code);
+    assert_int_equal(forecast_open(&r, &q, &e), code);
     if (!strstr(e.msg, says)) fail_msg("no \"%s\" in: %s", says, e.msg);
-    recipe_close(&r);
+    forecast_close(&r);
 }
 
 static void what_no_command_knows(void **state)
 {
     static const char *const nameless[] = {"model_name_or_path=nowhere/thing"}, *const bad[] = {"lora_rank"};
-    struct recipe_request nano = {.path = "recipes/nano-sft.yaml"};
+    struct forecast_request nano = {.path = "recipes/nano-sft.yaml"};
     (void)state;
-    refused((struct recipe_request){.path = "recipes/nano-verifier.yaml"}, ERR_CFG_CONFLICT, "--kind");
-    refused((struct recipe_request){.path = scratch("none.yaml")}, ERR_FILE_MISSING, "none.yaml");
-    nano.kind = RECIPE_PPO;
+    refused((struct forecast_request){.path = "recipes/nano-verifier.yaml"}, ERR_CFG_CONFLICT, "--kind");
+    refused((struct forecast_request){.path = scratch("none.yaml")}, ERR_FILE_MISSING, "none.yaml");
+    nano.kind = FORECAST_PPO;
     refused(nano, ERR_CFG_CONFLICT, "belongs to terse sft");
-    nano.kind = RECIPE_AUTO, nano.n_set = 1, nano.set = nameless;
+    nano.kind = FORECAST_AUTO, nano.n_set = 1, nano.set = nameless;
     refused(nano, ERR_FILE_MISSING, "--shape");
     nano.set = bad;
     refused(nano, ERR_USAGE, "key=value");
@@ -173,8 +173,8 @@ static void a_sample_stands_for_the_dataset(void **state)
     static const char *const here[] = {"output_dir="
                                        "/nonexistent/run"};
     (void)state;
-    struct plan some = planned("recipes/nano-sft.yaml", here, 1, (struct recipe_request){.sample = 100});
-    struct plan all = planned("recipes/nano-sft.yaml", here, 1, (struct recipe_request){.sample = 6000});
+    struct plan some = planned("recipes/nano-sft.yaml", here, 1, (struct forecast_request){.sample = 100});
+    struct plan all = planned("recipes/nano-sft.yaml", here, 1, (struct forecast_request){.sample = 6000});
     assert_true(all.docs == 6000 && some.docs == 6000);
     NEAR(some.tokens, all.tokens, 0.05);
     NEAR(some.rows, all.rows, 0.05);
@@ -184,7 +184,7 @@ static void a_sample_stands_for_the_dataset(void **state)
 
 static void what_is_said_counts(void **state)
 {
-    struct recipe_request q = {.assumed = {1000, 4096, 96}};
+    struct forecast_request q = {.assumed = {1000, 4096, 96}};
     (void)state;
     struct plan p = planned("recipes/paper-7b-sft.yaml", NULL, 0, q);
     assert_true(p.docs == 1000 && p.tokens == 4096000 && p.learned == 4000000 && p.rows == 250);
@@ -220,9 +220,9 @@ static void time_is_the_slower_limit_over_its_share(void **state)
 static void less_memory_means_recomputing(void **state)
 {
     (void)state;
-    struct plan much = planned("recipes/qwen2.5-0.5b-sft.yaml", NULL, 0, (struct recipe_request){0});
+    struct plan much = planned("recipes/qwen2.5-0.5b-sft.yaml", NULL, 0, (struct forecast_request){0});
     struct plan little =
-        planned("recipes/qwen2.5-0.5b-sft.yaml", NULL, 0, (struct recipe_request){.limit = 8ull << 30});
+        planned("recipes/qwen2.5-0.5b-sft.yaml", NULL, 0, (struct forecast_request){.limit = 8ull << 30});
     assert_string_equal(much.recompute, "none");
     assert_string_equal(little.recompute, "layer");
     assert_true(role(&little.memory, "activations")->bytes < role(&much.memory, "activations")->bytes);

@@ -1,4 +1,4 @@
-#include "rl/recipe.h"
+#include "rl/forecast.h"
 #include "checkpoints/base.h"
 #include "checkpoints/hf_config.h"
 #include "checkpoints/hf_tokenizer.h"
@@ -19,7 +19,7 @@
 
 struct settings {
     struct options o;
-    enum recipe_kind kind;
+    enum forecast_kind kind;
     union {
         struct sft_config sft;
         struct ppo_config ppo;
@@ -28,7 +28,7 @@ struct settings {
 
 static int set_text(struct options *o, const char *text, struct err *e)
 {
-    char key[RECIPE_CHANGE];
+    char key[FORECAST_CHANGE];
     size_t n = strcspn(text, "=");
     if (!text[n] || n >= sizeof key)
         return err_set(e, ERR_USAGE, "unexpected argument \"%.80s\", expected key=value of the recipe", text);
@@ -36,14 +36,15 @@ static int set_text(struct options *o, const char *text, struct err *e)
     return options_set_text(o, key, text + n + 1, e);
 }
 
-static int settings_init(struct settings *s, enum recipe_kind kind, struct err *e)
+static int settings_init(struct settings *s, enum forecast_kind kind, struct err *e)
 {
     s->kind = kind;
-    return kind == RECIPE_SFT ? sft_options_init(&s->o, &s->c.sft, e) : ppo_options_init(&s->o, &s->c.ppo, e);
+    return kind == FORECAST_SFT ? sft_options_init(&s->o, &s->c.sft, e)
+                                : ppo_options_init(&s->o, &s->c.ppo, e);
 }
 
 /* The file, what the user sets over it, and one change more; settled. *s is to be freed by options_free. */
-static int settings_load(struct settings *s, const struct recipe_request *q, enum recipe_kind kind,
+static int settings_load(struct settings *s, const struct forecast_request *q, enum forecast_kind kind,
                          const char *change, struct err *e)
 {
     int r = settings_init(s, kind, e);
@@ -51,11 +52,11 @@ static int settings_load(struct settings *s, const struct recipe_request *q, enu
     for (int i = 0; i < q->n_set && !r; i++) r = set_text(&s->o, q->set[i], e);
     if (!r && change) r = set_text(&s->o, change, e);
     if (r) return r;
-    return kind == RECIPE_SFT ? sft_config_settle(&s->c.sft, &s->o, e)
-                              : ppo_config_settle(&s->c.ppo, &s->o, e);
+    return kind == FORECAST_SFT ? sft_config_settle(&s->c.sft, &s->o, e)
+                                : ppo_config_settle(&s->c.ppo, &s->o, e);
 }
 
-static int file_takes(const char *path, enum recipe_kind kind, struct err *e)
+static int file_takes(const char *path, enum forecast_kind kind, struct err *e)
 {
     struct settings s;
     int r = settings_init(&s, kind, e);
@@ -65,15 +66,15 @@ static int file_takes(const char *path, enum recipe_kind kind, struct err *e)
     return r;
 }
 
-static int kind_find(struct recipe *r, struct err *e)
+static int kind_find(struct forecast *r, struct err *e)
 {
     struct err sft = {0}, ppo = {0};
     r->kind = r->q.kind;
-    if (r->kind != RECIPE_AUTO) return 0;
-    if (!file_takes(r->q.path, RECIPE_SFT, &sft)) {
-        r->kind = RECIPE_SFT;
-    } else if (!file_takes(r->q.path, RECIPE_PPO, &ppo)) {
-        r->kind = RECIPE_PPO;
+    if (r->kind != FORECAST_AUTO) return 0;
+    if (!file_takes(r->q.path, FORECAST_SFT, &sft)) {
+        r->kind = FORECAST_SFT;
+    } else if (!file_takes(r->q.path, FORECAST_PPO, &ppo)) {
+        r->kind = FORECAST_PPO;
     } else if (sft.code == ERR_FILE_MISSING || sft.code == ERR_EACCES) {
         *e = sft;
         return sft.code;
@@ -104,7 +105,7 @@ static enum dtype folder_dtype(const char *dir)
 }
 
 /* Qwen2.5-7B-Instruct -> qwen2.5-7b, where the name says so much. */
-static int shape_of_name(struct recipe *r, const char *path, struct err *e)
+static int shape_of_name(struct forecast *r, const char *path, struct err *e)
 {
     static const char *const sizes[] = {"0.5b", "1.5b", "3b", "7b"};
     char low[512], shape[32];
@@ -122,7 +123,7 @@ static int shape_of_name(struct recipe *r, const char *path, struct err *e)
         "there is no model %s, and its name says no size; --shape qwen2.5-7b (or a config.json) does", path);
 }
 
-static int gguf_look(struct recipe *r, const char *path, struct tokenizer **t, struct err *e)
+static int gguf_look(struct forecast *r, const char *path, struct tokenizer **t, struct err *e)
 {
     struct base *b;
     int code = base_open(&b, path, e);
@@ -133,7 +134,7 @@ static int gguf_look(struct recipe *r, const char *path, struct tokenizer **t, s
     return code;
 }
 
-static int model_look(struct recipe *r, const char *path, struct tokenizer **t, struct err *e)
+static int model_look(struct forecast *r, const char *path, struct tokenizer **t, struct err *e)
 {
     char config[FILE_PATH];
     struct stat st;
@@ -155,7 +156,7 @@ static int model_look(struct recipe *r, const char *path, struct tokenizer **t, 
 
 /* ---- the data ------------------------------------------------------------------------------------------ */
 
-static int sft_look(struct recipe *r, const struct sft_config *c, const struct tokenizer *t, struct err *e)
+static int sft_look(struct forecast *r, const struct sft_config *c, const struct tokenizer *t, struct err *e)
 {
     const struct epoch_assumed *a = &r->q.assumed;
     struct epoch *p = &r->epoch;
@@ -174,7 +175,7 @@ static int sft_look(struct recipe *r, const struct sft_config *c, const struct t
     return 0;
 }
 
-static int adapter_look(struct recipe *r, const char *path, struct adapter **out, struct err *e)
+static int adapter_look(struct forecast *r, const char *path, struct adapter **out, struct err *e)
 {
     struct adapter_info info;
     uint32_t rank = r->q.rank ? r->q.rank : 128;
@@ -186,7 +187,8 @@ static int adapter_look(struct recipe *r, const char *path, struct adapter **out
 }
 
 /* Prompts as they will be asked. */
-static int problems_look(struct recipe *r, const struct ppo_config *c, const struct loaded *l, struct err *e)
+static int problems_look(struct forecast *r, const struct ppo_config *c, const struct loaded *l,
+                         struct err *e)
 {
     struct plan_answers *a = &r->answers;
     struct rollout_config rc;
@@ -201,7 +203,7 @@ static int problems_look(struct recipe *r, const struct ppo_config *c, const str
     return code;
 }
 
-static int ppo_look_at(struct recipe *r, const struct ppo_config *c, struct tokenizer *t, struct err *e)
+static int ppo_look_at(struct forecast *r, const struct ppo_config *c, struct tokenizer *t, struct err *e)
 {
     struct plan_answers *a = &r->answers;
     struct adapter *adapter = NULL;
@@ -220,31 +222,31 @@ static int ppo_look_at(struct recipe *r, const struct ppo_config *c, struct toke
     return code;
 }
 
-int recipe_open(struct recipe *r, const struct recipe_request *q, struct err *e)
+int forecast_open(struct forecast *r, const struct forecast_request *q, struct err *e)
 {
     struct settings s;
     struct tokenizer *t = NULL;
-    *r = (struct recipe){.q = *q};
+    *r = (struct forecast){.q = *q};
     int code = kind_find(r, e);
     if (code) return code;
     code = settings_load(&s, q, r->kind, NULL, e);
     if (!code)
-        code = model_look(r, r->kind == RECIPE_SFT ? s.c.sft.model_name_or_path : s.c.ppo.model_name_or_path,
-                          &t, e);
-    if (!code) code = r->kind == RECIPE_SFT ? sft_look(r, &s.c.sft, t, e) : ppo_look_at(r, &s.c.ppo, t, e);
+        code = model_look(
+            r, r->kind == FORECAST_SFT ? s.c.sft.model_name_or_path : s.c.ppo.model_name_or_path, &t, e);
+    if (!code) code = r->kind == FORECAST_SFT ? sft_look(r, &s.c.sft, t, e) : ppo_look_at(r, &s.c.ppo, t, e);
     tokenizer_free(t);
     options_free(&s.o);
     return code;
 }
 
-void recipe_close(struct recipe *r)
+void forecast_close(struct forecast *r)
 {
     epoch_clear(&r->epoch);
 }
 
 /* ---- forecasts ----------------------------------------------------------------------------------------- */
 
-static int sft_forecast(const struct recipe *r, const struct settings *s, struct plan *out, struct err *e)
+static int sft_forecast(const struct forecast *r, const struct settings *s, struct plan *out, struct err *e)
 {
     struct outline o;
     int code = sft_config_check_model(&s->c.sft, &s->o, &r->model, e);
@@ -255,7 +257,7 @@ static int sft_forecast(const struct recipe *r, const struct settings *s, struct
     return code;
 }
 
-static int ppo_forecast(const struct recipe *r, const struct settings *s, struct plan *out, struct err *e)
+static int ppo_forecast(const struct forecast *r, const struct settings *s, struct plan *out, struct err *e)
 {
     const struct ppo_config *c = &s->c.ppo;
     struct plan_answers a = r->answers;
@@ -270,11 +272,11 @@ static int ppo_forecast(const struct recipe *r, const struct settings *s, struct
     return code;
 }
 
-int recipe_plan(const struct recipe *r, const char *change, struct plan *out, struct err *e)
+int forecast_plan(const struct forecast *r, const char *change, struct plan *out, struct err *e)
 {
     struct settings s;
     int code = settings_load(&s, &r->q, r->kind, change, e);
-    if (!code) code = r->kind == RECIPE_SFT ? sft_forecast(r, &s, out, e) : ppo_forecast(r, &s, out, e);
+    if (!code) code = r->kind == FORECAST_SFT ? sft_forecast(r, &s, out, e) : ppo_forecast(r, &s, out, e);
     options_free(&s.o);
     return code;
 }
@@ -282,13 +284,13 @@ int recipe_plan(const struct recipe *r, const char *change, struct plan *out, st
 /* ---- changes ------------------------------------------------------------------------------------------- */
 
 struct changes {
-    char (*at)[RECIPE_CHANGE];
+    char (*at)[FORECAST_CHANGE];
     int n;
 };
 
 static void change_add(struct changes *c, bool sensible, const char *key, const char *value)
 {
-    if (sensible && c->n < RECIPE_CHANGES) snprintf(c->at[c->n++], RECIPE_CHANGE, "%s=%s", key, value);
+    if (sensible && c->n < FORECAST_CHANGES) snprintf(c->at[c->n++], FORECAST_CHANGE, "%s=%s", key, value);
 }
 
 static void halve(struct changes *c, const char *key, int64_t value, int64_t least)
@@ -329,13 +331,13 @@ static void ppo_changes(struct changes *c, const struct ppo_config *s)
     halve(c, "total_steps", s->total_steps, 1);
 }
 
-int recipe_changes(const struct recipe *r, char change[RECIPE_CHANGES][RECIPE_CHANGE], struct err *e)
+int forecast_changes(const struct forecast *r, char change[FORECAST_CHANGES][FORECAST_CHANGE], struct err *e)
 {
     struct settings s;
     struct changes c = {change, 0};
     int code = settings_load(&s, &r->q, r->kind, NULL, e);
-    if (!code && r->kind == RECIPE_SFT) sft_changes(&c, &s.c.sft);
-    if (!code && r->kind == RECIPE_PPO) ppo_changes(&c, &s.c.ppo);
+    if (!code && r->kind == FORECAST_SFT) sft_changes(&c, &s.c.sft);
+    if (!code && r->kind == FORECAST_PPO) ppo_changes(&c, &s.c.ppo);
     options_free(&s.o);
     return code ? code : c.n;
 }

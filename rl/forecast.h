@@ -1,19 +1,19 @@
 /* A recipe seen from outside: which command it is for, what can be known of its model and data without
  * running it, and what it would take; also with something changed. */
-#ifndef TERSE_RL_RECIPE_H
-#define TERSE_RL_RECIPE_H
+#ifndef TERSE_RL_FORECAST_H
+#define TERSE_RL_FORECAST_H
 
 #include "rl/plan_ppo.h"
 
-enum recipe_kind { RECIPE_AUTO, RECIPE_SFT, RECIPE_PPO };
+enum forecast_kind { FORECAST_AUTO, FORECAST_SFT, FORECAST_PPO };
 
 /* What a user asks, and says where there is nothing to look at. Pointers are borrowed. */
-struct recipe_request {
+struct forecast_request {
     const char *path;       /* the YAML file */
     const char *const *set; /* [n_set] "key=value", over the file's */
     int n_set;
-    enum recipe_kind kind; /* RECIPE_AUTO: that of the command which knows all its keys */
-    const char *shape;     /* of the model (hf_config_shape); NULL: the folder's, else by its name */
+    enum forecast_kind kind; /* FORECAST_AUTO: that of the command which knows all its keys */
+    const char *shape;       /* of the model (hf_config_shape); NULL: the folder's, else by its name */
     struct epoch_assumed assumed;
     double answer_tokens; /* mean answer of reinforcement learning; 0: as long as they may be */
     uint32_t sample;      /* rows to look into */
@@ -22,9 +22,9 @@ struct recipe_request {
     uint64_t limit; /* bytes of memory to fit into; 0: any */
 };
 
-struct recipe {
-    struct recipe_request q;
-    enum recipe_kind kind;
+struct forecast {
+    struct forecast_request q;
+    enum forecast_kind kind;
     struct model_config model;
     enum dtype own;                        /* of the model's products */
     struct epoch epoch;                    /* SFT */
@@ -35,14 +35,14 @@ struct recipe {
 };
 
 /* Errors: KIND (no command knows the file), FIELD_*, those of reading what is there. *r is the caller's to
- * recipe_close, after an error too. */
-int recipe_open(struct recipe *r, const struct recipe_request *q, struct err *e);
-void recipe_close(struct recipe *r);
+ * forecast_close, after an error too. */
+int forecast_open(struct forecast *r, const struct forecast_request *q, struct err *e);
+void forecast_close(struct forecast *r);
 /* The forecast, with one more key=value (NULL: as it is). */
-int recipe_plan(const struct recipe *r, const char *change, struct plan *out, struct err *e);
+int forecast_plan(const struct forecast *r, const char *change, struct plan *out, struct err *e);
 
-/* Changes worth trying, "key=value" [n] of at most RECIPE_CHANGE bytes. Returns how many. */
-enum { RECIPE_CHANGES = 10, RECIPE_CHANGE = 64 };
-int recipe_changes(const struct recipe *r, char change[RECIPE_CHANGES][RECIPE_CHANGE], struct err *e);
+/* Changes worth trying, "key=value" [n] of at most FORECAST_CHANGE bytes. Returns how many. */
+enum { FORECAST_CHANGES = 10, FORECAST_CHANGE = 64 };
+int forecast_changes(const struct forecast *r, char change[FORECAST_CHANGES][FORECAST_CHANGE], struct err *e);
 
 #endif
