@@ -8,12 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-uint32_t measure_tokens(const struct tokenizer *t, const int32_t *ids, uint32_t n, size_t bytes)
+uint32_t measure_before(const struct tokenizer *t, const int32_t *ids, uint32_t n, size_t bytes)
 {
-    size_t at = 0, len;
-    uint32_t i = 0;
-    for (; i < n && at < bytes; i++, at += len) tokenizer_text(t, ids[i], &len);
-    return i;
+    for (size_t len; n; n--, bytes -= len) {
+        tokenizer_text(t, ids[n - 1], &len);
+        if (len > bytes) break;
+    }
+    return n;
 }
 
 size_t measure_thinking(const char *text, size_t len)
@@ -45,16 +46,19 @@ static int look_at_question(struct fact *out, const struct document *d, const st
     return 0;
 }
 
+/* The reply is the short part: it is measured from the end. */
 static void count_tokens(struct fact *out, const struct document *d, const struct tokenizer *t,
                          size_t thinking)
 {
+    const size_t reply = d->turns[d->n_turns - 1].len - thinking;
     const struct chat_span *last = &d->chat.span[d->n_turns - 1];
     uint32_t first = 0;
     while (!document_is_answer(&d->turns[first])) first++;
     out->tokens = last->end;
     out->response_at = last->content;
     out->first_response = d->chat.span[first].content;
-    out->thinking = measure_tokens(t, d->chat.ids + last->content, last->end - last->content, thinking);
+    if (thinking)
+        out->thinking = measure_before(t, d->chat.ids + last->content, last->end - 1 - last->content, reply);
 }
 
 int measure_row(struct fact *out, struct document *d, const struct document_rules *rules,

@@ -9,8 +9,8 @@
 int measure_row(struct fact *out, struct document *d, const struct document_rules *rules,
                 const struct nfc *nfc, const struct conv_row *row, struct err *e);
 
-/* Tokens [0, n) of ids whose text begins within the first `bytes` bytes. */
-uint32_t measure_tokens(const struct tokenizer *t, const int32_t *ids, uint32_t n, size_t bytes);
+/* How many of ids [n] do not lie whole within the last `bytes` bytes of their text. */
+uint32_t measure_before(const struct tokenizer *t, const int32_t *ids, uint32_t n, size_t bytes);
 
 /* Where a chain of thought's last </think> ends; 0 without one. */
 size_t measure_thinking(const char *text, size_t len);

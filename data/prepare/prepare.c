@@ -343,9 +343,9 @@ static int stages(struct run *r, struct err *e)
     if (!rc) rc = select_rows(&r->selection, &r->facts, r->first, r->c->n_files, &r->rules, e);
     if (rc) return rc;
     if (r->c->selected) r->c->selected(r->c->ctx, &r->selection);
-    rc = run_forecast_selected(r, e);
-    if (rc || r->c->dry_run) return rc;
     rc = rows_group(r, e);
+    if (!rc) rc = run_forecast_selected(r, e);
+    if (rc || r->c->dry_run) return rc;
     if (!rc) rc = sets_make(r, e);
     if (!rc) rc = run_report_save(r, e);
     return rc ? rc : sheaves_drop(r, e);

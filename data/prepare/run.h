@@ -8,6 +8,13 @@
 
 enum { SET_EVAL, SET_TRAIN, SETS };
 
+/* What a sample took. */
+struct run_rates {
+    double scan_bytes, scan_seconds;     /* of text */
+    double tokens_bytes, tokens_seconds; /* the same, for the rows of a sheaf */
+    double per_token;                    /* bytes of a sheaf a token; 0 unknown */
+};
+
 struct run {
     const struct prepare_config *c;
     struct prepare_report *report;
@@ -27,7 +34,7 @@ struct run {
     enum prepare_stage stage;
     uint64_t done, total;                      /* of the stage */
     uint64_t set_docs[SETS], set_tokens[SETS]; /* written */
-    double rate;                               /* of the last forecast: bytes of text a second */
+    struct run_rates rates;
 };
 
 /* WORK/kind-KEY: 32 digits of the key tell files apart, all 64 are inside. */
