@@ -11,7 +11,7 @@ struct stream_step {
     size_t in_left;
     unsigned char *out;
     size_t out_left;
-    bool whole; /* set by a step: the stream may end here */
+    bool whole; /* the stream may end here: as the last step left it, false at first */
 };
 
 #endif

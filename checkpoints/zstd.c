@@ -164,7 +164,7 @@ int zstd_stream_step(struct zstd_stream *z, struct stream_step *s, struct err *e
     if (ZSTD_isError(r)) return stream_error(r, e);
     s->in += in.pos, s->in_left -= in.pos;
     s->out += out.pos, s->out_left -= out.pos;
-    s->whole = !r;
+    s->whole = !r || (s->whole && !in.pos && !out.pos); /* asked again at a frame's end, it wants another */
     return 0;
 }
 
