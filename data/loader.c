@@ -194,6 +194,7 @@ static struct slot *await(struct loader *l)
         return s;
     }
     pthread_mutex_lock(&l->mutex);
+    if (l->hold) l->hold = 0, pthread_cond_signal(&l->wake); /* after an error: now it tries again */
     while (l->made == l->given) pthread_cond_wait(&l->ready, &l->mutex);
     pthread_mutex_unlock(&l->mutex);
     return s;
@@ -209,7 +210,7 @@ int loader_next_row(struct loader *l, struct packed_row *row, struct err *e)
         *row = s->row, l->at = s->next, memcpy(l->taken, s->taken, sizeof l->taken);
     pthread_mutex_lock(&l->mutex);
     if (rc)
-        l->made--; /* the thread waits behind its error: it tries that row again */
+        l->made--, l->hold = l->running;
     else
         l->given++;
     pthread_cond_signal(&l->wake);
