@@ -341,3 +341,11 @@ int forecast_changes(const struct forecast *r, char change[FORECAST_CHANGES][FOR
     options_free(&s.o);
     return code ? code : c.n;
 }
+
+bool forecast_change_is_free(const char *change)
+{
+    static const char *const keys[] = {"recompute=", "streams="};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (!strncmp(change, keys[i], strlen(keys[i]))) return true;
+    return false;
+}

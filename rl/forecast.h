@@ -44,5 +44,7 @@ int forecast_plan(const struct forecast *r, const char *change, struct plan *out
 /* Changes worth trying, "key=value" [n] of at most FORECAST_CHANGE bytes. Returns how many. */
 enum { FORECAST_CHANGES = 10, FORECAST_CHANGE = 64 };
 int forecast_changes(const struct forecast *r, char change[FORECAST_CHANGES][FORECAST_CHANGE], struct err *e);
+/* Whether it leaves the run's result as it is, to the bit. */
+bool forecast_change_is_free(const char *change);
 
 #endif

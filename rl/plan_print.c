@@ -118,15 +118,16 @@ static void work_table(const struct plan_report *r, bool md)
 
 static void changes_table(const struct plan_report *r, bool md)
 {
-    static const int width[] = {32, 12, 14};
-    struct table t = {.md = md, .columns = 3, .width = width};
+    static const int width[] = {32, 12, 14, 8};
+    struct table t = {.md = md, .columns = 4, .width = width};
     char memory[CELL], time[CELL];
     if (!r->changes) return;
     putchar('\n');
-    row_put(&t, (const char *const[]){"with", "memory", "this machine"});
+    row_put(&t, (const char *const[]){"with", "memory", "this machine", "result"});
     for (int i = 0; i < r->changes; i++) {
         row_put(&t, (const char *const[]){r->change[i].what, size_text(r->change[i].memory, memory),
-                                          time_text(r->change[i].seconds, time)});
+                                          time_text(r->change[i].seconds, time),
+                                          r->change[i].same ? "same" : "another"});
     }
 }
 
@@ -147,7 +148,7 @@ static void machine_line(const char *what, const struct plan_machine *m, bool md
 {
     char ranks[CELL] = "";
     if (m->ranks > 1) snprintf(ranks, sizeof ranks, ", %u of them, as if none ever waited", m->ranks);
-    line(md, what, "%u cores, %.0f GFLOP/s%s, %.1f GB/s%s", m->cores, m->products,
+    line(md, what, "%u core%s, %.0f GFLOP/s%s, %.1f GB/s%s", m->cores, m->cores == 1 ? "" : "s", m->products,
          m->fp32 != m->products ? " (bf16)" : "", m->read, ranks);
 }
 
@@ -276,6 +277,7 @@ static void changes_json(struct js_out *w, const struct plan_report *r)
         js_put_string(w, "change", r->change[i].what);
         js_put_uint(w, "memory", r->change[i].memory);
         js_put_real(w, "seconds", r->change[i].seconds);
+        js_put_bool(w, "same_result", r->change[i].same);
         js_close(w);
     }
     js_close(w);

@@ -10,6 +10,7 @@ struct plan_change {
     const char *what;
     uint64_t memory;
     double seconds; /* here */
+    bool same;      /* the run's result does not change */
 };
 
 struct plan_report {

@@ -49,7 +49,7 @@ void plan_shares(double share[PLAN_SHARES], uint32_t width)
 {
     static const struct {
         double width, share[PLAN_SHARES];
-    } small = {128, {[PLAN_PRODUCTS] = 0.35, [PLAN_DECODE] = 0.25, [PLAN_MEMORY] = 0.6}},
+    } small = {128, {[PLAN_PRODUCTS] = 0.40, [PLAN_DECODE] = 0.35, [PLAN_MEMORY] = 0.6}},
       large = {896, {[PLAN_PRODUCTS] = 0.55, [PLAN_DECODE] = 0.6, [PLAN_MEMORY] = 0.6}};
     double at = (log(width) - log(small.width)) / (log(large.width) - log(small.width));
     at = fmin(1, fmax(0, at));
