@@ -1,7 +1,7 @@
 #include "data/cmd_fetch.h"
+#include "data/cmd_network.h"
 #include "data/cmd_rows.h"
 #include "data/fetch/group.h"
-#include "data/fetch/remote.h"
 #include "infer/cli.h"
 #include "infer/progress.h"
 
@@ -256,15 +256,19 @@ static int do_row_group(const struct group *g, const struct group_source *s, con
                        .url = g->files[0].url,
                        .name = g->files[0].path,
                        .size = g->files[0].size};
-    int rc = remote_open(&r, e);
+    int rc = network_parquet(&p, &r, e);
     if (rc) return rc;
-    rc = pq_open_reader(&p, r.name, &(struct pq_reader){remote_read, &r, r.size}, e);
-    if (!rc) {
-        rc = print_group(p, &r, c, e);
-        pq_close(p);
-    }
+    rc = print_group(p, &r, c, e);
+    pq_close(p);
     remote_close(&r);
     return rc;
+}
+
+static int save_list(const struct group *g, const struct fetched *f, struct err *e)
+{
+    char path[FILE_PATH];
+    int rc = g->listed ? fetched_ours(path, f, "list.json", e) : 0;
+    return rc || !g->listed ? rc : hub_save(&g->list, path, e);
 }
 
 /* ---- one folder -------------------------------------------------------------------------------------- */
@@ -274,13 +278,6 @@ static const struct fetch_file *first_missing(const struct group *g)
     for (size_t i = 0; i < g->n; i++)
         if (g->files[i].state == FETCH_MISSING) return &g->files[i];
     return NULL;
-}
-
-static int save_list(const struct group *g, const struct fetched *f, struct err *e)
-{
-    char path[FILE_PATH];
-    int rc = g->listed ? fetched_ours(path, f, "list.json", e) : 0;
-    return rc || !g->listed ? rc : hub_save(&g->list, path, e);
 }
 
 static int fetch_missing(struct group *g, const struct fetched *f, const struct group_source *s,
@@ -334,25 +331,6 @@ static bool is_on(const char *name)
     return false;
 }
 
-/* HF_ENDPOINT without slashes at its end. */
-static int read_endpoint(char out[FILE_PATH], struct err *e)
-{
-    const char *value = getenv("HF_ENDPOINT");
-    int rc = file_path(out, e, "%s", value && *value ? value : "https://huggingface.co");
-    for (size_t n = strlen(out); !rc && n && out[n - 1] == '/'; n--) out[n - 1] = 0;
-    return rc;
-}
-
-static int name_hosts(struct transfers *set, const char *endpoint, const struct fetch_config *c,
-                      struct err *e)
-{
-    const char *token = getenv("HF_TOKEN");
-    int rc = transfers_name(set, endpoint, e);
-    if (!rc && token && *token) rc = transfers_token(set, endpoint, token, e);
-    for (size_t i = 0; !rc && i < c->allow_host.n; i++) rc = transfers_name(set, c->allow_host.items[i], e);
-    return rc;
-}
-
 static int do_all(const char *const *texts, size_t n, const struct group_source *s,
                   const struct fetch_config *c, struct err *e)
 {
@@ -372,7 +350,7 @@ static int do_all(const char *const *texts, size_t n, const struct group_source 
 
 static int run_fetch(const char *const *texts, size_t n, const struct fetch_config *c, struct err *e)
 {
-    char endpoint[FILE_PATH];
+    struct network net;
     struct transfer_limits limits = {.connect_seconds = 30,
                                      .stall_seconds = c->stall,
                                      .stall_rate = 1000,
@@ -383,7 +361,7 @@ static int run_fetch(const char *const *texts, size_t n, const struct fetch_conf
                                      .wait_first = c->wait,
                                      .wait_most = 60 * c->wait,
                                      .wait_asked = 300 * c->wait};
-    struct group_source s = {.endpoint = endpoint,
+    struct group_source s = {.endpoint = net.endpoint,
                              .revision = c->revision,
                              .folder = c->output,
                              .include = &c->include,
@@ -391,11 +369,11 @@ static int run_fetch(const char *const *texts, size_t n, const struct fetch_conf
                              .offline = c->offline || is_on("HF_HUB_OFFLINE"),
                              .policy = &policy,
                              .watch = on_question};
-    int rc = read_endpoint(endpoint, e);
-    if (!rc) rc = transfers_open(&s.set, &limits, e);
-    if (!rc) rc = name_hosts(s.set, endpoint, c, e);
+    int rc = network_open(&net, &limits, e);
+    s.set = net.set;
+    for (size_t i = 0; !rc && i < c->allow_host.n; i++) rc = transfers_name(s.set, c->allow_host.items[i], e);
     if (!rc) rc = do_all(texts, n, &s, c, e);
-    transfers_close(s.set);
+    network_close(&net);
     return rc;
 }
 

@@ -11,20 +11,18 @@ struct conv_file {
     void *self;
 };
 
-/* Is it Parquet, by its name or by its first bytes? */
-static int find_view(const struct conv_view **out, const char *path, struct err *e)
+int conv_is_parquet(bool *out, const char *path, struct err *e)
 {
     struct file_in f;
     char head[4];
     size_t n = 0;
-    *out = &conv_parquet;
-    if (ends_with(path, ".parquet")) return 0;
+    *out = ends_with(path, ".parquet");
+    if (*out) return 0;
     int rc = file_in_open(&f, path, e);
     if (rc) return rc;
     rc = file_in_read(&f, head, sizeof head, &n, e);
     file_in_close(&f);
-    if (n == 4 && !memcmp(head, "PAR1", 4)) return 0;
-    *out = &conv_json;
+    *out = n == 4 && !memcmp(head, "PAR1", 4);
     return rc;
 }
 
@@ -33,7 +31,9 @@ int conv_open(struct conv_file **out, const char *path, struct err *e)
     *out = NULL;
     struct conv_file *f = calloc(1, sizeof *f);
     if (!f) return err_set(e, ERR_NOMEM, "%s: no memory", path);
-    int rc = find_view(&f->view, path, e);
+    bool parquet = false;
+    int rc = conv_is_parquet(&parquet, path, e);
+    f->view = parquet ? &conv_parquet : &conv_json;
     if (!rc) rc = f->view->open(&f->self, path, e);
     if (rc)
         free(f);

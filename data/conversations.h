@@ -46,6 +46,10 @@ struct conv_row {
     const struct conv_turn *turns;
 };
 
+/* Is the file Parquet, by its name (.parquet) or its first bytes? Errors: those of file_in_open,
+ * file_in_read. */
+int conv_is_parquet(bool *out, const char *path, struct err *e);
+
 struct conv_file;
 
 /* Opens a file, which its name or its first bytes tell. JSON is read through once to count its rows (lines as

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK = 256 << 10, PROBE = 4 };
+enum { BLOCK = 256 << 10 };
 
 struct target {
     const struct remote *remote;
@@ -74,7 +74,9 @@ int remote_open(struct remote *r, struct err *e)
     int rc = 0;
     r->data = malloc(BLOCK);
     if (!r->data) return err_set(e, ERR_NOMEM, "no memory to read %s", r->name);
-    if (r->size == DOWNLOAD_UNKNOWN) rc = hold(r, 0, PROBE, e);
+    r->n_head = 0;
+    if (r->size == DOWNLOAD_UNKNOWN && !(rc = fetch_piece(r, 0, sizeof r->head, r->head, e)))
+        r->n_head = sizeof r->head;
     size_t n = r->size < BLOCK ? (size_t)r->size : BLOCK;
     if (!rc && n) rc = hold(r, r->size - n, n, e);
     if (rc) remote_close(r);
@@ -92,6 +94,10 @@ int remote_read(void *ctx, uint64_t at, size_t n, void *out, struct err *e)
 {
     struct remote *r = ctx;
     if (!n) return 0;
+    if (at < r->n_head && n <= r->n_head - at) {
+        memcpy(out, r->head + at, n);
+        return 0;
+    }
     if (at >= r->at && at - r->at < r->n && n <= r->n - (at - r->at)) {
         memcpy(out, r->data + (at - r->at), n);
         return 0;

@@ -16,8 +16,8 @@ struct remote {
     char etag[HTTP_ETAG]; /* strong, or "" */
     uint64_t received;    /* bytes so far */
     uint64_t at;          /* private: what is held, bytes [at, at + n) of the file */
-    size_t n;
-    char *data;
+    size_t n, n_head;
+    char *data, head[4]; /* head: the file's first n_head bytes, which asking for the size brought */
 };
 
 /* Asks for the file's end, where Parquet has its footer. Errors: those of downloads_run; HTTP_RANGE when the

@@ -1,6 +1,7 @@
 /* terse data fetch as a user types it: a hub and its store on this machine, tokens, offline, kills, Ctrl-C.
  */
 #include "checkpoints/file.h"
+#include "data/parquet/parquet.h"
 #include "infer/rng.h"
 #include "tests/support/fetch_rig.h"
 #include "tests/support/run.h"
@@ -250,6 +251,32 @@ static void expect_same_text(const char *a, const char *b)
     free(y);
 }
 
+/* `cat` of an address asks for the size, the footer, and each column of the row groups that are printed: here
+ * the last rows of one and the first of the next. */
+static void rows_elsewhere_are_read_alone(struct http_server *server, const char *source, const char *here,
+                                          const char *there)
+{
+    struct pq *p;
+    uint64_t body = server->body;
+    int requests = server->requests;
+    assert_int_equal(pq_open(&p, source, NULL), 0);
+    int columns = (int)pq_schema(p)->n_leaves;
+    pq_close(p);
+    run_expect(0, log_file, "%s data cat http://127.0.0.1:%d/x.parquet --skip 49900 -n 200 >%s", run_terse(),
+               server->port, there);
+    run_says(log_file, " fetched of ");
+    assert_int_equal(server->requests - requests, 2 + 2 * columns);
+    assert_true(server->body - body > 0);
+    run_expect(0, log_file, "%s data cat %s --skip 49900 -n 200 >%s", run_terse(), source, here);
+    expect_same_text(here, there);
+    requests = server->requests;
+    run_expect(0, log_file, "%s data cat http://127.0.0.1:%d/x.parquet --skip 50000 -n 1 >%s", run_terse(),
+               server->port, there);
+    assert_int_equal(server->requests - requests, 2 + columns);
+    run_expect(1, log_file, "%s data cat ftp://127.0.0.1/x.parquet", run_terse());
+    run_says(log_file, "[URL_SCHEME]");
+}
+
 static void a_row_group_is_read_alone(void **state)
 {
     static const char source[] = "data/nano/base.parquet"; /* 8 row groups of 10,000 rows */
@@ -276,6 +303,7 @@ static void a_row_group_is_read_alone(void **state)
     }
     run_expect(1, log_file, "%s 8", line);
     run_says(log_file, "row group 8, there are 8");
+    rows_elsewhere_are_read_alone(&server, source, here, there);
     t.etag = "\"v1\"";
     t.changes = true;
     run_expect(1, log_file, "%s 0", line);
