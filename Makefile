@@ -66,8 +66,8 @@ LIBS_data        := -lcurl -lsnappy -lz -lbrotlidec -llz4 -lmpfr -lgmp
 LIBS_train       := -lopenblas
 LIBS_rl          :=
 
-# main_*.c hold a main() and stay out of the libraries.
-srcs_of  = $(sort $(filter-out $(1)/main_% $(FOREIGN),$(shell find $(1) -name '*.c' 2>/dev/null)))
+# main_*.c hold a main(), plugin_*.c what other programs load: they stay out of the libraries.
+srcs_of  = $(sort $(filter-out $(1)/main_% $(1)/plugin_% $(FOREIGN),$(shell find $(1) -name '*.c' 2>/dev/null)))
 objs_of  = $(patsubst %.c,$(B)/obj/%.o,$(call srcs_of,$(1)))
 lib_of   = $(B)/libterse_$(1).a
 LIB_ALL   := $(foreach f,rl train data checkpoints infer kernels,$(call lib_of,$(f)))
@@ -78,7 +78,8 @@ LINK_INFER := $(LIBS_infer) $(LIBS_kernels)
 .PHONY: lib install all help test demo setup layers clean format fuzz bench check-format
 .DEFAULT_GOAL := all
 
-all: $(B)/terse $(B)/terse-infer  ## build terse and terse-infer
+PLUGIN := $(B)/hdf5/libh5zstd.so
+all: $(B)/terse $(B)/terse-infer $(PLUGIN)  ## build terse, terse-infer, and the plugin for h5dump and h5py
 
 help:  ## this list
 	@echo "terse: make targets (MODE=release|debug|san|tsan, V=1, CC=clang)"; echo
@@ -105,6 +106,12 @@ $(B)/terse-infer: $(B)/obj/infer/main_infer.o $(LIB_INFER)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(SANLINK) $(LDFLAGS) $< $(LIB_INFER) $(LINK_INFER) -o $@
 
+# Alone in its folder: HDF5 opens all that is in HDF5_PLUGIN_PATH.
+$(PLUGIN): $(patsubst %,$(B)/obj/%.o,checkpoints/plugin_hdf5 checkpoints/hdf5_zstd checkpoints/zstd infer/err)
+	@mkdir -p $(@D)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(LDFLAGS) -shared $^ -lzstd -o $@
+
 # ---- libterse: what terse.h declares, and of kernels and infer what that needs --------------------------------
 VERSION := $(shell sed -n 's/^.define TERSE_VERSION "\(.*\)"/\1/p' infer/terse.h)
 ABI     := $(shell sed -n 's/^.define TERSE_ABI *//p' infer/terse.h)
@@ -127,6 +134,8 @@ DEST = $(DESTDIR)$(PREFIX)
 install: all lib  ## install programs, libterse, terse.h and terse.pc below PREFIX (/usr/local)
 	$(Q)install -d $(DEST)/bin $(DEST)/include $(DEST)/lib/pkgconfig
 	$(Q)install $(B)/terse $(B)/terse-infer $(DEST)/bin
+	$(Q)install -d $(DEST)/lib/terse/hdf5
+	$(Q)install $(PLUGIN) $(DEST)/lib/terse/hdf5
 	$(Q)install -m 644 infer/terse.h $(DEST)/include
 	$(Q)install -m 644 $(B)/libterse.a $(B)/libterse.so.$(ABI) $(DEST)/lib
 	$(Q)ln -sf libterse.so.$(ABI) $(DEST)/lib/libterse.so
@@ -157,7 +166,13 @@ $(B)/tests/%: $(B)/obj/tests/%.o $(SUPPORT) $(LIB_ALL)
 DEVICE_READY := $(and $(shell command -v aarch64-linux-gnu-gcc),$(shell command -v qemu-aarch64-static),$\
                   $(wildcard build/device/sysroot/complete))
 
-tests-build: all lib $(TEST_BINS) $(if $(DEVICE_READY),device-build)
+# A plugin that nobody wants, for the test that nobody gets it.
+HOSTILE := $(B)/tests/plugin/libhostile.so
+$(HOSTILE): $(B)/obj/tests/plugin/hostile_hdf5.o
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -shared $< -o $@
+
+tests-build: all lib $(HOSTILE) $(TEST_BINS) $(if $(DEVICE_READY),device-build)
 
 test: setup  ## install what is missing, build, run every test
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) tests-build layers

@@ -3,8 +3,6 @@
 
 #include <stdio.h>
 
-enum { CHUNK_MAX = 64 << 20 };
-
 static herr_t innermost(unsigned at, const H5E_error2_t *error, void *text)
 {
     if (at == 0) snprintf(text, 160, "%s", error->desc ? error->desc : "no reason given");
@@ -106,7 +104,7 @@ static int check_filters(struct hdf5 *f, const char *name, hid_t list, struct er
 static int check_chunked(struct hdf5 *f, const char *name, hid_t set, hid_t list, enum dtype t, uint64_t n,
                          uint32_t *chunk, struct err *e)
 {
-    hsize_t dims[H5S_MAX_RANK], have = 0, most = CHUNK_MAX / (dtype_bits(t) / 8);
+    hsize_t dims[H5S_MAX_RANK], have = 0, most = HDF5_CHUNK_MAX / (dtype_bits(t) / 8);
     if (H5Pget_chunk(list, H5S_MAX_RANK, dims) != 1 || dims[0] == 0 || dims[0] > most)
         return err_set(e, ERR_H5_CHUNK, "%s: chunks of %s are not 1 to %llu elements", f->path, name,
                        (unsigned long long)most);

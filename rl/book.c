@@ -93,8 +93,12 @@ int book_add(struct book *b, const char *id, const char *kind, const struct book
 /* Size and time of a file that a command names, or of what a folder of a model or adapter holds. */
 static void put_stamp(FILE *f, const char *path)
 {
-    static const char *const inside[] = {"", "/config.json", "/model.safetensors", "/model.safetensors.index.json",
-                                         "/adapter_model.safetensors", "/bundle.txt"};
+    static const char *const inside[] = {"",
+                                         "/config.json",
+                                         "/model.safetensors",
+                                         "/model.safetensors.index.json",
+                                         "/adapter_model.safetensors",
+                                         "/bundle.txt"};
     char name[FILE_PATH];
     struct stat s;
     for (size_t i = 0; i < sizeof inside / sizeof *inside; i++) {
@@ -121,8 +125,8 @@ static char *command_of(const struct book_cell *c)
     return NULL;
 }
 
-static int command_path(char path[FILE_PATH], const struct book *b, const struct book_cell *c, const char *end,
-                        struct err *e)
+static int command_path(char path[FILE_PATH], const struct book *b, const struct book_cell *c,
+                        const char *end, struct err *e)
 {
     return file_path(path, e, "%s/%s.%s", b->folder, c->id, end);
 }
@@ -148,7 +152,8 @@ static int find(struct book *b, struct book_cell *c, const char *now, bool run, 
     bool same = !r && !strcmp(then, now);
     free(then);
     if (r || (!same && run)) return r;
-    if (!same) snprintf(c->why, sizeof c->why, "its command, model or data has changed since it was measured");
+    if (!same)
+        snprintf(c->why, sizeof c->why, "its command, model or data has changed since it was measured");
     return same ? gather(c, e) : 0;
 }
 
@@ -216,7 +221,8 @@ static int run_cell(struct book *b, struct book_cell *c, const char *now, struct
     if (cli_interrupted() || ended == 128 + SIGINT || ended == CLI_INTERRUPTED)
         return err_set(e, ERR_INTERRUPTED, "stopped in %s; the same command goes on from there", c->id);
     if (ended) {
-        snprintf(c->why, sizeof c->why, "its command ended with status %d; %s.command says what it was", ended, c->id);
+        snprintf(c->why, sizeof c->why, "its command ended with status %d; %s.command says what it was",
+                 ended, c->id);
         return 0;
     }
     if (rename(out, c->path)) return err_errno(e, errno, "cannot rename %s", out);
@@ -271,10 +277,10 @@ bool book_number(const struct book *b, const char *id, const char *at, double *o
 {
     const struct book_cell *c = book_cell(b, id);
     bool there = js_number(book_value(b, id, at), out);
-    *why = there            ? ""
-           : !c             ? "not part of this book"
-           : *c->why        ? c->why
-           : c->done        ? "its result does not say"
-                            : "not measured yet";
+    *why = there     ? ""
+           : !c      ? "not part of this book"
+           : *c->why ? c->why
+           : c->done ? "its result does not say"
+                     : "not measured yet";
     return there;
 }

@@ -67,8 +67,8 @@ static int numbers(uint32_t *out, size_t *n, size_t most, const char *key, const
         char *end;
         long x = strtol(list->items[*n], &end, 10);
         if (*end || end == list->items[*n] || x < 1 || x > 1 << 20)
-            return err_set(e, ERR_USAGE, "%s: \"%.40s\", expected a number from 1 to %d", key, list->items[*n],
-                           1 << 20);
+            return err_set(e, ERR_USAGE, "%s: \"%.40s\", expected a number from 1 to %d", key,
+                           list->items[*n], 1 << 20);
         out[*n] = (uint32_t)x;
     }
     return 0;
@@ -76,7 +76,8 @@ static int numbers(uint32_t *out, size_t *n, size_t most, const char *key, const
 
 static int check_tasks(const struct tables_flags *f, struct err *e)
 {
-    if (!f->tasks.n || f->tasks.n > 16) return err_set(e, ERR_USAGE, "%zu tasks, expected 1 to 16", f->tasks.n);
+    if (!f->tasks.n || f->tasks.n > 16)
+        return err_set(e, ERR_USAGE, "%zu tasks, expected 1 to 16", f->tasks.n);
     for (size_t i = 0; i < f->tasks.n; i++) {
         int r = task_check(f->tasks.items[i], e);
         if (r) return r;
@@ -89,7 +90,8 @@ static long long given(const struct options *o, const char *key, int64_t value)
     return options_given(o, key) ? value : -1;
 }
 
-static int configure(struct tables_config *c, const struct tables_flags *f, const struct options *o, struct err *e)
+static int configure(struct tables_config *c, const struct tables_flags *f, const struct options *o,
+                     struct err *e)
 {
     static const char *const papers[] = {"none", "3b", "7b"};
     *c = (struct tables_config){.model = f->model,
@@ -125,12 +127,14 @@ static int print(FILE *f, enum format how, const struct table *t, size_t n, cons
     char title[200], intro[400];
     snprintf(title, sizeof title, "Efficient reasoning: %.120s", c->model);
     snprintf(intro, sizeof intro,
-             "Measured by terse, on %.100s. Every figure is read from a result file; a dash says why there is none.%s",
+             "Measured by terse, on %.100s. Every figure is read from a result file; a dash says why there "
+             "is none.%s",
              c->model, strcmp(c->paper, "none") ? " \"paper\" is what the paper reports." : "");
     if (how == HTML) return table_html(f, title, intro, t, n, e);
     if (how == MARKDOWN) fprintf(f, "# %s\n\n%s\n", title, intro);
     if (how == CSV) table_csv_head(f);
-    for (size_t i = 0; i < n; i++) (how == TEXT ? table_text : how == CSV ? table_csv : table_markdown)(f, &t[i]);
+    for (size_t i = 0; i < n; i++)
+        (how == TEXT ? table_text : how == CSV ? table_csv : table_markdown)(f, &t[i]);
     return 0;
 }
 
@@ -207,9 +211,10 @@ int cmd_tables(int argc, char **argv)
     int failed = 0;
     if (options_init(&o, rows, &f, &e)) return cli_fail(&e);
     o.usage = "terse tables [--config FILE] [--model DIR --lora DIR --brief DIR ...] [-o DIR]";
-    o.about = "Measures what the paper's tables are made of, as far as there are models for it, and prints them, "
-              "measured beside reported. Each measurement is a command of terse whose result is kept; the same "
-              "command goes on where it was stopped, and measures again only what has changed.";
+    o.about =
+        "Measures what the paper's tables are made of, as far as there are models for it, and prints them, "
+        "measured beside reported. Each measurement is a command of terse whose result is kept; the same "
+        "command goes on where it was stopped, and measures again only what has changed.";
     int status = cli_parse(&o, argc, argv);
     if (status < 0) status = run(&f, &o, &failed, &e) ? cli_fail(&e) : failed ? CLI_FAILED : CLI_OK;
     options_free(&o);

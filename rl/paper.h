@@ -1,13 +1,13 @@
-/* What "Efficient Reasoning on the Edge" (arXiv 2603.16867, Qualcomm AI Research, 2026) reports, and a secondary
- * source: to stand beside what is measured, never in its place. */
+/* What "Efficient Reasoning on the Edge" (arXiv 2603.16867, Qualcomm AI Research, 2026) reports, and a
+ * secondary source: to stand beside what is measured, never in its place. */
 #ifndef TERSE_RL_PAPER_H
 #define TERSE_RL_PAPER_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The reported figure of a table ("table1", "page", "table8", "table9", "table11"), a size ("3b", "7b"), a row and a
- * column; accuracies are fractions. False: it reports none. */
+/* The reported figure of a table ("table1", "page", "table8", "table9", "table11"), a size ("3b", "7b"), a
+ * row and a column; accuracies are fractions. False: it reports none. */
 bool paper_figure(const char *table, const char *size, const char *row, const char *column, double *out);
 
 /* The figures of a secondary source, which appear nowhere in the paper. */

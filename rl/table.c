@@ -102,7 +102,8 @@ static void cell_text(char text[CELL_TEXT], const struct table_cell *c, enum tab
 }
 
 /* Reasons of a table, each once: its number, from 1; 0 for none. */
-static size_t reason(const struct table *t, const struct table_cell *c, const char **list, size_t *n, size_t most)
+static size_t reason(const struct table *t, const struct table_cell *c, const char **list, size_t *n,
+                     size_t most)
 {
     (void)t;
     if (c->measured || !*c->why) return 0;
@@ -135,7 +136,8 @@ static const char *unit_text(enum table_unit u)
 static size_t width_of(const struct table *t, size_t column)
 {
     const char *list[REASONS];
-    size_t n = 0, most = utf8_count(t->column[column], strlen(t->column[column])) + strlen(unit_text(t->unit[column]));
+    size_t n = 0, most = utf8_count(t->column[column], strlen(t->column[column])) +
+                         strlen(unit_text(t->unit[column]));
     char text[CELL_TEXT];
     for (size_t r = 0; r < t->rows; r++)
         for (size_t k = 0; k < t->columns; k++) {
@@ -196,7 +198,8 @@ void table_markdown(FILE *f, const struct table *t)
     char text[CELL_TEXT];
     size_t n = 0;
     fprintf(f, "\n## %s\n\n|", t->title);
-    for (size_t k = 0; k < t->columns; k++) fputs(" | ", f), put_markdown(f, t->column[k]), fputs(unit_text(t->unit[k]), f);
+    for (size_t k = 0; k < t->columns; k++)
+        fputs(" | ", f), put_markdown(f, t->column[k]), fputs(unit_text(t->unit[k]), f);
     fputs(" |\n|---|", f);
     for (size_t k = 0; k < t->columns; k++) fputs("---:|", f);
     for (size_t r = 0; r < t->rows; r++) {
@@ -254,24 +257,34 @@ void table_csv(FILE *f, const struct table *t)
 
 static void put_html(FILE *f, const char *s)
 {
-    for (; *s; s++)
-        switch (*s) {
-        case '<': fputs("&lt;", f); break;
-        case '>': fputs("&gt;", f); break;
-        case '&': fputs("&amp;", f); break;
-        case '"': fputs("&quot;", f); break;
-        default: fputc(*s, f);
+    for (; *s; s++) switch (*s) {
+        case '<':
+            fputs("&lt;", f);
+            break;
+        case '>':
+            fputs("&gt;", f);
+            break;
+        case '&':
+            fputs("&amp;", f);
+            break;
+        case '"':
+            fputs("&quot;", f);
+            break;
+        default:
+            fputc(*s, f);
         }
 }
 
 static const char style[] =
-    "body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;padding:1rem;max-width:60rem;color:#222;background:#fff}"
+    "body{font:16px/1.5 system-ui,sans-serif;margin:0 "
+    "auto;padding:1rem;max-width:60rem;color:#222;background:#fff}"
     "h1{font-size:1.5rem}h2{font-size:1.15rem;margin:2.2rem 0 .5rem}"
     ".wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
     "th,td{padding:.35rem .6rem;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}"
     "th:first-child,td:first-child{text-align:left;white-space:normal;min-width:9rem;position:sticky;left:0;"
     "background:#fff}thead th{border-bottom:2px solid #888;vertical-align:bottom}"
-    "small,.note{color:#666;font-size:.85rem}td small{display:block}svg{width:100%;height:auto;margin-top:.6rem}"
+    "small,.note{color:#666;font-size:.85rem}td "
+    "small{display:block}svg{width:100%;height:auto;margin-top:.6rem}"
     "@media(prefers-color-scheme:dark){body,th:first-child,td:first-child{background:#16181b;color:#ddd}"
     "th,td{border-color:#333}small,.note{color:#999}svg{background:#fff;border-radius:6px}}";
 
@@ -282,11 +295,13 @@ static void html_cell(FILE *f, const struct table_cell *c, enum table_unit u, co
     if (c->measured) {
         put_number(text, sizeof text, u, c->value);
         fputs(text, f);
-        if (c->error > 0) put_number(text, sizeof text, u, c->error), fprintf(f, " <small>± %s</small>", text);
+        if (c->error > 0)
+            put_number(text, sizeof text, u, c->error), fprintf(f, " <small>± %s</small>", text);
     } else if (mark) {
         fprintf(f, "– <sup>%zu</sup>", mark);
     }
-    if (c->reported) put_number(text, sizeof text, u, c->paper), fprintf(f, "<small>%s %s</small>", source, text);
+    if (c->reported)
+        put_number(text, sizeof text, u, c->paper), fprintf(f, "<small>%s %s</small>", source, text);
     fputs("</td>", f);
 }
 
@@ -332,7 +347,8 @@ static int html_table(FILE *f, const struct table *t, struct err *e)
     return html_picture(f, t, e);
 }
 
-int table_html(FILE *f, const char *title, const char *intro, const struct table *tables, size_t n, struct err *e)
+int table_html(FILE *f, const char *title, const char *intro, const struct table *tables, size_t n,
+               struct err *e)
 {
     int r = 0;
     fputs("<!doctype html>\n<html lang=en><meta charset=utf-8>"

@@ -19,17 +19,18 @@ enum table_unit {
 
 struct table_cell {
     bool measured, reported;
-    double value, error, paper; /* error: standard error, 0 for none; paper: what is reported, in the same unit */
-    char why[256];              /* no measurement: the reason; "" is an empty cell */
+    double value, error,
+        paper;     /* error: standard error, 0 for none; paper: what is reported, in the same unit */
+    char why[256]; /* no measurement: the reason; "" is an empty cell */
 };
 
 struct table {
     char name[32], title[120];
     const char *note;   /* below it; NULL: nothing; static text */
     const char *source; /* of reported figures; NULL: "paper"; static text */
-    char **column;    /* [columns] */
+    char **column;      /* [columns] */
     enum table_unit *unit;
-    char **row; /* [rows] */
+    char **row;              /* [rows] */
     struct table_cell *cell; /* [rows][columns] */
     size_t columns, rows;
     char picture[FILE_PATH]; /* an SVG file to stand below it; "" */
@@ -43,7 +44,8 @@ void table_free(struct table *t);
 int table_row(struct table *t, const char *label, struct err *e);
 struct table_cell *table_at(struct table *t, size_t row, size_t column);
 
-/* ---- what they look like -------------------------------------------------------------------------------- */
+/* ---- what they look like --------------------------------------------------------------------------------
+ */
 
 void table_text(FILE *f, const struct table *t);
 void table_markdown(FILE *f, const struct table *t);
@@ -51,6 +53,7 @@ void table_markdown(FILE *f, const struct table *t);
 void table_csv_head(FILE *f);
 void table_csv(FILE *f, const struct table *t);
 /* A page that needs nothing else: tables, their pictures inside, narrow enough for a phone. */
-int table_html(FILE *f, const char *title, const char *intro, const struct table *tables, size_t n, struct err *e);
+int table_html(FILE *f, const char *title, const char *intro, const struct table *tables, size_t n,
+               struct err *e);
 
 #endif

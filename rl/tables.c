@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- rows ----------------------------------------------------------------------------------------------- */
+/* ---- rows -----------------------------------------------------------------------------------------------
+ */
 
 /* "LoRA r=128", and "lora128"; of an adapter that does not say its rank its name. */
 static void name_lora(struct tables_subject *s, const char *path)
@@ -23,8 +24,8 @@ static void name_lora(struct tables_subject *s, const char *path)
     js_free(v);
 }
 
-static struct tables_subject *subject(struct tables_subject *at, size_t *n, const char *id, const char *label, const char *paper,
-                               const char *model, const char *lora)
+static struct tables_subject *subject(struct tables_subject *at, size_t *n, const char *id, const char *label,
+                                      const char *paper, const char *model, const char *lora)
 {
     struct tables_subject *s = &at[(*n)++];
     *s = (struct tables_subject){.model = model, .lora = lora};
@@ -152,7 +153,8 @@ static int cells_of_caps(struct book *b, const struct tables_config *c, struct e
         struct texts t = {.n = 0};
         eval_args(&a, &t, c, c->model, rows[i].lora, c->tasks->items[0]);
         book_arg(&a, "--caps", caps);
-        r = rows[i].lora ? book_add(b, rows[i].id, "json", &a, e) : book_refuse(b, rows[i].id, rows[i].why, e);
+        r = rows[i].lora ? book_add(b, rows[i].id, "json", &a, e)
+                         : book_refuse(b, rows[i].id, rows[i].why, e);
     }
     return r;
 }
@@ -165,7 +167,8 @@ static int cells_of_compression(struct book *b, const struct tables_config *c, s
     if (!r) r = file_path(after, e, "%s/caps-brief.jsonl", b->folder);
     if (r) return r;
     if (!c->brief || !c->lora->n) return book_refuse(b, "compression", "takes --lora and --brief", e);
-    book_arg(&a, "compare", NULL), book_arg(&a, before, NULL), book_arg(&a, after, NULL), book_arg(&a, "-o", "{out}");
+    book_arg(&a, "compare", NULL), book_arg(&a, before, NULL), book_arg(&a, after, NULL),
+        book_arg(&a, "-o", "{out}");
     return book_add(b, "compression", "json", &a, e);
 }
 
@@ -214,14 +217,16 @@ static int cells_of_models(struct book *b, const struct tables_config *c, struct
 
 static int cells_of_perplexity(struct book *b, const struct tables_config *c, struct err *e)
 {
-    static const char *const rows[][2] = {{"ppl-bf16", NULL}, {"ppl-rtn", "model-rtn"}, {"ppl-w4", "model-w4"}};
+    static const char *const rows[][2] = {
+        {"ppl-bf16", NULL}, {"ppl-rtn", "model-rtn"}, {"ppl-w4", "model-w4"}};
     int r = 0;
     for (int i = 0; !r && i < 3; i++) {
         struct book_args a = {.n = 0};
         book_arg(&a, "perplexity", NULL);
         book_arg(&a, "-m", rows[i][1] ? book_cell(b, rows[i][1])->path : c->model);
         book_arg(&a, "-f", c->text ? c->text : ""), book_arg(&a, "--json", NULL);
-        r = c->text ? book_add(b, rows[i][0], "json", &a, e) : book_refuse(b, rows[i][0], "no text: --text", e);
+        r = c->text ? book_add(b, rows[i][0], "json", &a, e)
+                    : book_refuse(b, rows[i][0], "no text: --text", e);
     }
     return r;
 }

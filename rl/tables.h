@@ -24,8 +24,9 @@ struct tables_config {
 int tables_cells(struct book *b, const struct tables_config *c, struct err *e);
 
 enum { TABLES = 10 };
-/* Fills tables [*n], at most TABLES, from the book's results, and draws pictures into its folder where gnuplot is
- * there. The caller's to table_free, also after an error. */
-int tables_fill(struct table *out, size_t *n, const struct book *b, const struct tables_config *c, struct err *e);
+/* Fills tables [*n], at most TABLES, from the book's results, and draws pictures into its folder where
+ * gnuplot is there. The caller's to table_free, also after an error. */
+int tables_fill(struct table *out, size_t *n, const struct book *b, const struct tables_config *c,
+                struct err *e);
 
 #endif

@@ -10,8 +10,8 @@
 /* ---- figures ------------------------------------------------------------------------------------------- */
 
 /* A cell of the table from a cell of the book. error_at: where its standard error is, or NULL. */
-static void take(struct table *t, size_t row, size_t column, const struct book *b, const char *id, const char *at,
-                 const char *error_at)
+static void take(struct table *t, size_t row, size_t column, const struct book *b, const char *id,
+                 const char *at, const char *error_at)
 {
     struct table_cell *c = table_at(t, row, column);
     const char *why;
@@ -20,8 +20,8 @@ static void take(struct table *t, size_t row, size_t column, const struct book *
     if (c->measured && (!error_at || !book_number(b, id, error_at, &c->error, &why))) c->error = 0;
 }
 
-static void report(struct table *t, size_t row, size_t column, const char *table, const char *size, const char *name,
-                   const char *head)
+static void report(struct table *t, size_t row, size_t column, const char *table, const char *size,
+                   const char *name, const char *head)
 {
     struct table_cell *c = table_at(t, row, column);
     c->reported = paper_figure(table, size, name, head, &c->paper);
@@ -46,7 +46,8 @@ static int fill_accuracy(struct table *t, const char *name, const char *title, c
     enum table_unit units[COLUMNS];
     struct tables_subject s[TABLES_SUBJECTS];
     size_t n = tables_subjects(s, c), tasks_n = c->tasks->n < COLUMNS - 1 ? c->tasks->n : COLUMNS - 1, row;
-    for (size_t k = 0; k < tasks_n; k++) heads[k] = task_find(c->tasks->items[k])->title, units[k] = TABLE_PERCENT;
+    for (size_t k = 0; k < tasks_n; k++)
+        heads[k] = task_find(c->tasks->items[k])->title, units[k] = TABLE_PERCENT;
     heads[tasks_n] = "tokens", units[tasks_n] = TABLE_NUMBER;
     int r = table_init(t, name, title, tasks_n + 1, heads, units, e);
     for (size_t i = 0; !r && i < n; i++) {
@@ -68,9 +69,11 @@ static int fill_accuracy(struct table *t, const char *name, const char *title, c
 /* ---- Table 8 ------------------------------------------------------------------------------------------- */
 
 /* Accuracy, or tokens, under every cap. */
-static int fill_caps(struct table *t, bool tokens, const struct book *b, const struct tables_config *c, struct err *e)
+static int fill_caps(struct table *t, bool tokens, const struct book *b, const struct tables_config *c,
+                     struct err *e)
 {
-    static const char *const rows[][3] = {{"caps-sft", "SFT", "sft"}, {"caps-brief", "budget forced", "brief"}};
+    static const char *const rows[][3] = {{"caps-sft", "SFT", "sft"},
+                                          {"caps-brief", "budget forced", "brief"}};
     char head[TABLES_CAPS + 1][24];
     const char *heads[TABLES_CAPS + 1], *task = c->tasks->items[0];
     enum table_unit units[TABLES_CAPS + 1];
@@ -144,7 +147,8 @@ static void histogram(double *y, const struct lengths *l, double width)
 static int draw_lengths(struct table *t, const struct book *b, const struct lengths *before,
                         const struct lengths *after, struct err *e)
 {
-    double x[BINS], y[2][BINS], z[BINS], at[BINS], width = highest(after, highest(before, 1)) / BINS + 1e-9, bin = 0;
+    double x[BINS], y[2][BINS], z[BINS], at[BINS], width = highest(after, highest(before, 1)) / BINS + 1e-9,
+                                                   bin = 0;
     const struct js *h = book_value(b, "compression", "compression.histogram");
     size_t bins = js_size(h) < BINS ? js_size(h) : BINS;
     js_number(book_value(b, "compression", "compression.bin_width"), &bin);
@@ -157,10 +161,18 @@ static int draw_lengths(struct table *t, const struct book *b, const struct leng
     struct gnuplot_series lengths[] = {{.name = "SFT", .x = x, .y = y[0], .n = BINS},
                                        {.name = "budget forced", .x = x, .y = y[1], .n = BINS}};
     struct gnuplot_series ratio = {.x = at, .y = z, .n = bins};
-    struct gnuplot_panel panels[] = {
-        {.title = "Length of answers", .x_label = "tokens", .y_label = "answers, %", .series = lengths, .n = 2},
-        {.title = "Times shorter, problem by problem", .x_label = "tokens before / tokens after",
-         .y_label = "problems", .style = GNUPLOT_BOXES, .box_width = bin, .series = &ratio, .n = 1}};
+    struct gnuplot_panel panels[] = {{.title = "Length of answers",
+                                      .x_label = "tokens",
+                                      .y_label = "answers, %",
+                                      .series = lengths,
+                                      .n = 2},
+                                     {.title = "Times shorter, problem by problem",
+                                      .x_label = "tokens before / tokens after",
+                                      .y_label = "problems",
+                                      .style = GNUPLOT_BOXES,
+                                      .box_width = bin,
+                                      .series = &ratio,
+                                      .n = 1}};
     struct err why = {0};
     int r = file_path(t->picture, e, "%s/lengths.svg", b->folder);
     if (r) return r;
@@ -178,12 +190,13 @@ static int load_lengths(struct lengths *l, const struct book *b, const char *id,
 
 static int fill_lengths(struct table *t, const struct book *b, struct err *e)
 {
-    static const char *const heads[] = {"tokens before", "tokens after", "times fewer", "mean of ratios",
-                                        "median", "highest", "became longer"};
+    static const char *const heads[] = {"tokens before", "tokens after", "times fewer",  "mean of ratios",
+                                        "median",        "highest",      "became longer"};
     static const enum table_unit units[] = {TABLE_NUMBER, TABLE_NUMBER, TABLE_NUMBER, TABLE_NUMBER,
                                             TABLE_NUMBER, TABLE_NUMBER, TABLE_PERCENT};
-    static const char *const at[] = {"before.tokens_mean", "after.tokens_mean",  "tokens_ratio.mean", "compression.mean",
-                                     "compression.median", "compression.max", "compression.longer"};
+    static const char *const at[] = {"before.tokens_mean", "after.tokens_mean",  "tokens_ratio.mean",
+                                     "compression.mean",   "compression.median", "compression.max",
+                                     "compression.longer"};
     static const double paper[] = {-1, -1, -1, 2.38, 2.13, 9.5, 0.10};
     struct lengths before = {0}, after = {0};
     size_t row;
@@ -226,8 +239,11 @@ static int draw_curve(struct table *t, const struct book *b, const struct js *cu
     }
     struct gnuplot_series s[] = {{.name = "by the switcher", .x = x, .y = y, .n = n},
                                  {.name = "at random", .x = x, .y = random, .n = n}};
-    struct gnuplot_panel p = {.title = "Routing", .x_label = "prompts that are thought about, %",
-                              .y_label = "right, %", .series = s, .n = 2};
+    struct gnuplot_panel p = {.title = "Routing",
+                              .x_label = "prompts that are thought about, %",
+                              .y_label = "right, %",
+                              .series = s,
+                              .n = 2};
     struct err why = {0};
     int r = file_path(t->picture, e, "%s/routing.svg", b->folder);
     if (!r && (r = gnuplot_save(t->picture, &p, 1, &why))) t->picture[0] = 0;
@@ -236,7 +252,8 @@ static int draw_curve(struct table *t, const struct book *b, const struct js *cu
 
 static int fill_switcher(struct table *t, const struct book *b, const struct tables_config *c, struct err *e)
 {
-    static const char *const heads[] = {"AUC", "AUC of length", "right", "against thinking", "tokens saved", "think"};
+    static const char *const heads[] = {"AUC",          "AUC of length", "right", "against thinking",
+                                        "tokens saved", "think"};
     static const enum table_unit units[] = {TABLE_NUMBER,  TABLE_NUMBER,  TABLE_PERCENT,
                                             TABLE_PERCENT, TABLE_PERCENT, TABLE_PERCENT};
     const char *why = c->switcher ? "the report does not say" : "no report of terse switcher: --switcher";
@@ -257,7 +274,8 @@ static int fill_switcher(struct table *t, const struct book *b, const struct tab
         if (i == 0 && js_size(js_get(routing, "curve"))) r = draw_curve(t, b, js_get(routing, "curve"), e);
     }
     js_free(report_file);
-    t->note = "The paper, MATH500: routing 48 % of the prompts gives 90.2 % (93.0 % with all, 84.4 % at random) and 3.4k "
+    t->note = "The paper, MATH500: routing 48 % of the prompts gives 90.2 % (93.0 % with all, 84.4 % at "
+              "random) and 3.4k "
               "instead of 5.3k tokens.";
     return r;
 }
@@ -293,7 +311,8 @@ static int fill_votes(struct table *t, const struct book *b, const struct tables
             report(t, row, k + 1, "table9", c->paper, rows[i], n);
         }
     }
-    t->note = "Sampled at temperature 1 (the paper: 0.7); greedy is the adapter's row of Table 1, on as many problems as "
+    t->note = "Sampled at temperature 1 (the paper: 0.7); greedy is the adapter's row of Table 1, on as many "
+              "problems as "
               "that has.";
     return r;
 }
@@ -323,7 +342,8 @@ static int fill_quantised(struct table *t, const struct book *b, const struct ta
         report(t, row, 0, "table11", c->paper, rows[i].paper, "perplexity");
         report(t, row, 1, "table11", c->paper, rows[i].paper, "accuracy");
     }
-    t->note = "The paper: WikiText-2, and the mean of five benchmarks; its 7.26 is after end-to-end training of the "
+    t->note = "The paper: WikiText-2, and the mean of five benchmarks; its 7.26 is after end-to-end training "
+              "of the "
               "quantiser, which is not built here.";
     return r;
 }
@@ -358,13 +378,15 @@ static void take_bench(struct table *t, size_t row, size_t column, const struct 
 static void answer_latency(struct table *t, size_t row, size_t column, const struct book *b,
                            const struct tables_config *c)
 {
-    struct table_cell *to = table_at(t, row, column), *first = table_at(t, row, 1), *speed = table_at(t, row, 3);
+    struct table_cell *to = table_at(t, row, column), *first = table_at(t, row, 1),
+                      *speed = table_at(t, row, 3);
     char id[BOOK_ID], at[80];
     const char *why;
     double tokens;
     snprintf(id, sizeof id, "%s-%.30s", c->brief ? "brief" : "lora1", c->tasks->items[0]);
     snprintf(at, sizeof at, "%.30s.tokens_mean", c->tasks->items[0]);
-    to->measured = book_number(b, id, at, &tokens, &why) && first->measured && speed->measured && speed->value > 0;
+    to->measured =
+        book_number(b, id, at, &tokens, &why) && first->measured && speed->measured && speed->value > 0;
     if (to->measured)
         to->value = first->value + tokens / speed->value;
     else
@@ -373,11 +395,13 @@ static void answer_latency(struct table *t, size_t row, size_t column, const str
 
 static int fill_device(struct table *t, const struct book *b, const struct tables_config *c, struct err *e)
 {
-    static const char *const heads[] = {"KV", "first token", "first token, prefix cached", "tok/s", "a whole answer"};
+    static const char *const heads[] = {"KV", "first token", "first token, prefix cached", "tok/s",
+                                        "a whole answer"};
     static const enum table_unit units[] = {TABLE_MB, TABLE_MS, TABLE_MS, TABLE_NUMBER, TABLE_MS};
     static const char *const rows[][2] = {{"one thread", "device-1"}, {"two threads", "device-2"}};
     size_t row;
-    int r = table_init(t, "device", "On this machine, W4 with the adapter, a prompt of 512 tokens", 5, heads, units, e);
+    int r = table_init(t, "device", "On this machine, W4 with the adapter, a prompt of 512 tokens", 5, heads,
+                       units, e);
     for (size_t i = 0; !r && i < 2; i++) {
         r = add_row(t, rows[i][0], &row, e);
         if (r) break;
@@ -394,7 +418,8 @@ static int fill_device(struct table *t, const struct book *b, const struct table
 static int fill_secondary(struct table *t, struct err *e)
 {
     static const char *const heads[] = {"accuracy", "tokens", "KV, MiB", "latency, ms", "first token, ms"};
-    static const enum table_unit units[] = {TABLE_PERCENT, TABLE_COUNT, TABLE_COUNT, TABLE_COUNT, TABLE_COUNT};
+    static const enum table_unit units[] = {TABLE_PERCENT, TABLE_COUNT, TABLE_COUNT, TABLE_COUNT,
+                                            TABLE_COUNT};
     size_t row;
     int r = table_init(t, "secondary", "Reported by a secondary source", 5, heads, units, e);
     for (size_t i = 0; !r && i < n_paper_secondary; i++) {
@@ -407,12 +432,14 @@ static int fill_secondary(struct table *t, struct err *e)
         }
     }
     t->source = "said";
-    t->note = "These figures (GSM8K and MathQA, a Snapdragon 8 Gen 2 core) appear nowhere in the paper, and nothing here "
+    t->note = "These figures (GSM8K and MathQA, a Snapdragon 8 Gen 2 core) appear nowhere in the paper, and "
+              "nothing here "
               "was measured: they are not to be taken as truth.";
     return r;
 }
 
-int tables_fill(struct table *out, size_t *n, const struct book *b, const struct tables_config *c, struct err *e)
+int tables_fill(struct table *out, size_t *n, const struct book *b, const struct tables_config *c,
+                struct err *e)
 {
     bool page = !strcmp(c->paper, "7b");
     *n = 0;

@@ -100,8 +100,8 @@ static void lengths_fill(uint32_t *lengths, double spread, uint32_t cutoff)
     }
 }
 
-/* Share of positions filled; *limit: what no packing can exceed, as two documents longer than half a row never
- * share one. */
+/* Share of positions filled; *limit: what no packing can exceed, as two documents longer than half a row
+ * never share one. */
 static double fill_of(const uint32_t *lengths, uint32_t cutoff, double *limit)
 {
     static uint32_t docs[LOADER_WINDOW], start[LOADER_WINDOW + 1];
@@ -127,9 +127,8 @@ static void openthoughts3(void **state)
         uint32_t cutoff;
         double spread, least; /* least: 0.97 is what the project asks for */
     } rows[] = {
-        {16384, 0.75, 0.97}, {32768, 0.75, 0.995}, {16384, 0.7, 0.97},   {32768, 0.7, 0.99},
-        {16384, 0.8, 0.99},  {16384, 0.9, 0.99},   {32768, 0.5, 0.98},   {16384, 0.6, 0.95},
-        {16384, 0.5, 0.91},
+        {16384, 0.75, 0.97}, {32768, 0.75, 0.995}, {16384, 0.7, 0.97}, {32768, 0.7, 0.99}, {16384, 0.8, 0.99},
+        {16384, 0.9, 0.99},  {32768, 0.5, 0.98},   {16384, 0.6, 0.95}, {16384, 0.5, 0.91},
     };
     uint32_t *lengths = malloc(DOCS * sizeof *lengths);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

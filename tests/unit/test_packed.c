@@ -1,5 +1,5 @@
-/* No example sees another: rows that the loader packs out of random sets, run by the trainer, give every label
- * the very loss it has alone, whatever stands beside it in the row. */
+/* No example sees another: rows that the loader packs out of random sets, run by the trainer, give every
+ * label the very loss it has alone, whatever stands beside it in the row. */
 #include "data/loader.h"
 #include "tests/support/random_model.h"
 #include "tests/support/scratch.h"
@@ -85,7 +85,8 @@ static void every_row(enum weight_type type, uint64_t seed)
     struct loader *l;
     struct packed_row row = {0};
     struct err e = {0};
-    const struct micro_config mc = {.max_tokens = CUTOFF, .max_docs = MAX_DOCS, .chunk = 1 + below(seed, 9, 60)};
+    const struct micro_config mc = {
+        .max_tokens = CUTOFF, .max_docs = MAX_DOCS, .chunk = 1 + below(seed, 9, 60)};
     const struct loader_config lc = {.cutoff_len = CUTOFF, .packing = 1, .seed = seed, .ahead = 2};
     uint32_t shared = 0;
     random_model_create(&r, &c, type, 1, NULL, seed);
