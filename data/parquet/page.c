@@ -6,6 +6,8 @@
 #include "data/parquet/thrift.h"
 #include "data/snappy.h"
 
+#include <string.h>
+
 static enum pq_encoding parse_encoding(struct thrift *t, const struct thrift_field *f)
 {
     return (enum pq_encoding)thrift_int(t, f, PQ_PLAIN, PQ_BYTE_STREAM_SPLIT, ERR_PQ_ENUM, "encoding");
@@ -185,15 +187,21 @@ int page_decompress(const struct pq_page *page, enum pq_codec codec, size_t skip
                     const uint8_t **out, struct err *e)
 {
     size_t from = page->compressed - skip, to = page->uncompressed - skip;
-    if (codec == PQ_NONE || !page->is_compressed || !(from | to)) {
-        *out = page->body + skip;
-        if (from == to) return 0;
+    bool stored = codec == PQ_NONE || !page->is_compressed || !(from | to);
+    if (stored && from != to)
         return err_set(e, ERR_PQ_SIZE, "%zu bytes are not compressed, yet said to hold %zu", from, to);
+    if (codec == PQ_NONE) {
+        *out = page->body + skip;
+        return 0;
     }
     struct err why = {0};
     uint8_t *dst = pq_arena_alloc(arena, to, 1, e);
     if (!dst) return e->code;
     *out = dst;
+    if (stored) { /* a page that would not shrink, in a chunk that is compressed */
+        memcpy(dst, page->body + skip, to);
+        return 0;
+    }
     int code = run_codec(codec, dst, to, page->body + skip, from, &why);
     return code ? err_set(e, code == ERR_SIZE_MISMATCH ? ERR_PQ_SIZE : code, "%s", why.msg) : 0;
 }

@@ -28,9 +28,9 @@ struct pq_page {
  * Errors: THRIFT_*, FIELD_*, PQ_ENUM, PQ_SIZE, PQ_COUNT, PQ_LEVELS, PQ_CRC, BOMB. */
 int page_parse(struct pq_page *page, const uint8_t *data, size_t n, size_t *used, struct err *e);
 
-/* Decompresses the body from byte `skip` on: *out gets page->uncompressed - skip bytes, in `arena` or, if
- * they were not compressed, in the body itself. Errors: PQ_CODEC, PQ_SIZE, ZSTD, SNAPPY, GZIP, BROTLI, LZ4,
- * those of the arena. */
+/* Decompresses the body from byte `skip` on: *out gets page->uncompressed - skip bytes, in `arena` or, of a
+ * chunk that is not compressed (codec PQ_NONE), in the body itself. Errors: PQ_CODEC, PQ_SIZE, ZSTD, SNAPPY,
+ * GZIP, BROTLI, LZ4, those of the arena. */
 int page_decompress(const struct pq_page *page, enum pq_codec codec, size_t skip, struct pq_arena *arena,
                     const uint8_t **out, struct err *e);
 

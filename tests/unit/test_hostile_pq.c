@@ -164,6 +164,7 @@ SPOIL(pq56, page->type = 9)
 SPOIL(pq57, page->def_bytes = 1000)
 SPOIL(pq57_both, page->rep_bytes = INT32_MAX; page->def_bytes = INT32_MAX)
 SPOIL(pq58, page->is_compressed = 0; page->uncompressed = 20; chunk->codec = 6)
+SPOIL(stored, page->is_compressed = 0; chunk->codec = 6)
 SPOIL(pq59, page->body.data[4] = 0xff)
 SPOIL(pq60, pqb.elements[1].repetition = 0)
 /* an optional struct of an optional and a required field: present in one, null in the other */
@@ -350,6 +351,7 @@ static const struct {
     {"PQ57", pqb_v2, pq57, NULL, ERR_PQ_LEVELS, "0 and 1000 bytes"},
     {"PQ57", pqb_v2, pq57_both, NULL, ERR_PQ_LEVELS, "2147483647 bytes"},
     {"PQ58", pqb_v2, pq58, NULL, ERR_PQ_SIZE, "not compressed"},
+    {"stored in a compressed chunk", pqb_v2, stored, NULL, 0, ""},
     {"PQ59", pqb_strings, pq59, NULL, ERR_UTF8, "row 0: column 'x'"},
     {"PQ60", pqb_v2, pq60, NULL, ERR_PQ_NULL, "1 nulls in a required column"},
     {"PQ60", pqb_two_columns, pq60_inside, NULL, ERR_PQ_NULL, "row 1: column 'y'"},
