@@ -128,6 +128,11 @@ static int check_contiguous(struct hdf5 *f, const char *name, hid_t set, hid_t l
     if (have != want)
         return err_set(e, ERR_H5_SPACE, "%s: %s stores %llu bytes, expected %llu", f->path, name,
                        (unsigned long long)have, (unsigned long long)want);
+    hsize_t end = 0;
+    haddr_t at = want ? H5Dget_offset(set) : 0;
+    if (H5Fget_filesize(f->file, &end) < 0 || at > end || want > end - at)
+        return err_set(e, ERR_H5_ADDR, "%s: %s has %llu bytes at %llu, the file has %llu", f->path, name,
+                       (unsigned long long)want, (unsigned long long)at, (unsigned long long)end);
     return 0;
 }
 

@@ -1,4 +1,5 @@
-/* Plugins of HDF5: ours, by which h5dump reads the shards; and none in terse, whatever HDF5_PLUGIN_PATH says. */
+/* Plugins of HDF5: ours, by which h5dump reads the shards; and none in terse, whatever HDF5_PLUGIN_PATH says.
+ */
 #include "checkpoints/file.h"
 #include "checkpoints/hdf5.h"
 #include "tests/support/run.h"
@@ -55,7 +56,8 @@ static void h5dump_reads_the_shards(void **state)
     free(ids);
     /* without it there is no way to read them: what was just seen is the plugin's work */
     assert_int_equal(unlink(out), 0);
-    run_wait(run_start(log, "env HDF5_PLUGIN_PATH=%s h5dump -d /ids -b LE -o %s %s", scratch(""), out, shard));
+    run_wait(
+        run_start(log, "env HDF5_PLUGIN_PATH=%s h5dump -d /ids -b LE -o %s %s", scratch(""), out, shard));
     if (!file_load(out, 1 << 24, &text, &bytes, NULL)) {
         assert_int_not_equal(bytes, n * sizeof *ids);
         free(text);
