@@ -2,6 +2,8 @@
 #include "data/cmd_build.h"
 #include "data/cmd_cat.h"
 #include "data/cmd_fetch.h"
+#include "data/cmd_show.h"
+#include "data/cmd_stats.h"
 #include "infer/cli.h"
 
 int cmd_data(int argc, char **argv)
@@ -13,6 +15,10 @@ int cmd_data(int argc, char **argv)
         {.name = "build",
          .summary = "make token shards out of conversations: filtered, chosen, shuffled",
          .run = cmd_build},
+        {.name = "show", .summary = "print an example as the model sees it", .run = cmd_show},
+        {.name = "stats",
+         .summary = "lengths, domains, duplicates, packing of files or token shards",
+         .run = cmd_stats},
         {.name = "cat",
          .summary = "print rows of Parquet and JSON files, also of a file elsewhere",
          .run = cmd_cat},

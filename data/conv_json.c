@@ -182,6 +182,7 @@ static int read_row(const struct reading *r, struct conv_row *out)
     out->has_difficulty = js_int(difficulty, &out->difficulty);
     if (!out->has_difficulty && js_type(difficulty) != JS_NULL)
         return wrong_type(r, "difficulty", "an integer", difficulty);
+    out->reference = text_of(js_get(r->row, "answer"));
     int rc = want_text(r, "source", &out->source);
     if (!rc) rc = want_text(r, "domain", &out->domain);
     if (!rc) rc = check_weight(r, r->row);

@@ -41,7 +41,8 @@ struct conv_row {
     bool has_difficulty;
     int64_t difficulty; /* 0 without has_difficulty */
     struct conv_text source, domain;
-    bool has_turns; /* false: conversations is null; true with n_turns 0: an empty list */
+    struct conv_text reference; /* JSON: the text of `answer`, whatever the turns are made of */
+    bool has_turns;             /* false: conversations is null; true with n_turns 0: an empty list */
     size_t n_turns;
     const struct conv_turn *turns;
 };

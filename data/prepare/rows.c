@@ -31,7 +31,7 @@ struct run {
 
 uint64_t rows_bytes(const struct conv_row *row)
 {
-    uint64_t n = row->source.n + row->domain.n;
+    uint64_t n = row->source.n + row->domain.n + row->reference.n;
     for (size_t i = 0; row->has_turns && i < row->n_turns; i++)
         n += row->turns[i].from.n + row->turns[i].value.n;
     return n;
@@ -72,6 +72,7 @@ static void put(struct batch *b, const struct conv_row *row)
     struct conv_row *to = &b->rows[b->n++];
     *to = *row;
     to->source = keep(b, row->source), to->domain = keep(b, row->domain);
+    to->reference = keep(b, row->reference);
     to->turns = b->turns + b->n_turns;
     for (size_t i = 0; row->has_turns && i < row->n_turns; i++) {
         struct conv_turn *t = &b->turns[b->n_turns++];

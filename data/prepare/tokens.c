@@ -36,11 +36,14 @@ static int frame_tokens(struct tokens *t, struct document *d, struct sheaf_frame
     return r ? r : sheaf_frame_make(out, &d->doc, d->doc.ids, 4, e);
 }
 
-/* {"problem": what the user says last, "answer": the reference}. */
-static int frame_problem(struct document *d, struct sheaf_frame *out, struct err *e)
+/* {"problem": what the user says last, "answer": the reference, the row's own or the one that its answer ends
+ * with}. */
+static int frame_problem(struct document *d, const struct conv_row *row, struct sheaf_frame *out,
+                         struct err *e)
 {
     const struct chat_turn *answer = &d->turns[d->n_turns - 1], *user = answer - 1;
-    struct answer a = answer_reference(answer->content, answer->len);
+    struct answer a = row->reference.n ? answer_reference(row->reference.s, row->reference.n)
+                                       : answer_reference(answer->content, answer->len);
     struct js_out w;
     if (!a.kind || user->role != ROLE_USER || user->len == 0) return 0;
     js_out_init(&w, 0);
@@ -65,7 +68,7 @@ static int work(void *ctx, const struct conv_row *row, uint32_t slot, unsigned t
     struct sheaf_frame *out = &t->frames[slot];
     *out = (struct sheaf_frame){.doc = {.row = (uint32_t)row->index}};
     if (document_turns(d, row) != DOCUMENT_OK) return 0;
-    return t->g->format == GATHER_PROBLEMS ? frame_problem(d, out, e) : frame_tokens(t, d, out, e);
+    return t->g->format == GATHER_PROBLEMS ? frame_problem(d, row, out, e) : frame_tokens(t, d, out, e);
 }
 
 static int take(void *ctx, const struct conv_row *rows, uint32_t n, struct err *e)
