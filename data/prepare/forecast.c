@@ -10,8 +10,9 @@
 
 enum {
     BLOCK = 448,  /* rows of a sample side by side: answers to one question often are */
+    LEAST = 32,   /* rows of a block, where the file has them */
     FILES = 16,   /* sampled at most, evenly spread: files are sorted by domain */
-    SHARE = 20,   /* at most one row of so many is sampled, but for one block */
+    SHARE = 20,   /* at most one row of so many is sampled, but for the least of blocks */
     PER_TOKEN = 2 /* bytes of a token on the disk where nothing is known: 1.5 to 1.9 were seen */
 };
 /* Measured on files like OpenThoughts3 (docs/performance.md): shards are as large as sheaves, and
@@ -44,7 +45,8 @@ static int rows_missing(struct run *r, uint64_t *rows, uint32_t *files, struct e
 /* The rows of the block in the middle of a file; returns how many. */
 static uint32_t block_of(uint64_t rows, uint32_t block[BLOCK])
 {
-    uint32_t n = rows < BLOCK ? (uint32_t)rows : BLOCK;
+    uint64_t share = rows / SHARE, most = share < LEAST ? LEAST : share < BLOCK ? share : BLOCK;
+    uint32_t n = (uint32_t)(rows < most ? rows : most);
     for (uint32_t i = 0; i < n; i++) block[i] = (uint32_t)((rows - n) / 2) + i;
     return n;
 }
@@ -92,14 +94,13 @@ static int tokens_block(struct run *r, uint32_t file, const uint32_t *rows, uint
     return rc ? rc : file_remove_tree(path, e);
 }
 
-static int sample(struct run *r, const uint64_t *rows, uint32_t files, uint64_t total, struct facts *f,
-                  struct err *e)
+static int sample(struct run *r, const uint64_t *rows, uint32_t files, struct facts *f, struct err *e)
 {
     uint32_t block[BLOCK], seen = 0, last = 0;
-    uint64_t most = total / SHARE / BLOCK, n = most < 1 ? 1 : most < FILES ? most : FILES;
+    const uint64_t n = files < FILES ? files : FILES;
+    double text = 0;
     int rc = 0;
-    if (n > files) n = files;
-    run_stage(r, PREPARE_SAMPLE, n * BLOCK + BLOCK);
+    run_stage(r, PREPARE_SAMPLE, (n + 1) * LEAST); /* or more */
     for (uint32_t i = 0; !rc && i < r->c->n_files; i++) {
         if (!rows[i]) continue;
         bool wanted = (seen * n + n / 2) % files < n; /* evenly spread */
@@ -109,7 +110,6 @@ static int sample(struct run *r, const uint64_t *rows, uint32_t files, uint64_t 
         rc = scan_block(r, i, rows[i], f, e);
     }
     uint32_t tail = rc ? 0 : block_of(rows[last], block);
-    double text = 0;
     for (uint64_t i = f->n - tail; i < f->n; i++) text += f->at[i].bytes;
     return rc || !tail ? rc : tokens_block(r, last, block, tail, text, e);
 }
@@ -184,7 +184,7 @@ int run_forecast(struct run *r, bool *missing, struct err *e)
     int rc = rows ? rows_missing(r, rows, &files, e) : err_set(e, ERR_NOMEM, "no memory for a forecast");
     for (uint32_t i = 0; !rc && i < r->c->n_files; i++) total += rows[i];
     *missing = total > 0;
-    if (!rc && total) rc = sample(r, rows, files, total, &f, e);
+    if (!rc && total) rc = sample(r, rows, files, &f, e);
     if (!rc && total) rc = estimate(r, &f, total, &out, e);
     if (!rc && total) rc = tell(r, &out, e);
     facts_clear(&f);
