@@ -14,7 +14,7 @@ struct tables_flags {
     char *config, *output, *model, *dense, *brief, *qamr, *heads, *switcher, *text, *data;
     struct string_list lora, tasks, caps, chains;
     int style, paper, run;
-    int64_t max_samples, vote_samples, repeats, max_new, streams, threads;
+    int64_t max_samples, vote_samples, repeats, max_new, streams, threads, prompt;
 };
 
 #define AT(field) .at = offsetof(struct tables_flags, field)
@@ -51,6 +51,8 @@ static const struct option rows[] = {
      .help = "whose reported figures stand beside"},
     {.key = "streams", .type = OPT_INT, AT(streams), .unset = "eval's", .min = 1, .max = 4096, .group = "Machine",
      .help = "answers generated at a time"},
+    {.key = "prompt", .type = OPT_INT, AT(prompt), .preset = "512", .min = 1, .max = 1 << 20, .unit = "tokens",
+     .help = "of the device table's question"},
     {.key = "threads", .type = OPT_INT, AT(threads), .preset = "0", .min = 0, .max = 1024, .short_flag = 't',
      .help = "0 for one a processor"},
     {0},
@@ -110,7 +112,8 @@ static int configure(struct tables_config *c, const struct tables_flags *f, cons
                                 .repeats = given(o, "repeats", f->repeats),
                                 .max_new = given(o, "max_new", f->max_new),
                                 .streams = given(o, "streams", f->streams),
-                                .threads = f->threads};
+                                .threads = f->threads,
+                                .prompt = (uint32_t)f->prompt};
     c->vote_samples = options_given(o, "vote_samples") ? f->vote_samples : c->max_samples;
     int r = check_tasks(f, e);
     if (!r) r = numbers(c->caps, &c->n_caps, TABLES_CAPS, "caps", &f->caps, e);
@@ -168,8 +171,8 @@ static int show(const struct book *b, const struct tables_config *c, struct err 
     return !r && fflush(stdout) ? err_errno(e, errno, "cannot write to standard output") : r;
 }
 
-/* How many there are, and which have failed. */
-static int tell(const struct book *b)
+/* How many there are, and which have failed; whether any has. */
+static bool tell(const struct book *b)
 {
     size_t done = 0, new = 0, failed = 0;
     for (size_t i = 0; i < b->n; i++) {
@@ -179,10 +182,10 @@ static int tell(const struct book *b)
         failed++;
     }
     fprintf(stderr, "%zu of %zu measurements are there, %zu of them new\n", done, b->n, new);
-    return failed ? 1 : 0;
+    return failed;
 }
 
-static int run(struct tables_flags *f, struct options *o, int *failed, struct err *e)
+static int run(struct tables_flags *f, struct options *o, bool *failed, struct err *e)
 {
     struct tables_config c;
     struct book b;
@@ -197,7 +200,7 @@ static int run(struct tables_flags *f, struct options *o, int *failed, struct er
     r = book_open(&b, f->output, program, e);
     if (!r) r = tables_cells(&b, &c, e);
     if (!r) r = book_run(&b, f->run, e);
-    if (!r) *failed = tell(&b);
+    if (!r) *failed = tell(&b) && f->run;
     if (!r) r = show(&b, &c, e);
     book_close(&b);
     return r;
@@ -208,7 +211,7 @@ int cmd_tables(int argc, char **argv)
     struct tables_flags f;
     struct options o = {0};
     struct err e = {0};
-    int failed = 0;
+    bool failed = false;
     if (options_init(&o, rows, &f, &e)) return cli_fail(&e);
     o.usage = "terse tables [--config FILE] [--model DIR --lora DIR --brief DIR ...] [-o DIR]";
     o.about =

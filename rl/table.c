@@ -282,9 +282,10 @@ static const char style[] =
     ".wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
     "th,td{padding:.35rem .6rem;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}"
     "th:first-child,td:first-child{text-align:left;white-space:normal;min-width:9rem;position:sticky;left:0;"
-    "background:#fff}thead th{border-bottom:2px solid #888;vertical-align:bottom}"
+    "background:#fff}thead th{border-bottom:2px solid "
+    "#888;vertical-align:bottom;white-space:normal;max-width:7rem}"
     "small,.note{color:#666;font-size:.85rem}td "
-    "small{display:block}svg{width:100%;height:auto;margin-top:.6rem}"
+    "small{display:block}svg{width:100%;max-width:40rem;height:auto;margin-top:.6rem}"
     "@media(prefers-color-scheme:dark){body,th:first-child,td:first-child{background:#16181b;color:#ddd}"
     "th,td{border-color:#333}small,.note{color:#999}svg{background:#fff;border-radius:6px}}";
 

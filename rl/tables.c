@@ -234,13 +234,15 @@ static int cells_of_perplexity(struct book *b, const struct tables_config *c, st
 static int cells_of_device(struct book *b, const struct tables_config *c, struct err *e)
 {
     static const char *const ids[] = {"device-1", "device-2"}, *const threads[] = {"1", "2"};
+    char prompt[24];
     int r = 0;
+    snprintf(prompt, sizeof prompt, "%u", c->prompt);
     for (int i = 0; !r && i < 2; i++) {
         struct book_args a = {.n = 0};
         book_arg(&a, "bench", NULL), book_arg(&a, "infer", NULL);
         book_arg(&a, "-m", book_cell(b, "model-w4")->path);
         book_arg(&a, "--lora", c->brief ? c->brief : first_lora(c) ? first_lora(c) : "");
-        book_arg(&a, "-p", "512"), book_arg(&a, "-n", "64"), book_arg(&a, "--streams", "1");
+        book_arg(&a, "-p", prompt), book_arg(&a, "-n", "64"), book_arg(&a, "--streams", "1");
         book_arg(&a, "--threads", threads[i]), book_arg(&a, "-o", "json");
         r = book_add(b, ids[i], "json", &a, e);
     }

@@ -17,6 +17,7 @@ struct tables_config {
     const char *data, *style, *paper; /* paper: "3b", "7b" or "none" */
     uint32_t caps[TABLES_CAPS], chains[TABLES_CHAINS];
     size_t n_caps, n_chains;
+    uint32_t prompt; /* tokens of the device table's */
     long long max_samples, vote_samples, repeats, max_new, streams, threads; /* negative: not given */
 };
 

@@ -1,4 +1,5 @@
 #include "checkpoints/jsonl.h"
+#include "infer/kv.h"
 #include "rl/paper.h"
 #include "rl/tables_rows.h"
 #include "train/gnuplot.h"
@@ -399,15 +400,18 @@ static int fill_device(struct table *t, const struct book *b, const struct table
                                         "a whole answer"};
     static const enum table_unit units[] = {TABLE_MB, TABLE_MS, TABLE_MS, TABLE_NUMBER, TABLE_MS};
     static const char *const rows[][2] = {{"one thread", "device-1"}, {"two threads", "device-2"}};
+    char first[32], again[48], title[100];
     size_t row;
-    int r = table_init(t, "device", "On this machine, W4 with the adapter, a prompt of 512 tokens", 5, heads,
-                       units, e);
+    snprintf(title, sizeof title, "On this machine, W4 with the adapter, a prompt of %u tokens", c->prompt);
+    snprintf(first, sizeof first, "ttft%u", c->prompt);
+    snprintf(again, sizeof again, "%s +%u", first, (c->prompt - 1) / KV_PAGE * KV_PAGE);
+    int r = table_init(t, "device", title, 5, heads, units, e);
     for (size_t i = 0; !r && i < 2; i++) {
         r = add_row(t, rows[i][0], &row, e);
         if (r) break;
         take_bench(t, row, 0, b, rows[i][1], "memory", "kv_bytes", 1);
-        take_bench(t, row, 1, b, rows[i][1], "ttft512", "ns", 1e-9);
-        take_bench(t, row, 2, b, rows[i][1], "ttft512 +448", "ns", 1e-9);
+        take_bench(t, row, 1, b, rows[i][1], first, "ns", 1e-9);
+        take_bench(t, row, 2, b, rows[i][1], again, "ns", 1e-9);
         take_bench(t, row, 3, b, rows[i][1], "tg64 x1", "tok_s", 1);
         answer_latency(t, row, 4, b, c);
     }

@@ -96,7 +96,7 @@ static void put_script(FILE *f, const char *output, const struct gnuplot_panel *
     for (size_t i = 0; i < n; i++) put_data(f, &panels[i], i);
     bool svg = ends_with(output, ".svg.tmp");
     fprintf(f, "set terminal %s noenhanced size %d,%zu font 'sans,11'\nset output ", svg ? "svg" : "pngcairo",
-            svg ? 640 : 960, 120 + (svg ? 260 : 360) * n);
+            svg ? 440 : 960, (svg ? 40 : 120) + (svg ? 260 : 360) * n);
     put_quoted(f, output);
     fputs("\nset border 3\nset tics nomirror out\nset grid lc rgb '#d8d8d8' lw 1\n"
           "set lmargin 11\nset key above horizontal right\nset datafile missing 'NaN'\nset style increment "
