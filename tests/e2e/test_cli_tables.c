@@ -1,5 +1,5 @@
-/* terse tables as a user types it: measured once, gone on with after a kill, measured again where something changed;
- * a figure in a table is the one in its result file. */
+/* terse tables as a user types it: measured once, gone on with after a kill, measured again where something
+ * changed; a figure in a table is the one in its result file. */
 #include "checkpoints/file.h"
 #include "tests/support/run.h"
 #include "tests/support/small_base.h"
@@ -27,7 +27,8 @@ static int setup(void **state)
     small_base(base, 1024, 1);
     small_adapter(adapter, base, GATE_ASSISTANT, 2);
     snprintf(tables, sizeof tables,
-             "%s tables -m %s --lora %s --brief %s --max-samples 5 -n 72 --caps 2,4 --chains 1,2 --prompt 200 -t 1 -o %s/out",
+             "%s tables -m %s --lora %s --brief %s --max-samples 5 -n 72 --caps 2,4 --chains 1,2 --prompt "
+             "200 -t 1 -o %s/out",
              run_terse(), base, adapter, adapter, dir);
     return 0;
 }

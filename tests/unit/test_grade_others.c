@@ -2,7 +2,9 @@
 #include "checkpoints/file.h"
 #include "checkpoints/json.h"
 #include "data/grade.h"
+#include "infer/vote.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -69,6 +71,52 @@ static void chains_row(const struct js *v, struct tally *t)
               js_true(js_at(js_get(v, "score"), i)), reference);
 }
 
+/* Chains of one question vote, answers compared by what they mean; right by the labels of the file. */
+struct election {
+    struct answer answer[8];
+    struct vote_chain chain[8];
+    uint32_t n;
+};
+static int votes_right[2]; /* majority, weighted by the reward model's sigmoid */
+
+static bool same_answer(void *ctx, uint32_t a, uint32_t b)
+{
+    const struct election *q = ctx;
+    const struct answer *x = &q->answer[a], *y = &q->answer[b];
+    return grade_answers(x->s, x->n, y->s, y->n, NULL).verdict == GRADE_EQUAL;
+}
+
+static void votes_row(const struct js *v, struct tally *t)
+{
+    struct election q = {.n = (uint32_t)js_size(js_get(v, "code"))};
+    assert_true(q.n == 8);
+    for (uint32_t i = 0; i < q.n; i++) {
+        const char *text = js_string(js_at(js_get(v, "code"), i), NULL);
+        double score = 0;
+        assert_true(js_number(js_at(js_at(js_get(v, "pred_score"), i), 0), &score));
+        q.answer[i] = answer_find(text, strlen(text));
+        q.chain[i] = (struct vote_chain){VOTE_NONE, (float)(1 / (1 + exp(-score)))};
+        if (q.answer[i].kind) q.chain[i].answer = vote_class(q.chain, q.n, i, same_answer, &q);
+    }
+    for (int k = 0; k < 2; k++) {
+        struct vote w = vote_count(k ? VOTE_WEIGHTED : VOTE_MAJORITY, q.chain, q.n);
+        votes_right[k] += js_true(js_at(js_get(v, "score"), w.chain));
+    }
+    t->n++;
+}
+
+/* 91.0 of 100 by one chain; the majority has 93, weighted by the reward model 94, as its labels and scores
+ * say. */
+static void real_votes(void **state)
+{
+    struct tally t = {0};
+    (void)state;
+    each_line("../shared/data/answers/qwen25math_rm_maj_math_cot_100.jsonl", votes_row, &t);
+    assert_int_equal(t.n, 100);
+    assert_int_equal(votes_right[0], 93);
+    assert_int_equal(votes_right[1], 94);
+}
+
 static void solution_row(const struct js *v, struct tally *t)
 {
     const char *answer = js_string(js_get(v, "answer"), NULL);
@@ -108,6 +156,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equivalence_cases),
         cmocka_unit_test(real_chains),
+        cmocka_unit_test(real_votes),
         cmocka_unit_test(solutions_have_their_answers),
     };
     int r = cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,4 @@
-/* The string rule of published tables. (scripts/check-grade-string compares it with lm-evaluation-harness' on
- * hundreds of thousands of texts.) */
+/* The string rule of published tables. */
 #include "data/grade_string.h"
 #include "infer/answer.h"
 

@@ -1,6 +1,6 @@
 /* Tables in every form: figures, reasons, what is reported; and no text can break out of its cell. */
-#include "rl/table.h"
 #include "rl/paper.h"
+#include "rl/table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
