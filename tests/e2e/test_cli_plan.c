@@ -3,9 +3,11 @@
 #include "tests/support/quick.h"
 #include "tests/support/run.h"
 
+#include <glob.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -144,6 +146,32 @@ static void the_described_machine_decides(void **state)
     assert_true(seconds[0] / seconds[2] > 1.99 && seconds[0] / seconds[2] <= 2);
 }
 
+/* The command's status, for this recipe. */
+static int tries(const char *command, const char *recipe, const char *flags)
+{
+    return run_wait(run_start(log_path, "%s %s %s %s", run_terse(), command, recipe, flags));
+}
+
+/* The commands that can be planned take their recipes whole; of the others it is enough that they know all
+ * keys and ask for the model next. */
+static void every_recipe_is_for_some_command(void **state)
+{
+    glob_t g;
+    (void)state;
+    assert_int_equal(glob("recipes/*.yaml", 0, NULL, &g), 0);
+    assert_true(g.gl_pathc >= 16);
+    for (size_t i = 0; i < g.gl_pathc; i++) {
+        const char *path = g.gl_pathv[i];
+        if (!tries("plan", path, HERE " --shape qwen2.5-0.5b --sample 4")) continue;
+        bool switcher = strstr(path, "switcher");
+        if (!switcher && !strstr(path, "verifier")) fail_msg("%s: %s", path, run_read(log_path));
+        assert_int_equal(tries(switcher ? "switcher --config" : "verifier --config", path, "model=/nowhere"),
+                         1);
+        run_says(log_path, "/nowhere");
+    }
+    globfree(&g);
+}
+
 static void wrong_command_lines(void **state)
 {
     static const char *const failing[] = {"recipes/nano-verifier.yaml",
@@ -165,8 +193,11 @@ static void wrong_command_lines(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(memory_of_fine_tuning), cmocka_unit_test(memory_of_reinforcement),
-        cmocka_unit_test(every_format),          cmocka_unit_test(the_described_machine_decides),
+        cmocka_unit_test(memory_of_fine_tuning),
+        cmocka_unit_test(memory_of_reinforcement),
+        cmocka_unit_test(every_format),
+        cmocka_unit_test(the_described_machine_decides),
+        cmocka_unit_test(every_recipe_is_for_some_command),
         cmocka_unit_test(wrong_command_lines),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -20,7 +20,7 @@
 static struct plan planned(const char *path, const char *const *set, int n, struct forecast_request q)
 {
     struct forecast r;
-    struct plan p;
+    struct plan p = {0};
     struct err e = {0};
     q.path = path, q.set = set, q.n_set = n, q.threads = 1, q.sample = q.sample ? q.sample : 50;
     int code = forecast_open(&r, &q, &e);
@@ -140,6 +140,7 @@ static void products_are_counted_as_they_run(void **state)
     NEAR(one.forward, 2 * linear + scores, 1e-9);
     NEAR(one.head, 2 * head, 1e-9);
     NEAR(one.weights, 2 * linear + 2 * head, 1e-9);
+    NEAR(one.backward, 2 * linear + 2 * head + 2.5 * scores, 1e-9);
     NEAR(counted(&lora, 1, 0, 1).weights, 2 * 70.4e6, 1e-3);
     /* what the base reads alone is read once, and nothing of it comes back */
     struct cost all = counted(&lora, 300, 0, 200), some = counted(&lora, 300, 100, 200);
