@@ -1,6 +1,7 @@
 #include "data/cmd_data.h"
 #include "data/cmd_build.h"
 #include "data/cmd_cat.h"
+#include "data/cmd_check.h"
 #include "data/cmd_fetch.h"
 #include "data/cmd_show.h"
 #include "data/cmd_stats.h"
@@ -22,6 +23,9 @@ int cmd_data(int argc, char **argv)
         {.name = "cat",
          .summary = "print rows of Parquet and JSON files, also of a file elsewhere",
          .run = cmd_cat},
+        {.name = "check",
+         .summary = "read every row of such files: are they sound, how fast is that",
+         .run = cmd_check},
         {0},
     };
     static const struct program data = {

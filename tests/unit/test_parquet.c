@@ -415,6 +415,10 @@ static void command_cats(void **state)
     command_exits_with("cat --bogus x", 2, "bogus");
     command_exits_with("cut", 2, "cut");
     command_exits_with("cat " FIXTURES "absent", 1, "[FILE_MISSING]");
+    command_exits_with("check " FIXTURES "nulls-zstd-v2.parquet tests/fuzz/seeds/jsonl/messages.zst", 0,
+                       "messages.zst: 1 rows, 22 B of text");
+    command_exits_with("check", 2, "no file");
+    command_exits_with("check " FIXTURES "nulls-zstd-v2.parquet Makefile", 1, "[MAGIC]");
     command_exits_with("cat Makefile", 1, "[MAGIC]");
     command_exits_with("cat " FIXTURES "groups.parquet tests/fuzz/seeds/jsonl/array --skip 2500 -n 2", 0,
                        "{\"question\":\"],[\", \"answer\":\"\\\"\"}\n{\"question\":\"\\\\\",");
