@@ -18,7 +18,9 @@
 
 #include <cmocka.h>
 
-#define NEAR 0.10                        /* of what was held */
+#define NEAR                                                                                                 \
+    0.25 /* of what was held: 0.00 and 0.04 where it was written; elsewhere pages and libraries are others   \
+          */
 #define HERE "--here gbps=20,gflops=300" /* nobody waits for a measurement */
 
 static char dir[256], log_path[300], out_path[300];
