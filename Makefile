@@ -107,10 +107,10 @@ $(B)/terse-infer: $(B)/obj/infer/main_infer.o $(LIB_INFER)
 	$(Q)$(CC) $(SANLINK) $(LDFLAGS) $< $(LIB_INFER) $(LINK_INFER) -o $@
 
 # Alone in its folder: HDF5 opens all that is in HDF5_PLUGIN_PATH.
-$(PLUGIN): $(patsubst %,$(B)/obj/%.o,checkpoints/plugin_hdf5 checkpoints/hdf5_zstd checkpoints/zstd infer/err)
+$(PLUGIN): $(patsubst %,$(B)/obj/%.o,checkpoints/plugin_hdf5 checkpoints/hdf5_zstd checkpoints/zstd infer/err infer/utf8)
 	@mkdir -p $(@D)
 	@echo "  LD    $@"
-	$(Q)$(CC) $(LDFLAGS) -shared $^ -lzstd -o $@
+	$(Q)$(CC) $(SANLINK) $(LDFLAGS) -shared $(if $(SANLINK),,-Wl,-z,defs) $^ -lzstd -o $@
 
 # ---- libterse: what terse.h declares, and of kernels and infer what that needs --------------------------------
 VERSION := $(shell sed -n 's/^.define TERSE_VERSION "\(.*\)"/\1/p' infer/terse.h)
