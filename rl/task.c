@@ -4,6 +4,7 @@
 #include "infer/answer.h"
 #include "infer/rng.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,9 +91,19 @@ const char *task_template(const struct task *t, enum task_style s)
 
 /* ---- files --------------------------------------------------------------------------------------------- */
 
+static bool is_there(char *path, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static bool is_there(char *path, size_t size, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(path, size, fmt, ap);
+    va_end(ap);
+    return n > 0 && (size_t)n < size && file_exists(path);
+}
+
 int task_path(char *path, size_t size, const struct task *t, const char *folder, struct err *e)
 {
-    char name[64];
+    static const char *const ends[] = {"jsonl", "parquet", "csv"};
     if (t->kind == TASK_ABSENT) return err_set(e, ERR_USAGE, "%s: %s", t->name, t->why);
     if (!t->repo) {
         snprintf(path, size, "%s", t->file);
@@ -100,13 +111,14 @@ int task_path(char *path, size_t size, const struct task *t, const char *folder,
                    ? 0
                    : err_set(e, ERR_FILE_MISSING, "%s: run this where terse's own data/ is", t->file);
     }
+    if (is_there(path, size, "%s/%s/%s", folder, t->repo, t->file)) return 0;
+    if (is_there(path, size, "%s/%s/%s", folder, t->name, t->file)) return 0;
     const char *slash = strrchr(t->file, '/');
-    snprintf(name, sizeof name, "%s/%s", t->name, slash ? slash + 1 : t->file);
-    const char *const tries[][2] = {{t->repo, t->file}, {t->name, t->file}, {name, NULL}, {t->file, NULL}};
-    for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
-        int n = snprintf(path, size, "%s/%s%s%s", folder, tries[i][0], tries[i][1] ? "/" : "",
-                         tries[i][1] ? tries[i][1] : "");
-        if (n > 0 && (size_t)n < size && file_exists(path)) return 0;
+    if (is_there(path, size, "%s/%s/%s", folder, t->name, slash ? slash + 1 : t->file)) return 0;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        if (is_there(path, size, "%s/%s/test.%s", folder, t->name, ends[i])) return 0;
+        if (is_there(path, size, "%s/%s/%s.%s", folder, t->name, t->name, ends[i])) return 0;
+        if (is_there(path, size, "%s/%s.%s", folder, t->name, ends[i])) return 0;
     }
     return err_set(e, ERR_FILE_MISSING,
                    "%s: there is no %s/%s/%s; `terse data fetch %s --include %s -o %s` gets it", t->name,

@@ -46,8 +46,9 @@ struct task_sampling {
 struct task_sampling task_sampling(enum task_style s);
 const char *task_style_name(enum task_style s);
 
-/* The file of a task below a folder of fetched data sets: FOLDER/REPO/FILE, FOLDER/NAME/FILE or FOLDER/FILE,
- * whichever is there. ERR_FILE_MISSING with the command that fetches it. */
+/* The file of a task below a folder of data sets: FOLDER/REPO/FILE as `terse data fetch` leaves it, or with
+ * the task's NAME: FOLDER/NAME/FILE, NAME/test.jsonl, NAME/NAME.jsonl, NAME.jsonl, or .parquet or .csv; the
+ * first that is there. ERR_FILE_MISSING with the command that fetches it. */
 int task_path(char *path, size_t size, const struct task *t, const char *folder, struct err *e);
 
 /* Its first `max` problems (0: all), `repeat` times one after the other, as the style words them: problem i

@@ -40,6 +40,9 @@ static void files_are_found(void **state)
     put_file("HuggingFaceH4/MATH-500", "test.jsonl", maths);
     assert_int_equal(task_path(path, sizeof path, t, folder, &e), 0);
     assert_non_null(strstr(path, "found/HuggingFaceH4/MATH-500/test.jsonl"));
+    put_file("gsm8k", "test.jsonl", "x");
+    assert_int_equal(task_path(path, sizeof path, task_find("gsm8k"), folder, &e), 0);
+    assert_non_null(strstr(path, "gsm8k/test.jsonl"));
     put_file("gsm8k", "test-00000-of-00001.parquet", "x");
     assert_int_equal(task_path(path, sizeof path, task_find("gsm8k"), folder, &e), 0);
     assert_int_equal(task_path(path, sizeof path, task_find("nano"), folder, &e), 0);
