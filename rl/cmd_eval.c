@@ -249,21 +249,13 @@ static int item_run(struct item *i, const struct eval_flags *f, const struct loa
 static int item_answer(struct item *i, struct eval_flags *f, const struct options *o, const struct loaded *l,
                        struct eval_config *c, struct err *e)
 {
-    struct budget forcing;
     run_options_sampler(&c->ask.sampler, o, &f->sampling, &l->m->c);
     style_take(f, &c->ask.sampler, i, o);
     c->ask.max_new = (uint32_t)f->max_new, c->repeats = i->repeats, c->records = i->records;
     int r = eval_identity(&i->id, l, &f->model, o, free_keys, i->path, wording_of(i), e);
-    if (!r)
-        r = budget_init(&forcing, l->tokenizer, (uint32_t)f->forcing.budget,
-                        (uint32_t)f->forcing.answer_tokens,
-                        f->forcing.closing ? f->forcing.closing : BUDGET_ASKING, e);
-    if (r) return r;
-    c->forcing = &forcing;
-    r = item_run(i, f, l, c, e);
+    if (!r) r = item_run(i, f, l, c, e);
     if (!r && i->task) printf("%s%s: ", i->task->title, i->task->repo ? "" : " (terse's own)");
     if (!r) eval_result_print(i->result, c);
-    budget_clear(&forcing);
     return r;
 }
 
@@ -334,21 +326,38 @@ static int lm_eval_save(const struct item *items, size_t n, const struct eval_co
     return r;
 }
 
+/* All of them, and what they leave. */
+static int items_evaluate(struct item *items, size_t n, struct eval_flags *f, const struct options *o,
+                          const struct loaded *l, struct eval_config *c, struct err *e)
+{
+    double started = now();
+    int r = 0;
+    for (size_t i = 0; !r && i < n; i++) r = item_evaluate(&items[i], f, o, l, c, e);
+    if (!r && f->output) r = results_save(items, n, c, f->output, e);
+    return !r && f->lm_eval ? lm_eval_save(items, n, c, f, started, e) : r;
+}
+
 static int evaluate(struct item *items, size_t n, struct eval_flags *f, const struct options *o,
                     const struct loaded *l, struct err *e)
 {
-    double started = now();
+    struct budget forcing;
     struct eval_config c = {
         .session = run_options_session(&f->model, (uint32_t)f->streams, 0),
         .system = f->system,
+        .forcing = &forcing,
         .caps = f->cap,
         .n_caps = (uint32_t)f->caps.n,
     };
     int r = run_options_ask(&c.ask, o, &f->ask, &source_any, l, e);
     if (!r) r = run_options_one_answer(&c.ask, e);
-    for (size_t i = 0; !r && i < n; i++) r = item_evaluate(&items[i], f, o, l, &c, e);
-    if (!r && f->output) r = results_save(items, n, &c, f->output, e);
-    return !r && f->lm_eval ? lm_eval_save(items, n, &c, f, started, e) : r;
+    if (!r)
+        r = budget_init(&forcing, l->tokenizer, (uint32_t)f->forcing.budget,
+                        (uint32_t)f->forcing.answer_tokens,
+                        f->forcing.closing ? f->forcing.closing : BUDGET_ASKING, e);
+    if (r) return r;
+    r = items_evaluate(items, n, f, o, l, &c, e);
+    budget_clear(&forcing);
+    return r;
 }
 
 static int run(struct eval_flags *f, const struct options *o, struct err *e)

@@ -13,32 +13,23 @@
 
 #include <cmocka.h>
 
-static char dir[256], log_path[300], base[300], adapter[300], switcher[300], verifier[300], bundle[300],
-    model[2200];
+static char base[300], adapter[300], switcher[300], verifier[300], bundle[300], model[2200];
 
 static int setup(void **state)
 {
     (void)state;
-    run_folder(dir, sizeof dir, "ask");
-    snprintf(log_path, sizeof log_path, "%s/log", dir);
-    snprintf(base, sizeof base, "%s/base", dir);
-    snprintf(adapter, sizeof adapter, "%s/adapter", dir);
-    snprintf(switcher, sizeof switcher, "%s/switcher.safetensors", dir);
-    snprintf(verifier, sizeof verifier, "%s/verifier.safetensors", dir);
-    snprintf(bundle, sizeof bundle, "%s/bundle", dir);
+    run_setup(state);
+    snprintf(base, sizeof base, "%s/base", run_dir);
+    snprintf(adapter, sizeof adapter, "%s/adapter", run_dir);
+    snprintf(switcher, sizeof switcher, "%s/switcher.safetensors", run_dir);
+    snprintf(verifier, sizeof verifier, "%s/verifier.safetensors", run_dir);
+    snprintf(bundle, sizeof bundle, "%s/bundle", run_dir);
     small_base(base, 1024, 1);
     small_adapter(adapter, base, GATE_ASSISTANT, 2);
     small_heads(switcher, verifier, base, adapter);
     snprintf(model, sizeof model, "-m %s --lora %s --heads %s,%s -t 2", base, adapter, switcher, verifier);
-    run_expect(0, log_path, "%s export --bundle %s -m %s --switcher %s --verifier %s -o %s", run_terse(),
+    run_expect(0, run_log, "%s export --bundle %s -m %s --switcher %s --verifier %s -o %s", run_terse(),
                adapter, base, switcher, verifier, bundle);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    run_folder_remove(dir);
     return 0;
 }
 
@@ -52,15 +43,15 @@ static char *out_of(int want, const char *program, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(args, sizeof args, fmt, ap);
     va_end(ap);
-    snprintf(path, sizeof path, "%s/out", dir);
-    run_expect(want, log_path, "%s%s %s >%s", run_terse(), program, args, path);
+    snprintf(path, sizeof path, "%s/out", run_dir);
+    run_expect(want, run_log, "%s%s %s >%s", run_terse(), program, args, path);
     return run_read(path);
 }
 
 static void fails(const char *says, const char *args)
 {
     free(out_of(2, "", "%s", args));
-    run_says(log_path, says);
+    run_says(run_log, says);
 }
 
 static struct js *parsed(const char *text)
@@ -139,7 +130,7 @@ static void chains_vote(void **state)
         free(text);
     }
     char *text = out_of(0, "", "generate %s -N 3 -n 16 --temp 1.3 --mode reason -p Hi", model);
-    run_says(log_path, "chain  tokens  score  answer");
+    run_says(run_log, "chain  tokens  score  answer");
     free(text);
 }
 
@@ -172,13 +163,13 @@ static void an_evaluation_is_routed(void **state)
 {
     (void)state;
     char path[300];
-    snprintf(path, sizeof path, "%s/eval.json", dir);
+    snprintf(path, sizeof path, "%s/eval.json", run_dir);
     for (int way = 0; way < 2; way++) {
         free(out_of(
             0, "",
             "eval %s --dataset data/nano/test.parquet --max-samples 5 -n 12 --threshold %d -N 3 --temp 1 "
             "--show-chains --vote weighted -o %s --samples %s/samples%d.jsonl",
-            model, way ? 0 : 1, path, dir, way));
+            model, way ? 0 : 1, path, run_dir, way));
         char *text = run_read(path);
         struct js *v = parsed(text);
         assert_true(number_at(v, "reasoned") == way);
@@ -205,7 +196,7 @@ static void mistakes(void **state)
     fails("a verifier reads the adapter's chains", args);
     snprintf(args, sizeof args, "generate -m checkpoints/nano --heads %s -p hi", switcher);
     free(out_of(1, "", "%s", args));
-    run_says(log_path, "[HEAD_WIDTH]");
+    run_says(run_log, "[HEAD_WIDTH]");
 }
 
 int main(void)
@@ -217,5 +208,5 @@ int main(void)
         cmocka_unit_test(an_evaluation_is_routed),
         cmocka_unit_test(mistakes),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, run_teardown);
 }

@@ -22,29 +22,20 @@ static const char shape[] =
     "\"bos_token_id\": null,"
     "\"eos_token_id\": 1023, \"initializer_range\": 0.02}";
 
-static char dir[256], log_path[300], out_path[300], args[512];
+static char args[512];
 
 static int setup(void **state)
 {
     char path[300];
     (void)state;
-    run_folder(dir, sizeof dir, "bench-ppo");
-    snprintf(log_path, sizeof log_path, "%s/log", dir);
-    snprintf(out_path, sizeof out_path, "%s/out", dir);
-    snprintf(path, sizeof path, "%s/config.json", dir);
+    run_setup(state);
+    snprintf(path, sizeof path, "%s/config.json", run_dir);
     run_write(path, shape);
     snprintf(
         args, sizeof args,
         "bench ppo --shape %s --lora-rank 8 --prompts-per-step 3 --num-generations 4 --streams 8 --prompt 70 "
         "--response-length 9 --row-tokens 200 --num-ppo-epochs 2 --iterations 2",
         path);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    run_folder_remove(dir);
     return 0;
 }
 
@@ -63,8 +54,8 @@ static void every_phase_takes_its_time(void **state)
 {
     static const char *const phases[] = {"prefill", "decode", "reward", "look", "reference", "policy"};
     (void)state;
-    run_expect(0, log_path, "%s %s -o json >%s", run_terse(), args, out_path);
-    char *text = run_read(out_path);
+    run_expect(0, run_log, "%s %s -o json >%s", run_terse(), args, run_out);
+    char *text = run_read(run_out);
     double sum = 0, all = number(text, "iteration", "seconds");
     for (size_t i = 0; i < sizeof phases / sizeof *phases; i++) {
         double seconds = 1e-9 * number(text, phases[i], "ns");
@@ -84,18 +75,18 @@ static void every_phase_takes_its_time(void **state)
 static void for_people(void **state)
 {
     (void)state;
-    run_expect(0, log_path, "%s %s -o md >%s", run_terse(), args, out_path);
-    run_says(out_path, "| policy | bf16 |");
-    run_says(out_path, "an iteration of 108 answer tokens takes ");
-    run_says(out_path, "a policy step takes ");
+    run_expect(0, run_log, "%s %s -o md >%s", run_terse(), args, run_out);
+    run_says(run_out, "| policy | bf16 |");
+    run_says(run_out, "an iteration of 108 answer tokens takes ");
+    run_says(run_out, "a policy step takes ");
 }
 
 static void mistakes(void **state)
 {
     (void)state;
-    run_expect(1, log_path, "%s %s --num-mini-batches 13", run_terse(), args);
-    run_says(log_path, "num_mini_batches 13 of 12 answers");
-    run_expect(1, log_path, "%s bench ppo --shape qwen9", run_terse());
+    run_expect(1, run_log, "%s %s --num-mini-batches 13", run_terse(), args);
+    run_says(run_log, "num_mini_batches 13 of 12 answers");
+    run_expect(1, run_log, "%s bench ppo --shape qwen9", run_terse());
 }
 
 int main(void)
@@ -105,5 +96,5 @@ int main(void)
         cmocka_unit_test(for_people),
         cmocka_unit_test(mistakes),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, run_teardown);
 }

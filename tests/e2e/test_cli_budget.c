@@ -14,64 +14,46 @@
 #define PROBLEM "-p 'Tom has 5 apples and buys 7 more. How many apples does Tom have?'"
 #define EVAL    "eval " NANO " --dataset data/nano/test.parquet --max-samples 8 -n 80 "
 
-static char dir[256], log_path[300], out_path[300];
-
-static int setup(void **state)
-{
-    (void)state;
-    run_folder(dir, sizeof dir, "budget");
-    snprintf(log_path, sizeof log_path, "%s/log", dir);
-    snprintf(out_path, sizeof out_path, "%s/out", dir);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    run_folder_remove(dir);
-    return 0;
-}
-
 /* What a command wrote to `path`; what it prints goes to dir/out. */
 static struct js *object_of(const char *path, const char *args)
 {
     struct js *v;
     struct err e = {0};
-    run_expect(0, log_path, "%s %s >%s", run_terse(), args, out_path);
+    run_expect(0, run_log, "%s %s >%s", run_terse(), args, run_out);
     if (js_load(&v, path, NULL, &e)) fail_msg("%s", e.msg);
     return v;
 }
 
 static void fails(const char *says, const char *args)
 {
-    run_expect(2, log_path, "%s %s", run_terse(), args);
-    run_says(log_path, says);
-    run_says(log_path, "[USAGE]");
+    run_expect(2, run_log, "%s %s", run_terse(), args);
+    run_says(run_log, says);
+    run_says(run_log, "[USAGE]");
 }
 
 static void thinking_ends_at_its_budget(void **state)
 {
     int64_t tokens;
     (void)state;
-    struct js *v = object_of(out_path, "generate " NANO " " PROBLEM " --think --temp 0 --budget 4 --json");
+    struct js *v = object_of(run_out, "generate " NANO " " PROBLEM " --think --temp 0 --budget 4 --json");
     assert_true(js_true(js_get(v, "closed")));
     assert_non_null(strstr(js_string(js_get(v, "text"), NULL), "\n</think>\n\n"));
     js_free(v);
-    v = object_of(out_path, "generate " NANO " " PROBLEM
-                            " --think --temp 0 --budget 4 --answer-tokens 3 --closing ' So:</think>' --json");
+    v = object_of(run_out, "generate " NANO " " PROBLEM
+                           " --think --temp 0 --budget 4 --answer-tokens 3 --closing ' So:</think>' --json");
     assert_true(js_true(js_get(v, "closed")));
     const char *at = strstr(js_string(js_get(v, "text"), NULL), " So:</think>");
     assert_non_null(at);
     assert_string_equal(js_string(js_get(v, "reply"), NULL), at + strlen(" So:</think>"));
     assert_true(js_int(js_get(v, "tokens"), &tokens) && tokens > 4 + 3 && tokens < 4 + 3 + 14);
     js_free(v);
-    v = object_of(out_path,
+    v = object_of(run_out,
                   "generate " NANO " " PROBLEM " --temp 0 --budget 3 --json"); /* the base does not think */
     assert_false(js_true(js_get(v, "closed")));
     js_free(v);
-    run_expect(0, log_path, "printf 'How are you?\\n' | %s chat " NANO " --think --temp 0 --budget 4",
+    run_expect(0, run_log, "printf 'How are you?\\n' | %s chat " NANO " --think --temp 0 --budget 4",
                run_terse());
-    run_says(log_path, "</think>");
+    run_says(run_log, "</think>");
 }
 
 static void caps_stand_side_by_side(void **state)
@@ -81,7 +63,7 @@ static void caps_stand_side_by_side(void **state)
     char args[1024], path[300];
     double x, cap[2];
     (void)state;
-    snprintf(path, sizeof path, "%s/figures.json", dir);
+    snprintf(path, sizeof path, "%s/figures.json", run_dir);
     snprintf(args, sizeof args, EVAL "--think --caps 12,4 --answer-tokens 20 -o %s", path);
     struct js *v = object_of(path, args);
     const struct js *caps = js_get(v, "caps");
@@ -95,8 +77,8 @@ static void caps_stand_side_by_side(void **state)
     assert_true(cap[0] == 12 && cap[1] == 4);
     assert_true(js_number(js_get(v, "closed"), &x) && x == 0);
     js_free(v);
-    run_says(out_path, "     cap       accuracy %    tokens  closed %    no end %");
-    run_says(out_path, "    none");
+    run_says(run_out, "     cap       accuracy %    tokens  closed %    no end %");
+    run_says(run_out, "    none");
     snprintf(args, sizeof args, EVAL "--think --budget 12 --answer-tokens 20 -o %s", path);
     v = object_of(path, args);
     assert_true(js_number(js_get(v, "budget"), &x) && x == 12);
@@ -126,5 +108,5 @@ int main(void)
         cmocka_unit_test(caps_stand_side_by_side),
         cmocka_unit_test(what_makes_no_sense_is_said),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, run_setup, run_teardown);
 }

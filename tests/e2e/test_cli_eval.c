@@ -15,32 +15,15 @@
 
 #include <cmocka.h>
 
-static char dir[256], log_path[300], base[300];
+static char base[300];
 
 static int setup(void **state)
 {
     (void)state;
-    run_folder(dir, sizeof dir, "eval");
-    snprintf(log_path, sizeof log_path, "%s/log", dir);
-    snprintf(base, sizeof base, "%s/base", dir);
+    run_setup(state);
+    snprintf(base, sizeof base, "%s/base", run_dir);
     small_base(base, 1024, 1);
     return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    run_folder_remove(dir);
-    return 0;
-}
-
-static const char *in(const char *name)
-{
-    static char path[4][400];
-    static int next;
-    char *p = path[next++ % 4];
-    snprintf(p, 400, "%s/%s", dir, name);
-    return p;
 }
 
 static int by_text(const void *a, const void *b)
@@ -83,46 +66,46 @@ static void killed_and_run_again(void **state)
 {
     char command[1200], *all, *again;
     (void)state;
-    run_expect(0, log_path, "%s eval -m %s " SETTINGS " --samples %s -o %s", run_terse(), base, in("a.jsonl"),
-               in("a.json"));
+    run_expect(0, run_log, "%s eval -m %s " SETTINGS " --samples %s -o %s", run_terse(), base,
+               run_in("a.jsonl"), run_in("a.json"));
     snprintf(command, sizeof command, "%s eval -m %s " SETTINGS " --streams 5 --samples %s -o %s",
-             run_terse(), base, in("b.jsonl"), in("b.json"));
-    run_kill(log_path, command, 8, 1.0, 11);
-    run_expect(0, log_path, "%s", command);
-    assert_int_equal(run_lines(in("a.jsonl")), 60);
-    all = sorted(in("a.jsonl")), again = sorted(in("b.jsonl"));
+             run_terse(), base, run_in("b.jsonl"), run_in("b.json"));
+    run_kill(run_log, command, 8, 1.0, 11);
+    run_expect(0, run_log, "%s", command);
+    assert_int_equal(run_lines(run_in("a.jsonl")), 60);
+    all = sorted(run_in("a.jsonl")), again = sorted(run_in("b.jsonl"));
     assert_string_equal(all, again);
-    same_figures(in("a.json"), in("b.json"));
+    same_figures(run_in("a.json"), run_in("b.json"));
     free(all), free(again);
 }
 
 /* A half of the answers, the last of them torn: the other half is answered. */
 static void goes_on_from_what_is_there(void **state)
 {
-    char *text = run_read(in("a.jsonl")), *cut = text, *all, *again;
+    char *text = run_read(run_in("a.jsonl")), *cut = text, *all, *again;
     (void)state;
     for (int i = 0; i < 30; i++) cut = strchr(cut, '\n') + 1;
     cut[20] = 0;
-    run_write(in("c.jsonl"), text);
-    run_expect(0, log_path, "%s eval -m %s " SETTINGS " --samples %s -o %s", run_terse(), base, in("c.jsonl"),
-               in("c.json"));
-    run_says(log_path, "30 of 60 answers are there already");
-    all = sorted(in("a.jsonl")), again = sorted(in("c.jsonl"));
+    run_write(run_in("c.jsonl"), text);
+    run_expect(0, run_log, "%s eval -m %s " SETTINGS " --samples %s -o %s", run_terse(), base,
+               run_in("c.jsonl"), run_in("c.json"));
+    run_says(run_log, "30 of 60 answers are there already");
+    all = sorted(run_in("a.jsonl")), again = sorted(run_in("c.jsonl"));
     assert_string_equal(all, again);
-    same_figures(in("a.json"), in("c.json"));
+    same_figures(run_in("a.json"), run_in("c.json"));
     free(text), free(all), free(again);
     /* nothing is left to do; fewer are wanted; more are */
-    run_expect(0, log_path, "%s eval -m %s " SETTINGS " --samples %s", run_terse(), base, in("c.jsonl"));
-    run_says(log_path, "60 of 60 answers are there already");
-    run_expect(0, log_path,
+    run_expect(0, run_log, "%s eval -m %s " SETTINGS " --samples %s", run_terse(), base, run_in("c.jsonl"));
+    run_says(run_log, "60 of 60 answers are there already");
+    run_expect(0, run_log,
                "%s eval -m %s --tasks nano --max-samples 10 --repeats 2 --temp 1 -n 24 --samples %s",
-               run_terse(), base, in("c.jsonl"));
-    run_says(log_path, "20 of 20 answers are there already");
-    assert_int_equal(run_lines(in("c.jsonl")), 60);
-    run_expect(0, log_path,
+               run_terse(), base, run_in("c.jsonl"));
+    run_says(run_log, "20 of 20 answers are there already");
+    assert_int_equal(run_lines(run_in("c.jsonl")), 60);
+    run_expect(0, run_log,
                "%s eval -m %s --tasks nano --max-samples 21 --repeats 3 --temp 1 -n 24 --samples %s",
-               run_terse(), base, in("c.jsonl"));
-    assert_int_equal(run_lines(in("c.jsonl")), 63);
+               run_terse(), base, run_in("c.jsonl"));
+    assert_int_equal(run_lines(run_in("c.jsonl")), 63);
 }
 
 static void other_runs_are_kept_apart(void **state)
@@ -131,14 +114,14 @@ static void other_runs_are_kept_apart(void **state)
                                         "--temp 1 -n 24 --system 'Be brief.'", "--temp 1 -n 24 --dtype fp32"};
     (void)state;
     for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
-        run_expect(1, log_path, "%s eval -m %s --tasks nano --max-samples 20 --repeats 3 %s --samples %s",
-                   run_terse(), base, other[i], in("a.jsonl"));
-        run_says(log_path, "RUN_MISMATCH");
+        run_expect(1, run_log, "%s eval -m %s --tasks nano --max-samples 20 --repeats 3 %s --samples %s",
+                   run_terse(), base, other[i], run_in("a.jsonl"));
+        run_says(run_log, "RUN_MISMATCH");
     }
-    assert_int_equal(run_lines(in("a.jsonl")), 60);
-    run_write(in("old.jsonl"), "{\"row\": 0}\n");
-    run_expect(1, log_path, "%s eval -m %s --tasks nano --samples %s", run_terse(), base, in("old.jsonl"));
-    run_says(log_path, "old.jsonl:1");
+    assert_int_equal(run_lines(run_in("a.jsonl")), 60);
+    run_write(run_in("old.jsonl"), "{\"row\": 0}\n");
+    run_expect(1, run_log, "%s eval -m %s --tasks nano --samples %s", run_terse(), base, run_in("old.jsonl"));
+    run_says(run_log, "old.jsonl:1");
 }
 
 static void what_cannot_be_asked(void **state)
@@ -151,11 +134,11 @@ static void what_cannot_be_asked(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        run_expect(2, log_path, "%s eval -m %s %s", run_terse(), base, cases[i][0]);
-        run_says(log_path, cases[i][1]);
+        run_expect(2, run_log, "%s eval -m %s %s", run_terse(), base, cases[i][0]);
+        run_says(run_log, cases[i][1]);
     }
-    run_expect(1, log_path, "%s eval -m %s --tasks aime24 --data %s", run_terse(), base, dir);
-    run_says(log_path, "terse data fetch HuggingFaceH4/aime_2024");
+    run_expect(1, run_log, "%s eval -m %s --tasks aime24 --data %s", run_terse(), base, run_dir);
+    run_says(run_log, "terse data fetch HuggingFaceH4/aime_2024");
 }
 
 /* A benchmark as it was fetched, in the paper's way but for the length. */
@@ -165,23 +148,23 @@ static void a_benchmark(void **state)
     double repeats = 0;
     (void)state;
     char folder[400];
-    snprintf(folder, sizeof folder, "%s/data/math-ai/aime25", dir);
+    snprintf(folder, sizeof folder, "%s/data/math-ai/aime25", run_dir);
     assert_int_equal(file_make_dirs(folder, NULL), 0);
-    snprintf(folder, sizeof folder, "%s/data/math-ai/aime25/test.jsonl", dir);
+    snprintf(folder, sizeof folder, "%s/data/math-ai/aime25/test.jsonl", run_dir);
     run_write(folder, "{\"problem\": \"1+1?\", \"answer\": \"2\"}\n{\"problem\": \"2+2?\", \"answer\": 4}\n");
-    run_expect(0, log_path,
+    run_expect(0, run_log,
                "%s eval -m %s --tasks aime25,nano --max-samples 2 -n 8 --data %s/data -o %s --lm-eval %s",
-               run_terse(), base, dir, in("two.json"), in("lm"));
-    run_says(log_path, "AIME 2025: accuracy");
-    run_says(log_path, "10 answers to each");
-    assert_int_equal(js_load(&v, in("two.json"), NULL, NULL), 0);
+               run_terse(), base, run_dir, run_in("two.json"), run_in("lm"));
+    run_says(run_log, "AIME 2025: accuracy");
+    run_says(run_log, "10 answers to each");
+    assert_int_equal(js_load(&v, run_in("two.json"), NULL, NULL), 0);
     assert_true(js_number(js_get(js_get(v, "aime25"), "repeats"), &repeats) && repeats == 10);
     assert_null(js_get(js_get(v, "nano"), "repeats"));
     js_free(v);
-    run_expect(0, log_path, "cat %s/*/results_*.json", in("lm"));
-    run_says(log_path, "\"exact_match,none\"");
-    run_says(log_path, "\"pass@10,none\"");
-    run_says(log_path, "\"doc_to_text\": \"Problem: {problem}");
+    run_expect(0, run_log, "cat %s/*/results_*.json", run_in("lm"));
+    run_says(run_log, "\"exact_match,none\"");
+    run_says(run_log, "\"pass@10,none\"");
+    run_says(run_log, "\"doc_to_text\": \"Problem: {problem}");
 }
 
 int main(void)
@@ -193,5 +176,5 @@ int main(void)
         cmocka_unit_test(what_cannot_be_asked),
         cmocka_unit_test(a_benchmark),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, run_teardown);
 }

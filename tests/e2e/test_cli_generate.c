@@ -16,24 +16,16 @@
 
 #include <cmocka.h>
 
-static char dir[256], log_path[300], base[300], adapter[300];
+static char base[300], adapter[300];
 
 static int setup(void **state)
 {
     (void)state;
-    run_folder(dir, sizeof dir, "cli");
-    snprintf(log_path, sizeof log_path, "%s/log", dir);
-    snprintf(base, sizeof base, "%s/base", dir);
-    snprintf(adapter, sizeof adapter, "%s/adapter", dir);
+    run_setup(state);
+    snprintf(base, sizeof base, "%s/base", run_dir);
+    snprintf(adapter, sizeof adapter, "%s/adapter", run_dir);
     small_base(base, 1024, 1);
     small_adapter(adapter, base, GATE_ASSISTANT, 2);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    run_folder_remove(dir);
     return 0;
 }
 
@@ -47,15 +39,15 @@ static char *out_of(int want, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(args, sizeof args, fmt, ap);
     va_end(ap);
-    snprintf(path, sizeof path, "%s/out", dir);
-    run_expect(want, log_path, "%s %s >%s", run_terse(), args, path);
+    snprintf(path, sizeof path, "%s/out", run_dir);
+    run_expect(want, run_log, "%s %s >%s", run_terse(), args, path);
     return run_read(path);
 }
 
 /* One sentence on stderr, with its kind, and nothing on stdout. */
 static void fails(int want, const char *says, const char *args)
 {
-    char *out = out_of(want, "%s", args), *err = run_read(log_path), *newline = strchr(err, '\n');
+    char *out = out_of(want, "%s", args), *err = run_read(run_log), *newline = strchr(err, '\n');
     if (!strstr(err, says)) fail_msg("%s: does not say %s", err, says);
     assert_string_equal(out, "");
     assert_int_equal(strncmp(err, "terse: ", 7), 0);
@@ -106,9 +98,9 @@ static void missing_and_wrong_files(void **state)
     fails(1, "nowhere/adapter_config.json", args);
     snprintf(args, sizeof args, "generate -m %s -p x -c 8", base);
     fails(1, "leaves no room", args);
-    snprintf(args, sizeof args, "%s/other", dir);
+    snprintf(args, sizeof args, "%s/other", run_dir);
     small_base(args, 1024, 9);
-    snprintf(args, sizeof args, "generate -m %s/other --lora %s -p x", dir, adapter);
+    snprintf(args, sizeof args, "generate -m %s/other --lora %s -p x", run_dir, adapter);
     fails(1, "BASE_HASH", args);
 }
 
@@ -147,7 +139,7 @@ static void the_same_answer_every_way(void **state)
 {
     (void)state;
     char one[1200], two[1200], prompt[300];
-    snprintf(prompt, sizeof prompt, "%s/prompt", dir);
+    snprintf(prompt, sizeof prompt, "%s/prompt", run_dir);
     run_write(prompt, "Tell me more.\n");
     snprintf(one, sizeof one, "generate -m %s --lora %s -n 40 --temp 0 -t 1 -p 'Tell me more.'", base,
              adapter);
@@ -171,7 +163,7 @@ static void the_adapter_matters(void **state)
     free(with);
     free(without);
     free(out_of(0, "generate -m %s --lora %s -n 4 --raw -p hi", base, adapter));
-    char *err = run_read(log_path);
+    char *err = run_read(run_log);
     assert_non_null(strstr(err, "the adapter does not act"));
     free(err);
 }
@@ -181,7 +173,7 @@ static void the_adapter_matters(void **state)
 static char *chat(const char *options, const char *input)
 {
     char path[300];
-    snprintf(path, sizeof path, "%s/input", dir);
+    snprintf(path, sizeof path, "%s/input", run_dir);
     run_write(path, input);
     return out_of(0, "chat -m %s -n 12 --temp 0 %s <%s", base, options, path);
 }
@@ -210,14 +202,14 @@ static void a_chat_survives_bad_turns(void **state)
     char *first = chat("", "hi\n"),
          *after = chat("-c 64", "\xff\xfe\n/nope\n/help\n/mode auto\n/mode no\nhi\n");
     assert_string_equal(after, first);
-    char *err = run_read(log_path);
+    char *err = run_read(run_log);
     assert_non_null(strstr(err, "[UTF8]"));
     assert_non_null(strstr(err, "unknown command /nope"));
     assert_non_null(strstr(err, "/reset"));
     assert_non_null(strstr(err, "mode auto asks a switcher"));
     free(err), free(after), free(first);
     after = chat("-c 64", "hi\nhi\nhi\nhi\nhi\nhi\n/reset\nhi\n"); /* full, then room again */
-    err = run_read(log_path);
+    err = run_read(run_log);
     assert_non_null(strstr(err, "[CTX_FULL]"));
     free(err), free(after);
 }
@@ -227,8 +219,8 @@ static void a_closed_pipe_is_no_crash(void **state)
 {
     (void)state;
     char path[300];
-    snprintf(path, sizeof path, "%s/status", dir);
-    run_expect(0, log_path, "sh -c '{ %s generate -m %s -p hi -n 400 --temp 1; echo $? >%s; } | true'",
+    snprintf(path, sizeof path, "%s/status", run_dir);
+    run_expect(0, run_log, "sh -c '{ %s generate -m %s -p hi -n 400 --temp 1; echo $? >%s; } | true'",
                run_terse(), base, path);
     char *text = run_read(path);
     int status = atoi(text);
@@ -239,7 +231,7 @@ static void a_closed_pipe_is_no_crash(void **state)
 static void an_interrupted_answer_says_so(void **state)
 {
     (void)state;
-    pid_t pid = run_start(log_path, "%s generate -m %s -p hi -N 64 --temp 1 >/dev/null", run_terse(), base);
+    pid_t pid = run_start(run_log, "%s generate -m %s -p hi -N 64 --temp 1 >/dev/null", run_terse(), base);
     usleep(150000);
     kill(pid, SIGINT);
     int status = run_wait(pid);
@@ -268,15 +260,15 @@ static void evaluation_leaves_figures(void **state)
     char samples[2][300], *text[2];
     struct err e = {0};
     for (int i = 0; i < 2; i++) {
-        snprintf(samples[i], sizeof samples[i], "%s/samples%d.jsonl", dir, i);
+        snprintf(samples[i], sizeof samples[i], "%s/samples%d.jsonl", run_dir, i);
         free(
             out_of(0,
                    "eval -m %s --lora %s --dataset data/nano/test.parquet --max-samples 6 -n 16 --streams %d "
                    "-o %s/results.json --samples %s",
-                   base, adapter, i ? 1 : 4, dir, samples[i]));
+                   base, adapter, i ? 1 : 4, run_dir, samples[i]));
     }
     char path[300];
-    snprintf(path, sizeof path, "%s/results.json", dir);
+    snprintf(path, sizeof path, "%s/results.json", run_dir);
     struct js *v;
     if (js_load(&v, path, NULL, &e)) fail_msg("%s", e.msg);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
@@ -302,30 +294,30 @@ static void exports_are_checked(void **state)
     char path[1200], args[1200], *text;
     size_t n;
     struct err e = {0};
-    text = out_of(0, "export %s -m %s -o %s/exported --check", adapter, base, dir);
+    text = out_of(0, "export %s -m %s -o %s/exported --check", adapter, base, run_dir);
     assert_non_null(strstr(text, "exported"));
     free(text);
     snprintf(args, sizeof args, "generate -m %s --lora %s -p hi -n 20 --temp 0", base, adapter);
-    snprintf(path, sizeof path, "generate -m %s --lora %s/exported -p hi -n 20 --temp 0", base, dir);
+    snprintf(path, sizeof path, "generate -m %s --lora %s/exported -p hi -n 20 --temp 0", base, run_dir);
     same_output(args, path);
-    snprintf(args, sizeof args, "export %s -m %s -o %s/exported", adapter, base, dir);
+    snprintf(args, sizeof args, "export %s -m %s -o %s/exported", adapter, base, run_dir);
     fails(1, "[EXISTS]", args);
-    free(out_of(0, "export %s -m %s -o %s/merged --merge --dtype f32", adapter, base, dir));
-    free(out_of(0, "generate -m %s/merged -p hi -n 5", dir));
+    free(out_of(0, "export %s -m %s -o %s/merged --merge --dtype f32", adapter, base, run_dir));
+    free(out_of(0, "generate -m %s/merged -p hi -n 5", run_dir));
     /* without an adapter: the base itself */
-    free(out_of(0, "export --merge -m %s -o %s/plain", base, dir));
+    free(out_of(0, "export --merge -m %s -o %s/plain", base, run_dir));
     snprintf(args, sizeof args, "generate -m %s -p hi -n 20 --temp 0", base);
-    snprintf(path, sizeof path, "generate -m %s/plain -p hi -n 20 --temp 0", dir);
+    snprintf(path, sizeof path, "generate -m %s/plain -p hi -n 20 --temp 0", run_dir);
     same_output(args, path);
     /* one byte of the last weight */
-    snprintf(path, sizeof path, "%s/exported/adapter_model.safetensors", dir);
+    snprintf(path, sizeof path, "%s/exported/adapter_model.safetensors", run_dir);
     assert_int_equal(file_load(path, 1 << 24, &text, &n, &e), 0);
     text[n - 3] ^= 1;
     assert_int_equal(file_save(path, text, n, &e), 0);
     free(text);
-    snprintf(args, sizeof args, "generate -m %s --lora %s/exported -p hi", base, dir);
+    snprintf(args, sizeof args, "generate -m %s --lora %s/exported -p hi", base, run_dir);
     fails(1, "[HASH]", args);
-    snprintf(args, sizeof args, "export %s/exported -m %s -o %s/again", dir, base, dir);
+    snprintf(args, sizeof args, "export %s/exported -m %s -o %s/again", run_dir, base, run_dir);
     fails(1, "[HASH]", args);
 }
 
@@ -334,15 +326,15 @@ static void a_model_is_made(void **state)
 {
     (void)state;
     char args[900], again[900];
-    snprintf(args, sizeof args, "init --shape %s --tokenizer %s --seed 3 -o %s/made", base, base, dir);
+    snprintf(args, sizeof args, "init --shape %s --tokenizer %s --seed 3 -o %s/made", base, base, run_dir);
     char *text = out_of(0, "%s", args);
     assert_non_null(strstr(text, "/made: "));
     assert_non_null(strstr(text, "parameters in 2 layers, BF16, seed 3"));
     free(text);
     fails(1, "[EXISTS]", args);
-    free(out_of(0, "init --shape %s/config.json --tokenizer %s --seed 3 -o %s/same", base, base, dir));
-    snprintf(args, sizeof args, "generate -m %s/made -p hi -n 9 --temp 1", dir);
-    snprintf(again, sizeof again, "generate -m %s/same -p hi -n 9 --temp 1", dir);
+    free(out_of(0, "init --shape %s/config.json --tokenizer %s --seed 3 -o %s/same", base, base, run_dir));
+    snprintf(args, sizeof args, "generate -m %s/made -p hi -n 9 --temp 1", run_dir);
+    snprintf(again, sizeof again, "generate -m %s/same -p hi -n 9 --temp 1", run_dir);
     same_output(args, again);
     fails(1, "there is no file", "init --shape ./none.json -o none");
     fails(2, "qwen2.5-0.5b", "init --shape qwen9 -o none");
@@ -365,5 +357,5 @@ int main(void)
         cmocka_unit_test(exports_are_checked),
         cmocka_unit_test(a_model_is_made),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, run_teardown);
 }

@@ -11,14 +11,13 @@
 
 #include <cmocka.h>
 
-static char dir[256], log_path[300], rows_path[300];
+static char rows_path[300];
 
 static int setup(void **state)
 {
     (void)state;
-    run_folder(dir, sizeof dir, "grade");
-    snprintf(log_path, sizeof log_path, "%s/log", dir);
-    snprintf(rows_path, sizeof rows_path, "%s/rows.jsonl", dir);
+    run_setup(state);
+    snprintf(rows_path, sizeof rows_path, "%s/rows.jsonl", run_dir);
     run_write(
         rows_path,
         "{\"answer\": \"#### 1/2\", \"text\": [\"\\\\boxed{0.5}\", \"it is 3\"], \"ok\": [true, true]}\n"
@@ -27,37 +26,29 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    run_folder_remove(dir);
-    return 0;
-}
-
 static void one_answer(void **state)
 {
     (void)state;
-    run_expect(0, log_path, "%s grade --reference 'x > 2' --answer '(2,\\infty)'", run_terse());
-    run_says(log_path, "equal (one by one)");
-    run_expect(0, log_path, "%s grade --reference 'x > 2' --answer '(2,\\infty)' --no-relations",
-               run_terse());
-    run_says(log_path, "different (a relation and a value)");
-    run_expect(0, log_path, "%s grade --reference '#### 12' --text 'that makes 12'", run_terse());
-    run_says(log_path, "equal (the same number)  number: \"12\"");
-    run_expect(0, log_path, "%s grade --reference 12 --text 'that makes 12' --no-last", run_terse());
-    run_says(log_path, "no answer");
+    run_expect(0, run_log, "%s grade --reference 'x > 2' --answer '(2,\\infty)'", run_terse());
+    run_says(run_log, "equal (one by one)");
+    run_expect(0, run_log, "%s grade --reference 'x > 2' --answer '(2,\\infty)' --no-relations", run_terse());
+    run_says(run_log, "different (a relation and a value)");
+    run_expect(0, run_log, "%s grade --reference '#### 12' --text 'that makes 12'", run_terse());
+    run_says(run_log, "equal (the same number)  number: \"12\"");
+    run_expect(0, run_log, "%s grade --reference 12 --text 'that makes 12' --no-last", run_terse());
+    run_says(run_log, "no answer");
 }
 
 static void a_file(void **state)
 {
     char out[300];
     (void)state;
-    snprintf(out, sizeof out, "%s/out.jsonl", dir);
-    run_expect(0, log_path, "%s grade %s --label-fields none,ok -o %s", run_terse(), rows_path, out);
-    run_says(log_path, "rows.jsonl:1: label right, different (another number)");
-    run_says(log_path,
+    snprintf(out, sizeof out, "%s/out.jsonl", run_dir);
+    run_expect(0, run_log, "%s grade %s --label-fields none,ok -o %s", run_terse(), rows_path, out);
+    run_says(run_log, "rows.jsonl:1: label right, different (another number)");
+    run_says(run_log,
              "4 graded: 1 equal (25.0 %), 1 different (25.0 %), 1 no answer (25.0 %), 1 undecided (25.0 %)");
-    run_says(log_path, "2 of 3 agree with the labels (66.7 %)");
+    run_says(run_log, "2 of 3 agree with the labels (66.7 %)");
     run_says(out, "{\"line\":1,\"verdict\":\"equal\",\"rule\":\"the same "
                   "number\",\"found\":\"boxed\",\"in_thinking\":false,"
                   "\"answer\":\"0.5\",\"reference\":\"1/2\"}");
@@ -67,22 +58,22 @@ static void a_file(void **state)
 static void mistakes_are_named(void **state)
 {
     (void)state;
-    run_expect(2, log_path, "%s grade", run_terse());
-    run_expect(2, log_path, "%s grade --reference 1", run_terse());
-    run_expect(2, log_path, "%s grade --reference 1 --answer 1 --text 1", run_terse());
-    run_expect(1, log_path, "%s grade %s --reference-field none", run_terse(), rows_path);
-    run_says(log_path, "rows.jsonl:1");
-    run_expect(1, log_path, "%s grade %s --text-field ok", run_terse(), rows_path);
-    run_says(log_path, "something else than strings");
-    run_expect(1, log_path, "%s grade %s/none.jsonl", run_terse(), dir);
+    run_expect(2, run_log, "%s grade", run_terse());
+    run_expect(2, run_log, "%s grade --reference 1", run_terse());
+    run_expect(2, run_log, "%s grade --reference 1 --answer 1 --text 1", run_terse());
+    run_expect(1, run_log, "%s grade %s --reference-field none", run_terse(), rows_path);
+    run_says(run_log, "rows.jsonl:1");
+    run_expect(1, run_log, "%s grade %s --text-field ok", run_terse(), rows_path);
+    run_says(run_log, "something else than strings");
+    run_expect(1, run_log, "%s grade %s/none.jsonl", run_terse(), run_dir);
 }
 
 static void the_bench_runs(void **state)
 {
     (void)state;
-    run_expect(0, log_path, "%s bench grade --seconds 0.01", run_terse());
-    run_says(log_path, "grade boxed number");
-    run_says(log_path, "million a minute");
+    run_expect(0, run_log, "%s bench grade --seconds 0.01", run_terse());
+    run_says(run_log, "grade boxed number");
+    run_says(run_log, "million a minute");
 }
 
 int main(void)
@@ -93,5 +84,5 @@ int main(void)
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(the_bench_runs),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, run_teardown);
 }

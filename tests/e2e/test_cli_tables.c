@@ -14,29 +14,21 @@
 
 #include <cmocka.h>
 
-static char dir[256], log_path[300], tables[1400];
+static char tables[1400];
 
 static int setup(void **state)
 {
     char base[300], adapter[300];
     (void)state;
-    run_folder(dir, sizeof dir, "tables");
-    snprintf(log_path, sizeof log_path, "%s/log", dir);
-    snprintf(base, sizeof base, "%s/base", dir);
-    snprintf(adapter, sizeof adapter, "%s/adapter", dir);
+    run_setup(state);
+    snprintf(base, sizeof base, "%s/base", run_dir);
+    snprintf(adapter, sizeof adapter, "%s/adapter", run_dir);
     small_base(base, 1024, 1);
     small_adapter(adapter, base, GATE_ASSISTANT, 2);
     snprintf(tables, sizeof tables,
              "%s tables -m %s --lora %s --brief %s --max-samples 5 -n 72 --caps 2,4 --chains 1,2 --prompt "
              "200 -t 1 -o %s/out",
-             run_terse(), base, adapter, adapter, dir);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    run_folder_remove(dir);
+             run_terse(), base, adapter, adapter, run_dir);
     return 0;
 }
 
@@ -44,7 +36,7 @@ static int teardown(void **state)
 static void edit(const char *file, const char *key, const char *value)
 {
     char path[400], out[20000];
-    snprintf(path, sizeof path, "%s/out/%s", dir, file);
+    snprintf(path, sizeof path, "%s/out/%s", run_dir, file);
     char *text = run_read(path), *at = strstr(text, key);
     assert_non_null(at);
     at += strlen(key);
@@ -56,30 +48,30 @@ static void edit(const char *file, const char *key, const char *value)
 static char *csv(void)
 {
     char path[400];
-    snprintf(path, sizeof path, "%s/out/tables.csv", dir);
+    snprintf(path, sizeof path, "%s/out/tables.csv", run_dir);
     return run_read(path);
 }
 
 static void nothing_yet(void **state)
 {
     (void)state;
-    run_expect(0, log_path, "%s --run=false", tables);
-    run_says(log_path, "not measured yet");
-    run_says(log_path, "no model whose weights were all trained: --dense");
-    run_says(log_path, "0 of ");
+    run_expect(0, run_log, "%s --run=false", tables);
+    run_says(run_log, "not measured yet");
+    run_says(run_log, "no model whose weights were all trained: --dense");
+    run_says(run_log, "0 of ");
 }
 
 /* Killed at some moments, then once to the end; what was measured before stays. */
 static void measured_once(void **state)
 {
     (void)state;
-    run_kill(log_path, tables, 5, 1.5, 7);
-    run_expect(0, log_path, "%s", tables);
-    run_says(log_path, "Thinking cut off");
-    run_says(log_path, "report.html");
+    run_kill(run_log, tables, 5, 1.5, 7);
+    run_expect(0, run_log, "%s", tables);
+    run_says(run_log, "Thinking cut off");
+    run_says(run_log, "report.html");
     char *first = csv();
-    run_expect(0, log_path, "%s", tables);
-    run_says(log_path, ", 0 of them new");
+    run_expect(0, run_log, "%s", tables);
+    run_says(run_log, ", 0 of them new");
     char *again = csv();
     assert_string_equal(first, again);
     free(first), free(again);
@@ -90,21 +82,21 @@ static void a_cell_is_its_file(void **state)
     (void)state;
     edit("base-nano.json", "\"accuracy\": ", "0.4321");
     edit("caps-sft.json", "\"tokens_mean\": ", "77.5");
-    run_expect(0, log_path, "%s --run=false", tables);
+    run_expect(0, run_log, "%s --run=false", tables);
     char *text = csv();
     assert_non_null(strstr(text, "\"table1\",\"base\",\"nano\",fraction,0.4321,"));
     assert_non_null(strstr(text, "\"table8-tokens\",\"SFT\",\"none\",,77.5,"));
     free(text);
     char path[400], *page;
-    snprintf(path, sizeof path, "%s/out/report.html", dir);
+    snprintf(path, sizeof path, "%s/out/report.html", run_dir);
     page = run_read(path);
     assert_non_null(strstr(page, ">43.2"));
     free(page);
     /* a result that is damaged is said to be so */
-    snprintf(path, sizeof path, "%s/out/base-nano.json", dir);
+    snprintf(path, sizeof path, "%s/out/base-nano.json", run_dir);
     run_write(path, "{\"nano\":");
-    run_expect(1, log_path, "%s --run=false", tables);
-    run_says(log_path, "base-nano.json");
+    run_expect(1, run_log, "%s --run=false", tables);
+    run_says(run_log, "base-nano.json");
     file_remove_tree(path, NULL);
 }
 
@@ -112,10 +104,10 @@ static void a_cell_is_its_file(void **state)
 static void what_changed_is_measured_again(void **state)
 {
     (void)state;
-    run_expect(0, log_path, "%s --max-samples 4 --run=false", tables);
-    run_says(log_path, "has changed since it was measured");
-    run_expect(0, log_path, "%s --max-samples 4 --tasks nano", tables);
-    char *log = run_read(log_path);
+    run_expect(0, run_log, "%s --max-samples 4 --run=false", tables);
+    run_says(run_log, "has changed since it was measured");
+    run_expect(0, run_log, "%s --max-samples 4 --tasks nano", tables);
+    char *log = run_read(run_log);
     assert_null(strstr(log, "\nmodel-w4\n"));
     assert_non_null(strstr(log, "base-nano\n"));
     free(log);
@@ -128,8 +120,8 @@ static void what_cannot_be(void **state)
                                            {"--chains 1,2,3,4,5,6,7,8,9", "at most 8"}};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        run_expect(2, log_path, "%s %s", tables, cases[i][0]);
-        run_says(log_path, cases[i][1]);
+        run_expect(2, run_log, "%s %s", tables, cases[i][0]);
+        run_says(run_log, cases[i][1]);
     }
 }
 
@@ -140,5 +132,5 @@ int main(void)
         cmocka_unit_test(a_cell_is_its_file), cmocka_unit_test(what_changed_is_measured_again),
         cmocka_unit_test(what_cannot_be),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, run_teardown);
 }

@@ -18,7 +18,7 @@ enum { SANITIZED = 1 };
 enum { SANITIZED = 0 };
 #endif
 
-static char dir[256], log_path[300], build[300];
+static char build[300];
 static struct small_gguf files;
 
 /* run_terse() without its "/terse". */
@@ -31,23 +31,15 @@ static void build_folder(void)
 static int setup(void **state)
 {
     (void)state;
-    run_folder(dir, sizeof dir, "lib");
-    snprintf(log_path, sizeof log_path, "%s/log", dir);
+    run_setup(state);
     build_folder();
     if (SANITIZED) return 0;
-    small_gguf(&files, dir);
+    small_gguf(&files, run_dir);
     /* whoever runs the tests may have other makefiles in mind */
     run_expect(
-        0, log_path,
+        0, run_log,
         "env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u MODE make -o all -o lib install B=%s PREFIX=%s/root",
-        build, dir);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    run_folder_remove(dir);
+        build, run_dir);
     return 0;
 }
 
@@ -70,10 +62,10 @@ static char *out_of(const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(command, sizeof command, fmt, ap);
     va_end(ap);
-    run_expect(0, log_path,
-               "sh -c 'export PKG_CONFIG_PATH=%s/root/lib/pkgconfig LD_LIBRARY_PATH=%s/root/lib; %s'", dir,
-               dir, command);
-    return run_read(log_path);
+    run_expect(0, run_log,
+               "sh -c 'export PKG_CONFIG_PATH=%s/root/lib/pkgconfig LD_LIBRARY_PATH=%s/root/lib; %s'",
+               run_dir, run_dir, command);
+    return run_read(run_log);
 }
 
 static void only_terse_names_show(void **state)
@@ -82,8 +74,8 @@ static void only_terse_names_show(void **state)
     need_tools();
     for (int i = 0; i < 2; i++) {
         int names = 0;
-        char *out = i ? out_of("nm -g --defined-only %s/root/lib/libterse.a", dir)
-                      : out_of("nm -D --defined-only %s/root/lib/libterse.so", dir);
+        char *out = i ? out_of("nm -g --defined-only %s/root/lib/libterse.a", run_dir)
+                      : out_of("nm -D --defined-only %s/root/lib/libterse.so", run_dir);
         for (char *line = strtok(out, "\n"); line; line = strtok(NULL, "\n")) {
             char *name = strrchr(line, ' ');
             if (!name) continue; /* "terse.o:" */
@@ -100,13 +92,13 @@ static void the_header_is_the_library(void **state)
 {
     (void)state;
     need_tools();
-    char *names = out_of("nm -D --defined-only %s/root/lib/libterse.so", dir);
-    char *wants = out_of("nm -D -u %s/root/lib/libterse.so", dir);
+    char *names = out_of("nm -D --defined-only %s/root/lib/libterse.so", run_dir);
+    char *wants = out_of("nm -D -u %s/root/lib/libterse.so", run_dir);
     static const char *const never[] = {" printf", " puts",  " exit", " stdout",
                                         " stderr", " kill@", " fopen"};
     int declared = 0;
     char path[300], name[80];
-    snprintf(path, sizeof path, "%s/root/include/terse.h", dir);
+    snprintf(path, sizeof path, "%s/root/include/terse.h", run_dir);
     char *header = run_read(path);
     for (char *p = header; (p = strstr(p, "TERSE_API ")); p++) {
         char *open = strchr(p, '('), *begin = open;
@@ -134,23 +126,23 @@ static void the_example_answers(void **state)
 {
     (void)state;
     need_tools();
-    free(
-        out_of("cc -Wall -Wextra -Werror examples/ask.c $(pkg-config --cflags --libs terse) -o %s/ask", dir));
+    free(out_of("cc -Wall -Wextra -Werror examples/ask.c $(pkg-config --cflags --libs terse) -o %s/ask",
+                run_dir));
     free(out_of("cc examples/ask.c $(pkg-config --cflags terse) %s/root/lib/libterse.a "
                 "$(pkg-config --static --libs-only-l terse | sed s/-lterse//) -o %s/ask-static",
-                dir, dir));
-    char *out = out_of("%s/ask %s %s Hi", dir, files.model, files.adapter);
+                run_dir, run_dir));
+    char *out = out_of("%s/ask %s %s Hi", run_dir, files.model, files.adapter);
     assert_int_equal(count(out, "--- answer "), 4);
     assert_true(count(out, "0| ") > 3 && count(out, "3| ") > 3);
     assert_non_null(strstr(out, "pages held"));
-    char *same = out_of("%s/ask-static %s %s Hi", dir, files.model, files.adapter);
-    char *base = out_of("%s/ask %s - Hi", dir, files.model);
+    char *same = out_of("%s/ask-static %s %s Hi", run_dir, files.model, files.adapter);
+    char *base = out_of("%s/ask %s - Hi", run_dir, files.model);
     *strstr(out, " tokens read") = *strstr(same, " tokens read") = *strstr(base, " tokens read") = 0;
     assert_string_equal(out, same);
     assert_string_not_equal(out, base);
     free(out), free(same), free(base);
-    free(out_of("%s/ask %s/none.gguf - Hi 2>&1 | grep FILE_MISSING", dir, dir));
-    free(out_of("%s/root/bin/terse-infer info %s", dir, files.model));
+    free(out_of("%s/ask %s/none.gguf - Hi 2>&1 | grep FILE_MISSING", run_dir, run_dir));
+    free(out_of("%s/root/bin/terse-infer info %s", run_dir, files.model));
 }
 
 /* C of 1989, and C++ where there is a compiler. */
@@ -162,7 +154,7 @@ static void the_header_is_for_everybody(void **state)
                                             "c++ -std=c++11 -x c++"};
     for (int i = 0; i < 3; i++) {
         if (i == 2 && system("command -v c++ >/dev/null")) continue;
-        free(out_of("%s -Wall -Wextra -Werror -fsyntax-only %s/root/include/terse.h", languages[i], dir));
+        free(out_of("%s -Wall -Wextra -Werror -fsyntax-only %s/root/include/terse.h", languages[i], run_dir));
     }
 }
 
@@ -174,5 +166,5 @@ int main(void)
         cmocka_unit_test(the_example_answers),
         cmocka_unit_test(the_header_is_for_everybody),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, run_teardown);
 }

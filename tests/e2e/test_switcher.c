@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-static char dir[256], log_path[300], rows_path[300];
+static char rows_path[300];
 
 /* Questions of one shape and about one length, greetings of another. */
 static int setup(void **state)
@@ -21,9 +21,8 @@ static int setup(void **state)
     (void)state;
     char *text = calloc(1, 1 << 16);
     size_t at = 0;
-    run_folder(dir, sizeof dir, "switcher");
-    snprintf(log_path, sizeof log_path, "%s/log", dir);
-    snprintf(rows_path, sizeof rows_path, "%s/rows.jsonl", dir);
+    run_setup(state);
+    snprintf(rows_path, sizeof rows_path, "%s/rows.jsonl", run_dir);
     for (int i = 0; i < 60; i++) {
         at += (size_t)snprintf(
             text + at, 256, "{\"prompt\": \"Tom has %d pens and buys %d more. How many?\", \"label\": %s}\n",
@@ -38,39 +37,32 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    run_folder_remove(dir);
-    return 0;
-}
-
 static void learns(void **state)
 {
     (void)state;
     char path[400], digest[3][SHA256_HEX];
     for (int i = 0; i < 3; i++) {
         run_expect(
-            0, log_path,
+            0, run_log,
             "%s switcher train=%s output=%s/out layers=2,final epochs=8 seeds=2 resamples=100 threads=%d%s",
-            run_terse(), rows_path, dir, i + 1, i == 2 ? " seed=5" : "");
-        snprintf(path, sizeof path, "%s/out/switcher.safetensors", dir);
+            run_terse(), rows_path, run_dir, i + 1, i == 2 ? " seed=5" : "");
+        snprintf(path, sizeof path, "%s/out/switcher.safetensors", run_dir);
         assert_int_equal(sha256_file(path, digest[i], NULL, NULL), 0);
     }
     assert_string_equal(digest[0], digest[1]); /* whatever the threads */
     assert_string_not_equal(digest[0], digest[2]);
-    run_says(log_path, "AUC of prompt length alone");
-    run_says(log_path, "seed 6");
+    run_says(run_log, "AUC of prompt length alone");
+    run_says(run_log, "seed 6");
     struct head *h;
     assert_int_equal(head_file_load(&h, path, NULL), 0);
     assert_true(h->c.task == HEAD_SWITCHER && h->c.pooling == POOL_EMA && h->c.hidden == 8 &&
                 h->c.states.n == 1);
     assert_true(h->c.base[0] && h->c.tokenizer[0] && !h->c.adapter[0]);
     head_free(h);
-    snprintf(path, sizeof path, "%s/out/report.json", dir);
+    snprintf(path, sizeof path, "%s/out/report.json", run_dir);
     run_says(path, "\"valid_auc\": 1");
     run_says(path, "\"layer\": \"final\"");
-    snprintf(path, sizeof path, "%s/out/features/manifest.json", dir);
+    snprintf(path, sizeof path, "%s/out/features/manifest.json", run_dir);
     run_says(path, "terse-features");
 }
 
@@ -98,13 +90,13 @@ static void refuses(void **state)
         {"dropout=1", "", 2, "dropout"},
     };
     char path[400], head[400];
-    snprintf(path, sizeof path, "%s/bad.jsonl", dir);
-    snprintf(head, sizeof head, "%s/bad/switcher.safetensors", dir);
+    snprintf(path, sizeof path, "%s/bad.jsonl", run_dir);
+    snprintf(head, sizeof head, "%s/bad/switcher.safetensors", run_dir);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         run_write(path, cases[i].line);
-        run_expect(cases[i].status, log_path, "%s switcher train=%s output=%s/bad threads=1 %s", run_terse(),
-                   path, dir, cases[i].args);
-        run_says(log_path, cases[i].says);
+        run_expect(cases[i].status, run_log, "%s switcher train=%s output=%s/bad threads=1 %s", run_terse(),
+                   path, run_dir, cases[i].args);
+        run_says(run_log, cases[i].says);
         assert_false(file_exists(head));
     }
 }
@@ -112,5 +104,5 @@ static void refuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(learns), cmocka_unit_test(refuses)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, run_teardown);
 }

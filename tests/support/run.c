@@ -90,6 +90,33 @@ void run_folder_remove(const char *path)
     file_remove_tree(path, NULL);
 }
 
+char run_dir[256], run_log[300], run_out[300];
+
+int run_setup(void **state)
+{
+    (void)state;
+    run_folder(run_dir, sizeof run_dir, "test");
+    snprintf(run_log, sizeof run_log, "%s/log", run_dir);
+    snprintf(run_out, sizeof run_out, "%s/out", run_dir);
+    return 0;
+}
+
+int run_teardown(void **state)
+{
+    (void)state;
+    run_folder_remove(run_dir);
+    return 0;
+}
+
+const char *run_in(const char *name)
+{
+    static char ring[8][512];
+    static unsigned next;
+    char *path = ring[next++ % 8];
+    snprintf(path, sizeof ring[0], "%s/%s", run_dir, name);
+    return path;
+}
+
 void run_adapter(const char *dir, char hex[SHA256_HEX])
 {
     char path[600];

@@ -29,6 +29,14 @@ int run_kill(const char *log, const char *command, int kills, double most, unsig
 /* The digest of the adapter that a training run left in the folder `dir`. */
 void run_adapter(const char *dir, char hex[SHA256_HEX]);
 
+/* A test program's own folder: made by run_setup, removed with all it holds by run_teardown (group setup and
+ * teardown of cmocka). run_log and run_out are files in it, for what commands say and print. */
+extern char run_dir[256], run_log[300], run_out[300];
+int run_setup(void **state);
+int run_teardown(void **state);
+/* "FOLDER/name" in a ring of 8 static buffers. */
+const char *run_in(const char *name);
+
 /* A text file: all of it, the caller's to free; and written. */
 char *run_read(const char *path);
 void run_write(const char *path, const char *text);
