@@ -39,17 +39,34 @@ static const struct option table[] = {
      .max = 1 << 20,
      .unit = "tokens",
      .help = "length of a row"},
-    {.key = "documents", .type = OPT_INT, AT(documents), .preset = "20000", .min = 1, .max = 1e8,
+    {.key = "documents",
+     .type = OPT_INT,
+     AT(documents),
+     .preset = "20000",
+     .min = 1,
+     .max = 1e8,
      .help = "how many to make"},
-    {.key = "mean", .type = OPT_FLOAT, AT(mean), .preset = "15000", .min = 4, .max = 1e6, .unit = "tokens",
+    {.key = "mean",
+     .type = OPT_FLOAT,
+     AT(mean),
+     .preset = "15000",
+     .min = 4,
+     .max = 1e6,
+     .unit = "tokens",
      .help = "of their lengths before the cut, log-normal, the logarithm's deviation 0.75"},
-    {.key = "seconds", .type = OPT_FLOAT, AT(seconds), .preset = "3", .min = 0.01, .max = 1000,
+    {.key = "seconds",
+     .type = OPT_FLOAT,
+     AT(seconds),
+     .preset = "3",
+     .min = 0.01,
+     .max = 1000,
      .help = "for each way of reading"},
     FORMAT_ROW(AT(output)),
     {0},
 };
 
-/* ---- a set ------------------------------------------------------------------------------------------------- */
+/* ---- a set
+ * ------------------------------------------------------------------------------------------------- */
 
 static uint32_t length_of(const struct flags *f, uint64_t doc)
 {
@@ -81,7 +98,8 @@ static int make_set(const struct flags *f, struct err *e)
     const struct shards_origin origin = {hash, hash, hash, &name, &hashes, 1, VOCAB};
     uint32_t *ids = malloc((size_t)f->cutoff_len * sizeof *ids);
     struct shard_writer *w = NULL;
-    int rc = ids ? shard_writer_open(&w, f->data, &origin, e) : err_set(e, ERR_NOMEM, "no memory for a document");
+    int rc =
+        ids ? shard_writer_open(&w, f->data, &origin, e) : err_set(e, ERR_NOMEM, "no memory for a document");
     if (!rc) rc = make_documents(f, w, ids, e);
     if (!rc)
         rc = shard_writer_commit(w, e);
@@ -91,7 +109,8 @@ static int make_set(const struct flags *f, struct err *e)
     return rc;
 }
 
-/* ---- reading it -------------------------------------------------------------------------------------------- */
+/* ---- reading it
+ * -------------------------------------------------------------------------------------------- */
 
 struct reading {
     struct shards *shards;
@@ -164,7 +183,8 @@ static int count(const struct flags *f, struct bench_list *list, struct err *e)
     if (!rc && list->format == BENCH_TEXT)
         printf("    %llu documents, %llu tokens, %llu rows, %.2f %% of positions filled; %.0f MiB at most\n",
                (unsigned long long)loader_docs(r.l), (unsigned long long)tokens, (unsigned long long)rows,
-               100 * (double)tokens / (double)rows / (double)f->cutoff_len, (double)machine_peak_rss() / 0x1p20);
+               100 * (double)tokens / (double)rows / (double)f->cutoff_len,
+               (double)machine_peak_rss() / 0x1p20);
     reading_close(&r);
     return rc;
 }
@@ -180,7 +200,8 @@ static int run(const struct flags *f, struct err *e)
     if (!rc) rc = read_rows(f, &list, 0, e);
     if (!rc) rc = read_rows(f, &list, AHEAD, e);
     bench_end(&list);
-    if (!rc && list.format == BENCH_TEXT) printf("    %.0f MiB at most\n", (double)machine_peak_rss() / 0x1p20);
+    if (!rc && list.format == BENCH_TEXT)
+        printf("    %.0f MiB at most\n", (double)machine_peak_rss() / 0x1p20);
     return rc;
 }
 
@@ -191,7 +212,8 @@ int cmd_bench_loader(int argc, char **argv)
     struct err e = {0};
     int status = options_init(&o, table, &f, &e) ? cli_fail(&e) : -1;
     o.usage = "terse bench loader --data DIR";
-    o.about = "Opens a set of token shards, goes on in its middle and reads rows; a set that is absent is made.";
+    o.about =
+        "Opens a set of token shards, goes on in its middle and reads rows; a set that is absent is made.";
     if (status < 0) status = cli_parse(&o, argc, argv);
     if (status < 0 && options_check_required(&o, &e)) status = cli_usage(&e);
     if (status < 0) status = run(&f, &e) ? cli_fail(&e) : CLI_OK;

@@ -63,16 +63,31 @@ static size_t character(const char *s)
 
 /* ---- forms --------------------------------------------------------------------------------------------- */
 
+/* Copies what comes up to the next `name`, and that; *at is then behind it. False: there is none. */
+static bool copy_through(struct text *out, const char **at, const char *name)
+{
+    const char *hit = strstr(*at, name);
+    if (!hit) return false;
+    hit += strlen(name);
+    put(out, *at, (size_t)(hit - *at));
+    *at = hit;
+    return true;
+}
+
+/* Nothing follows, or the same again. */
+static bool is_bare(const char *at, const char *name)
+{
+    return !*at || !strncmp(at, name, strlen(name));
+}
+
 /* \sqrt3 -> \sqrt{3}. */
 static bool sqrt_fix(struct text *t)
 {
     static const char name[] = "\\sqrt";
     struct text out = {.n = 0};
-    const char *at = t->s, *hit;
-    while ((hit = strstr(at, name))) {
-        put(&out, at, (size_t)(hit - at) + sizeof name - 1);
-        at = hit + sizeof name - 1;
-        if (!*at || !strncmp(at, name, sizeof name - 1)) return false;
+    const char *at = t->s;
+    while (copy_through(&out, &at, name)) {
+        if (is_bare(at, name)) return false;
         if (*at == '{') continue;
         put_braced(&out, at, character(at));
         at += character(at);
@@ -88,19 +103,17 @@ static bool frac_fix(struct text *t)
 {
     static const char name[] = "\\frac";
     struct text out = {.n = 0};
-    const char *at = t->s, *hit;
-    while ((hit = strstr(at, name))) {
-        put(&out, at, (size_t)(hit - at) + sizeof name - 1);
-        at = hit + sizeof name - 1;
-        if (!*at || !strncmp(at, name, sizeof name - 1)) return false;
+    const char *at = t->s;
+    while (copy_through(&out, &at, name)) {
+        if (is_bare(at, name)) return false;
         if (*at == '{') continue;
-        size_t a = character(at), b = character(at + a);
-        if (!b || !strncmp(at + a, name, sizeof name - 1)) return true;
-        put_braced(&out, at, a);
-        at += a;
+        size_t n = character(at);
+        if (is_bare(at + n, name)) return true;
+        put_braced(&out, at, n);
+        at += n;
         if (*at == '{') continue;
-        put_braced(&out, at, b);
-        at += b;
+        put_braced(&out, at, character(at));
+        at += character(at);
     }
     put_text(&out, at);
     *t = out;
