@@ -72,11 +72,16 @@ static void on_selected(void *ctx, const struct selection *s)
 
 static void tell(const struct prepare_report *r, const char *output)
 {
+    char text[32], rate[32];
     fprintf(stderr, "%" PRIu64 " documents, %" PRIu64 " tokens%s", r->docs, r->tokens,
             r->reused ? "; made before, nothing to do" : "");
     if (r->cut) fprintf(stderr, "; %" PRIu64 " cut at cutoff_len", r->cut);
     if (r->held_out) fprintf(stderr, "; %" PRIu64 " held out in %s-eval", r->held_out, output);
     fputc('\n', stderr);
+    if (r->scan_seconds > 0)
+        fprintf(stderr, "scanned %s of text at %s a second\n",
+                progress_bytes((double)r->scan_bytes, text, sizeof text),
+                progress_bytes((double)r->scan_bytes / r->scan_seconds, rate, sizeof rate));
     printf("%s\n", output);
 }
 

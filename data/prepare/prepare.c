@@ -7,6 +7,7 @@
 #include "data/prepare/scan.h"
 #include "data/prepare/sealed.h"
 #include "data/problems.h"
+#include "infer/machine.h"
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -99,8 +100,11 @@ static int scan_file(struct run *r, uint32_t file, const char *path, const char 
 {
     struct facts f = {0};
     struct scan s = {.path = r->c->files[file], .rules = &r->c->rules, .ticker = run_ticker(r)};
+    double from = machine_seconds();
     int rc = scan_rows(&f, &s, &r->workers, e);
     if (!rc) rc = facts_save(&f, path, key, e);
+    for (uint64_t i = 0; i < f.n; i++) r->report->scan_bytes += f.at[i].bytes;
+    r->report->scan_seconds += machine_seconds() - from;
     facts_clear(&f);
     r->report->scanned += !rc;
     return rc;

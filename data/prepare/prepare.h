@@ -72,6 +72,8 @@ struct prepare_report {
     uint32_t scanned, flagged, sheaves; /* files that this run made */
     uint64_t rows, docs, tokens, cut, held_out; /* docs and tokens: those held out too */
     uint64_t resumed;                           /* documents that were in finished shards */
+    uint64_t scan_bytes;                        /* of text that this run scanned, in so many seconds */
+    double scan_seconds;
 };
 
 /* Makes the output, or finds it made. Errors: those of the sources; DUP_SHARD; LOCKED; DATA_EMPTY;

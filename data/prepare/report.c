@@ -94,11 +94,22 @@ static void fill(struct run *r)
     out->held_out = r->set_docs[SET_EVAL];
 }
 
+/* OUTPUT/recipe.yaml: for people, and to build again. */
+static int save_record(const struct run *r, struct err *e)
+{
+    char path[FILE_PATH];
+    if (!r->c->record) return 0;
+    int rc =
+        file_path(path, e, r->c->format == GATHER_SHARDS ? "%s/recipe.yaml" : "%s.recipe.yaml", r->c->output);
+    return rc ? rc : file_save(path, r->c->record, strlen(r->c->record), e);
+}
+
 int run_report_save(struct run *r, struct err *e)
 {
     char path[FILE_PATH], file[FILE_PATH], hex[SHA256_HEX] = "";
     struct js_out w;
     int rc = run_report_path(r, path, e);
+    if (!rc) rc = save_record(r, e);
     if (!rc && r->c->format == GATHER_PROBLEMS) {
         rc = run_output(r, SET_TRAIN, file, e);
         if (!rc) rc = sha256_file(file, hex, NULL, e);

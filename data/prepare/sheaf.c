@@ -240,10 +240,12 @@ int sheaf_unpack(const struct sheaf *p, uint32_t doc, const void *frame, size_t 
                  struct err *e)
 {
     const struct sheaf_doc *d = &p->docs[doc];
-    int r = zstd_decompress(room, d->n * width, frame, d->bytes, e);
-    if (r) return r;
-    unshuffle(room, out, d->n, width);
-    if (question_hash(out, d->n * width) == d->check) return 0;
-    return err_set(e, ERR_HASH, "%s: document %u is damaged; remove the file, and it is made again", p->path,
-                   doc);
+    struct err why = {0};
+    int r = zstd_decompress(room, d->n * width, frame, d->bytes, &why);
+    if (!r) unshuffle(room, out, d->n, width);
+    if (!r && question_hash(out, d->n * width) != d->check)
+        r = err_set(&why, ERR_HASH, "it is not what was written");
+    if (!r) return 0;
+    return err_set(e, r, "%s: document %u is damaged (%s); remove the file, and it is made again", p->path,
+                   doc, why.msg);
 }

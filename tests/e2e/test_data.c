@@ -47,8 +47,8 @@ static void killed_at_random_the_same_bytes(void **state)
     (void)state;
     char command[4096], want[2][SHA256_HEX], have[SHA256_HEX];
     const char *recipe =
-        "dataset: [data/nano/sft.parquet, data/nano/mix.parquet, data/nano/test.parquet]\n"
-        "model: checkpoints/nano\ncutoff_len: 512\nshard_tokens: 200000\nval_size: 0.05\nthreads: 1\n";
+        "dataset: [data/nano/rl.parquet, data/nano/mix.parquet, data/nano/test.parquet]\n"
+        "model: checkpoints/nano\ncutoff_len: 512\nshard_tokens: 50000\nval_size: 0.05\nthreads: 1\n";
     run_write(in("recipe.yaml"), recipe);
     run_expect(0, log_path, "%s data build %s output=%s", run_terse(), in("recipe.yaml"), in("whole"));
     run_says(log_path, "forecast");
@@ -56,7 +56,7 @@ static void killed_at_random_the_same_bytes(void **state)
     digest_of("whole/manifest.json", want[0]), digest_of("whole/report.json", want[1]);
     snprintf(command, sizeof command, "%s data build %s output=%s", run_terse(), in("recipe.yaml"),
              in("killed"));
-    assert_true(run_kill(log_path, command, 20, 1.0, 7) > 0);
+    assert_true(run_kill(log_path, command, 20, 0.5, 7) > 0);
     run_expect(0, log_path, "%s", command);
     digest_of("killed/manifest.json", have);
     assert_string_equal(have, want[0]);
@@ -121,7 +121,7 @@ static void a_set_is_counted(void **state)
                run_terse(), in("whole"), in("whole"));
     run_says(log_path, "conversations,");
     run_says(log_path, "thousands of tokens");
-    run_says(log_path, "sft.parquet");
+    run_says(log_path, "mix.parquet");
     run_says(log_path, "8 rows a step");
     run_says(log_path, "days");
     run_expect(0, log_path, "%s data stats data/nano/mix.parquet -t 1 --max-samples 100", run_terse());

@@ -23,15 +23,18 @@ enum { FILES = 3 };
 
 /* ---- the same documents -------------------------------------------------------------------------------- */
 
-/* The document of a row of a source; false when there is none. */
-static bool doc_find(struct shards *s, uint32_t source, uint64_t row, uint64_t *at)
+enum { ROWS = 4096 };
+
+/* at[source][row]: the document of a row, from 1; 0: none. */
+static void docs_find(struct shards *s, uint32_t at[FILES][ROWS])
 {
-    for (*at = 0; *at < shards_docs(s); ++*at) {
+    memset(at, 0, FILES * sizeof *at);
+    for (uint64_t i = 0; i < shards_docs(s); i++) {
         struct shard_doc d;
-        assert_int_equal(shards_doc(s, *at, &d, NULL), 0);
-        if (d.source == source && d.source_row == row) return true;
+        assert_int_equal(shards_doc(s, i, &d, NULL), 0);
+        assert_true(d.source < FILES && d.source_row < ROWS);
+        at[d.source][d.source_row] = (uint32_t)i + 1;
     }
-    return false;
 }
 
 static void assert_same_doc(struct shards *a, uint64_t i, struct shards *b, uint64_t k)
@@ -53,6 +56,7 @@ static void assert_same_doc(struct shards *a, uint64_t i, struct shards *b, uint
 static void the_documents_of_data_build(void **state)
 {
     (void)state;
+    static uint32_t at[FILES][ROWS];
     for (int learn = LEARN_LAST; learn <= LEARN_ALL; learn++) {
         struct shards *a, *b;
         struct build_report r;
@@ -72,11 +76,12 @@ static void the_documents_of_data_build(void **state)
         assert_int_equal(report.docs, r.docs);
         assert_int_equal(report.tokens, r.tokens);
         assert_int_equal(report.cut, r.cut);
-        for (uint64_t i = 0, at; i < shards_docs(b); i++) {
+        docs_find(a, at);
+        for (uint64_t i = 0; i < shards_docs(b); i++) {
             struct shard_doc d;
             assert_int_equal(shards_doc(b, i, &d, NULL), 0);
-            assert_true(doc_find(a, d.source, d.source_row, &at));
-            assert_same_doc(a, at, b, i);
+            assert_true(at[d.source][d.source_row]);
+            assert_same_doc(a, at[d.source][d.source_row] - 1, b, i);
         }
         shards_close(a), shards_close(b);
     }
@@ -137,7 +142,7 @@ static void killed_anywhere_the_same_bytes(void **state)
     assert_true(r.docs > 500 && r.held_out > 50);
     const char *whole = build_case_digest("whole");
     int kills = 0;
-    for (uint64_t at = 0; at < 60; at += 7) { /* each begun anew, killed once, gone on with */
+    for (uint64_t at = 0; at < 60; at += 9) { /* each begun anew, killed once, gone on with */
         file_remove_tree(scratch("killed"), NULL), file_remove_tree(scratch("killed-eval"), NULL);
         file_remove_tree(scratch("killed.work"), NULL);
         if (killed_run(at, 1 + at % 3)) break;
@@ -146,10 +151,10 @@ static void killed_anywhere_the_same_bytes(void **state)
         assert_string_equal(build_case_digest("killed"), whole);
         assert_false(file_exists(scratch("killed.tmp")) || file_exists(scratch("killed-eval.tmp")));
     }
-    assert_in_range(kills, 3, 8);
+    assert_in_range(kills, 2, 6);
     file_remove_tree(scratch("killed"), NULL), file_remove_tree(scratch("killed-eval"), NULL);
     file_remove_tree(scratch("killed.work"), NULL);
-    for (uint64_t at = 1; !killed_run(at, 2); at += 7) continue; /* killed again and again */
+    for (uint64_t at = 1; !killed_run(at, 2); at += 11) continue; /* killed again and again */
     assert_string_equal(build_case_digest("killed"), whole);
 }
 
@@ -224,6 +229,43 @@ static void what_is_damaged_is_made_again(void **state)
     assert_string_equal(build_case_digest("damaged"), whole);
 }
 
+static int stop_before_gather(void *ctx, enum prepare_stage stage, uint64_t done, uint64_t total)
+{
+    (void)ctx, (void)total;
+    return stage == PREPARE_GATHER && done > 0;
+}
+
+/* A frame is not what was written: said, and made again once it is removed. A table is: made again at once.
+ */
+static void damaged_sheaves_are_seen(void **state)
+{
+    (void)state;
+    char command[3 * FILE_PATH];
+    struct prepare_report r;
+    struct err e = {0};
+    struct prepare_config c = build_case_config("torn", files, FILES);
+    c.progress = stop_before_gather;
+    assert_int_equal(prepare_run(&c, &r, NULL), ERR_INTERRUPTED);
+    assert_int_equal(r.sheaves, 3);
+    c.progress = NULL;
+    snprintf(command, sizeof command,
+             "for f in %s/sheaf-*; do printf x | dd of=$f bs=1 seek=40 conv=notrunc status=none; done",
+             c.work);
+    assert_int_equal(system(command), 0);
+    assert_true(prepare_run(&c, &r, &e) < 0);
+    assert_int_equal(r.sheaves, 0);
+    assert_non_null(strstr(e.msg, "remove the file"));
+    assert_false(file_exists(scratch("torn/manifest.json")));
+    snprintf(command, sizeof command,
+             "for f in %s/sheaf-*; do printf x | dd of=$f bs=1 seek=$(($(stat -c %%s $f) - 200)) "
+             "conv=notrunc status=none; done",
+             c.work);
+    assert_int_equal(system(command), 0);
+    r = build_case_run(&c);
+    assert_int_equal(r.sheaves, 3);
+    assert_int_equal(r.scanned, 0);
+}
+
 static void refuses(void **state)
 {
     (void)state;
@@ -253,6 +295,7 @@ int main(void)
         cmocka_unit_test(asked_to_stop_it_goes_on),
         cmocka_unit_test(a_changed_recipe_makes_what_it_must),
         cmocka_unit_test(what_is_damaged_is_made_again),
+        cmocka_unit_test(damaged_sheaves_are_seen),
         cmocka_unit_test(refuses),
     };
     return cmocka_run_group_tests(tests, build_case_setup, build_case_teardown);
