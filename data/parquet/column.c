@@ -84,12 +84,14 @@ static int split_v2(struct reader *r, const struct pq_page *page, struct parts *
     return page_decompress(page, (enum pq_codec)r->chunk->codec, levels, r->keep, &s->values, r->e);
 }
 
-/* What a v2 header says of its levels must be what they are. */
+/* What a v2 header says of its levels must be what they are, but for nulls inside of something: Arrow before
+ * 13 leaves those out whose struct or list is not there. */
 static int check_v2(struct reader *r, const struct pq_page *page, uint32_t rows, uint32_t present)
 {
     if (!r->leaf->def && page->n_nulls)
         return err_set(r->e, ERR_PQ_NULL, "%u nulls in a required column", page->n_nulls);
-    if (page->n_values - present != page->n_nulls || rows != page->n_rows)
+    bool nested = r->leaf->rep || r->leaf->def > 1;
+    if ((page->n_values - present != page->n_nulls && !nested) || rows != page->n_rows)
         return err_set(r->e, ERR_PQ_COUNT, "the header says %u rows and %u nulls, the levels %u and %u",
                        page->n_rows, page->n_nulls, rows, page->n_values - present);
     return 0;

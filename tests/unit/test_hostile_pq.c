@@ -165,6 +165,18 @@ SPOIL(pq57, page->def_bytes = 1000)
 SPOIL(pq57_both, page->rep_bytes = INT32_MAX; page->def_bytes = INT32_MAX)
 SPOIL(pq58, page->is_compressed = 0; page->uncompressed = 20; chunk->codec = 6)
 SPOIL(stored, page->is_compressed = 0; chunk->codec = 6)
+SPOIL(nulls_uncounted, page->nulls = 0)
+/* x inside an optional struct, which is null in the second row */
+static void nulls_outside(void)
+{
+    pqb.n_elements = 3;
+    pqb.elements[1] = pqb_group("g", 1, 1);
+    pqb.elements[2] = pqb_leaf("x", PQ_INT32, 1);
+    page->nulls = 0;
+    page->body.n = 0;
+    page->def_bytes = (int64_t)pqb_packed(&page->body, (uint8_t[]){2, 0, 2}, 3, 2);
+    pqb_put_ints(page, 2);
+}
 SPOIL(pq59, page->body.data[4] = 0xff)
 SPOIL(pq60, pqb.elements[1].repetition = 0)
 /* an optional struct of an optional and a required field: present in one, null in the other */
@@ -352,6 +364,8 @@ static const struct {
     {"PQ57", pqb_v2, pq57_both, NULL, ERR_PQ_LEVELS, "2147483647 bytes"},
     {"PQ58", pqb_v2, pq58, NULL, ERR_PQ_SIZE, "not compressed"},
     {"stored in a compressed chunk", pqb_v2, stored, NULL, 0, ""},
+    {"nulls outside", pqb_v2, nulls_outside, NULL, 0, ""},
+    {"nulls", pqb_v2, nulls_uncounted, NULL, ERR_PQ_COUNT, "3 rows and 0 nulls, the levels 3 and 1"},
     {"PQ59", pqb_strings, pq59, NULL, ERR_UTF8, "row 0: column 'x'"},
     {"PQ60", pqb_v2, pq60, NULL, ERR_PQ_NULL, "1 nulls in a required column"},
     {"PQ60", pqb_two_columns, pq60_inside, NULL, ERR_PQ_NULL, "row 1: column 'y'"},
