@@ -84,8 +84,8 @@ static int split_v2(struct reader *r, const struct pq_page *page, struct parts *
     return page_decompress(page, (enum pq_codec)r->chunk->codec, levels, r->keep, &s->values, r->e);
 }
 
-/* What a v2 header says of its levels must be what they are, but for nulls inside of something: Arrow before
- * 13 leaves those out whose struct or list is not there. */
+/* What a v2 header says of its levels must be what they are, but for nulls inside of something: older Arrow
+ * (12) leaves those out whose struct or list is not there. */
 static int check_v2(struct reader *r, const struct pq_page *page, uint32_t rows, uint32_t present)
 {
     if (!r->leaf->def && page->n_nulls)
