@@ -3,7 +3,6 @@
 #include "data/prepare/run.h"
 
 #include "data/prepare/scan.h"
-#include "infer/machine.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -17,7 +16,7 @@ enum {
 };
 /* Measured on files like OpenThoughts3 (docs/performance.md): shards are as large as sheaves, and
  * gathered at so many bytes of ids for a byte of text scanned. */
-static const double gather_speed = 1.8;
+static const double gather_speed = 1.8, read_speed = 400e6; /* of text a thread */
 
 /* Bytes of a row that is still to be scanned, and of one that only facts are kept of. */
 enum { FACTS = sizeof(struct fact) + 1 };
@@ -58,12 +57,12 @@ static int scan_block(struct run *r, uint32_t file, uint64_t rows, struct facts 
                      .only = block,
                      .n_only = block_of(rows, block),
                      .rules = &r->c->rules,
-                     .ticker = run_ticker(r)};
-    double from = machine_seconds();
+                     .ticker = run_ticker(r),
+                     .seconds = &r->rates.scan_seconds};
     uint64_t at = f->n, bytes = 0;
     int rc = scan_rows(f, &s, &r->workers, e);
     for (uint64_t i = at; i < f->n; i++) bytes += f->at[i].bytes;
-    r->rates.scan_seconds += machine_seconds() - from, r->rates.scan_bytes += (double)bytes;
+    r->rates.scan_bytes += (double)bytes;
     return rc;
 }
 
@@ -81,12 +80,13 @@ static int tokens_block(struct run *r, uint32_t file, const uint32_t *rows, uint
                              .n = n,
                              .rules = &r->c->rules,
                              .format = r->c->format,
-                             .ticker = run_ticker(r)};
+                             .ticker = run_ticker(r),
+                             .seconds = &r->rates.tokens_seconds};
     int rc = file_path(path, e, "%s/sheaf-sample", r->c->work);
-    double from = machine_seconds(), tokens = 0;
+    double tokens = 0;
     if (!rc) rc = gather_sheaf_make(&g, &r->workers, e);
     if (rc) return rc;
-    r->rates.tokens_seconds = machine_seconds() - from, r->rates.tokens_bytes = text;
+    r->rates.tokens_bytes = text;
     rc = sheaf_open(&s, path, g.key, e);
     for (uint32_t i = 0; !rc && i < s.n; i++) tokens += s.docs[i].n;
     if (!rc && tokens > 0 && !stat(path, &st)) r->rates.per_token = (double)st.st_size / tokens;
@@ -123,7 +123,13 @@ static void sizes(const struct run *r, struct prepare_forecast *f, uint64_t rows
     f->work_bytes = (uint64_t)((double)f->tokens * per_token) + rows * FACTS;
 }
 
-/* Seconds of tokens and gather. */
+/* Of text out of its file: little beside tokenising it, and done meanwhile. */
+static double reading(const struct run *r, double text)
+{
+    return text / read_speed / pool_threads(r->c->pool);
+}
+
+/* Seconds of tokens and gather; shards are written by one thread. */
 static double seconds_after(const struct run *r, double text, double tokens)
 {
     const struct run_rates *m = &r->rates;
@@ -131,7 +137,7 @@ static double seconds_after(const struct run *r, double text, double tokens)
     double scan = m->scan_bytes > 0     ? m->scan_seconds / m->scan_bytes
                   : m->tokens_bytes > 0 ? m->tokens_seconds / m->tokens_bytes
                                         : 0;
-    return tokenise + 4 * tokens * scan / gather_speed;
+    return tokenise + reading(r, text) + 4 * tokens * scan * pool_threads(r->c->pool) / gather_speed;
 }
 
 static int disk_check(const struct run *r, const struct prepare_forecast *f, struct err *e)
@@ -169,7 +175,7 @@ static int estimate(struct run *r, const struct facts *f, uint64_t total, struct
     out->tokens = (uint64_t)((double)s.tokens * scale * picked);
     sizes(r, out, total);
     if (r->rates.scan_bytes > 0)
-        out->seconds = r->rates.scan_seconds * scale +
+        out->seconds = r->rates.scan_seconds * scale + reading(r, (double)out->text) +
                        seconds_after(r, (double)s.bytes * scale * picked, (double)out->tokens);
     selection_clear(&s);
     return 0;

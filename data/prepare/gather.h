@@ -22,6 +22,7 @@ struct gather_sheaf {
     const struct document_rules *rules;
     enum gather_format format;
     struct ticker ticker;
+    double *seconds; /* as in struct rows_job */
 };
 int gather_sheaf_make(const struct gather_sheaf *g, struct workers *w, struct err *e);
 

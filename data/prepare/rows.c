@@ -1,5 +1,7 @@
 #include "data/prepare/rows.h"
 
+#include "infer/machine.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,7 +150,9 @@ static int run_batches(struct run *r, struct pool *p, struct err *e)
     for (r->read_code = fill(r, &r->read_err); !r->read_code && r->batch[r->filling].n;) {
         const struct batch *now = &r->batch[r->filling];
         r->filling = !r->filling;
+        double from = machine_seconds();
         pool_for(p, 1 + (int64_t)now->n, unit, r);
+        if (r->j->seconds) *r->j->seconds += machine_seconds() - from;
         if (r->bad.code) return err_set(e, r->bad.code, "%s", r->bad.msg);
         int code = r->j->take(r->j->ctx, now->rows, now->n, e);
         if (code) return code;

@@ -19,6 +19,7 @@ struct rows_job {
     /* A batch's rows [n] after all of them were worked on, in the file's order, on one thread. */
     int (*take)(void *ctx, const struct conv_row *rows, uint32_t n, struct err *e);
     void *ctx;
+    double *seconds; /* adds the time that rows were worked on, without the first batch's reading; NULL: no */
 };
 
 /* Runs the job to its end. Errors: those of conv_open and conv_next, FIELD_RANGE (a row of `only` is not

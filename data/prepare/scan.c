@@ -40,8 +40,13 @@ int scan_rows(struct facts *f, const struct scan *s, struct workers *w, struct e
     struct scanning *sc = calloc(1, sizeof *sc);
     if (!sc) return err_set(e, ERR_NOMEM, "no memory to scan %s", s->path);
     sc->s = s, sc->w = w, sc->f = f;
-    struct rows_job j = {
-        .path = s->path, .only = s->only, .n_only = s->n_only, .work = work, .take = take, .ctx = sc};
+    struct rows_job j = {.path = s->path,
+                         .only = s->only,
+                         .n_only = s->n_only,
+                         .work = work,
+                         .take = take,
+                         .ctx = sc,
+                         .seconds = s->seconds};
     int r = rows_run(&j, w->pool, e);
     free(sc);
     return r;

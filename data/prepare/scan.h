@@ -12,6 +12,7 @@ struct scan {
     uint64_t n_only;
     const struct document_rules *rules;
     struct ticker ticker;
+    double *seconds; /* as in struct rows_job */
 };
 
 /* Appends the facts of the file's rows to f. Errors: those of rows_run and measure_row, INTERRUPTED. */

@@ -85,8 +85,13 @@ static int take(void *ctx, const struct conv_row *rows, uint32_t n, struct err *
 
 static int rows_write(struct tokens *t, struct err *e)
 {
-    struct rows_job j = {
-        .path = t->g->path, .only = t->g->rows, .n_only = t->g->n, .work = work, .take = take, .ctx = t};
+    struct rows_job j = {.path = t->g->path,
+                         .only = t->g->rows,
+                         .n_only = t->g->n,
+                         .work = work,
+                         .take = take,
+                         .ctx = t,
+                         .seconds = t->g->seconds};
     int r = sheaf_writer_open(&t->w, t->g->to, t->g->key, e);
     if (!r) r = rows_run(&j, t->workers->pool, e);
     if (!r) return sheaf_writer_commit(t->w, e);
