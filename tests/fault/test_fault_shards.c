@@ -1,5 +1,6 @@
 /* Writing and opening a set of shards with the n-th allocation, write or read failing, for every n. */
 #include "checkpoints/file.h"
+#include "data/loader.h"
 #include "data/shards.h"
 #include "tests/support/fault.h"
 #include "tests/support/scratch.h"
@@ -107,12 +108,44 @@ static void open_with_read_errors(void **state)
     open_with(FAULT_READ);
 }
 
+/* An epoch of packed rows, made by a thread or when they are asked for. */
+static int load_all(uint32_t ahead, struct err *e)
+{
+    const struct loader_config c = {
+        .cutoff_len = 128, .packing = 1, .keep = 2, .ahead = ahead, .val_size = 0.1};
+    struct loader_set set = {.weight = 1};
+    struct loader *l = NULL;
+    struct packed_row row = {0};
+    int rc = shards_open(&set.shards, scratch("set"), SHARDS_LAZY, e);
+    if (!rc) rc = loader_open(&l, &set, 1, &c, e);
+    while (!rc && !row.last) rc = loader_next_row(l, &row, e);
+    loader_close(l);
+    shards_close(set.shards);
+    return rc;
+}
+
+static void load_without_memory(void **state)
+{
+    (void)state;
+    assert_int_equal(shards_case_write(scratch("set"), DOCS, MEAN, NULL), 0);
+    for (uint32_t ahead = 0; ahead < 4; ahead += 3)
+        for (long n = 1;; n++) {
+            struct err e = {0};
+            fault_arm(FAULT_ALLOC, n);
+            int rc = load_all(ahead, &e);
+            if (!fault_disarm()) break;
+            if (rc && (e.code != rc || !e.msg[0])) fail_msg("fault %ld: rc %d, \"%s\"", n, rc, e.msg);
+            assert_false(fault_leaks());
+            assert_in_range(n, 1, ENOUGH);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(write_without_memory),   cmocka_unit_test(write_on_a_full_disk),
         cmocka_unit_test(write_with_read_errors), cmocka_unit_test(open_without_memory),
-        cmocka_unit_test(open_with_read_errors),
+        cmocka_unit_test(open_with_read_errors),  cmocka_unit_test(load_without_memory),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }
