@@ -79,10 +79,11 @@ static int kind_find(struct forecast *r, struct err *e)
         *e = sft;
         return sft.code;
     } else
-        return err_set(
-            e, ERR_CFG_CONFLICT,
-            "%s is a recipe neither for sft (%.300s) nor for ppo (%.300s); --kind says which it is to be",
-            r->q.path, sft.msg, ppo.msg);
+        return err_set(e, ERR_CFG_CONFLICT,
+                       "what can be planned are recipes for sft and ppo; %s is neither (%.300s; %.300s); "
+                       "--kind says which it "
+                       "is to be",
+                       r->q.path, sft.msg, ppo.msg);
     return 0;
 }
 
