@@ -30,7 +30,7 @@ int cmd_data(int argc, char **argv)
     };
     static const struct program data = {
         .name = "terse data",
-        .about = "Fetches training data and looks at it.",
+        .about = "Fetches training data, looks at it, and makes token shards of it.",
         .first = "terse data cat data/nano/sft.parquet -n 3",
         .commands = commands,
     };
