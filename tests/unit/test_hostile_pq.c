@@ -1,6 +1,7 @@
 /* Section PQ of the hostile inputs: one row a case. Each starts from a sound file (a base), which a few lines
  * spoil, before it is built or after. */
 #include "data/parquet/parquet.h"
+#include "infer/file_open.h"
 #include "tests/support/clock.h"
 #include "tests/support/pq_bases.h"
 
@@ -436,17 +437,11 @@ static void memory_stays_bounded(void **state)
 #endif
 }
 
-static void *load(const char *path, size_t *n)
+static uint8_t *load(const char *path, size_t *n)
 {
-    FILE *in = fopen(path, "rb");
-    assert_non_null(in);
-    fseek(in, 0, SEEK_END);
-    *n = (size_t)ftell(in);
-    rewind(in);
-    void *data = malloc(*n);
-    assert_int_equal(fread(data, 1, *n, in), *n);
-    fclose(in);
-    return data;
+    char *data;
+    assert_int_equal(file_load(path, 1 << 20, &data, n, NULL), 0);
+    return (uint8_t *)data;
 }
 
 static void pq64_cut_anywhere(void **state)
