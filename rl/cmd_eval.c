@@ -46,8 +46,8 @@ static const struct option rows[] = {
     {.key = "data",
      .type = OPT_PATH,
      AT(data),
-     .preset = "data",
-     .help = "folder that `terse data fetch` filled"},
+     .preset = "downloads/datasets",
+     .help = "folder of data sets, where `terse data fetch` puts them"},
     {.key = "style",
      .type = OPT_ENUM,
      AT(style),
@@ -206,8 +206,8 @@ static void style_take(struct eval_flags *f, struct sampler_config *s, const str
 {
     struct task_sampling how = task_sampling(i->style);
     if (!i->task || !i->task->repo) return;
-    if (!options_given(o, "temperature")) s->temperature = (float)(f->sampling.temperature = how.temperature);
-    if (!options_given(o, "top_p")) s->top_p = (float)(f->sampling.top_p = how.top_p);
+    if (!options_given(o, "temperature")) s->temperature = f->sampling.temperature = how.temperature;
+    if (!options_given(o, "top_p")) s->top_p = f->sampling.top_p = how.top_p;
     if (!options_given(o, "top_k")) s->top_k = 0;
     if (!options_given(o, "max_new")) f->max_new = how.max_new;
 }

@@ -37,7 +37,7 @@ static const struct option rows[] = {
     {.key = "tasks", .type = OPT_STRINGS, AT(tasks), .preset = "nano", .group = "Benchmarks",
      .help = "aime24, aime25, amc23, math500, gpqa, gsm8k, nano; the first is that of caps and votes"},
     {.key = "style", .type = OPT_ENUM, AT(style), .choices = TASK_STYLES, .preset = "paper", .help = "wording, repeats and sampling"},
-    {.key = "data", .type = OPT_PATH, AT(data), .preset = "data", .help = "folder that `terse data fetch` filled"},
+    {.key = "data", .type = OPT_PATH, AT(data), .preset = "downloads/datasets", .help = "folder of data sets, where `terse data fetch` puts them"},
     {.key = "max_samples", .type = OPT_INT, AT(max_samples), .unset = "all of a benchmark, 300 of nano", .min = 1, .max = 1e9,
      .help = "use the first so many problems"},
     {.key = "vote_samples", .type = OPT_INT, AT(vote_samples), .unset = "as max_samples", .min = 1, .max = 1e9, .help = "for votes"},

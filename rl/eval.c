@@ -194,8 +194,6 @@ static int ask_all(struct eval *v)
     }
     int r = ask_run(&v->asker, v->q, v->asked, &ev, &stats, v->e);
     v->first_token = stats.first_token_seconds;
-    for (size_t k = 0; !r && k < v->asked; k++)
-        v->record[v->unit[k]].tokens = tokens_of(&v->q[k]); /* of those given up, too */
     return r;
 }
 

@@ -39,7 +39,7 @@ struct eval_sample {
     const char *text;      /* of the chain that won, or the only one */
     size_t len;
     struct grade grade;     /* the answer found in the text, the verdict and its rule */
-    uint32_t tokens;        /* of all chains so far, the end of the turn included */
+    uint32_t tokens;        /* of all chains, those given up too; the end of the turn included */
     uint32_t graded, right; /* chains, where several were all run to their end; else 1, and 1 if correct */
     uint32_t repeat;        /* which answer to the problem, from 0 */
     uint32_t cap;           /* 0: none */

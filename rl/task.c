@@ -121,8 +121,8 @@ int task_path(char *path, size_t size, const struct task *t, const char *folder,
         if (is_there(path, size, "%s/%s.%s", folder, t->name, ends[i])) return 0;
     }
     return err_set(e, ERR_FILE_MISSING,
-                   "%s: there is no %s/%s/%s; `terse data fetch %s --include %s -o %s` gets it", t->name,
-                   folder, t->repo, t->file, t->repo, t->file, folder);
+                   "%s: there is no %s/%s/%s; `terse data fetch %s --include %s -o %s/%s` gets it", t->name,
+                   folder, t->repo, t->file, t->repo, t->file, folder, t->repo);
 }
 
 /* ---- wording ------------------------------------------------------------------------------------------- */
