@@ -4,14 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-extern char **environ;
 
 /* ---- cells --------------------------------------------------------------------------------------------- */
 
@@ -176,17 +174,24 @@ static int fill(char **argv, char out[FILE_PATH], char samples[FILE_PATH], const
     return r;
 }
 
-/* Starts it, its output in `to`, and waits; *status as of waitpid. */
-static int spawn(const struct book *b, char **argv, const char *to, int *status, struct err *e)
+/* In the child: becomes the command, its output in `to`. It ends when its parent does, however that ends,
+ * since who goes on writes to the same files. */
+static void become(const struct book *b, pid_t parent, char **argv, const char *to)
 {
-    posix_spawn_file_actions_t files;
-    pid_t pid;
-    int r = posix_spawn_file_actions_init(&files);
-    if (r) return err_set(e, ERR_NOMEM, "no memory to start a command");
-    r = posix_spawn_file_actions_addopen(&files, 1, to, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    if (!r) r = posix_spawn(&pid, b->program, &files, NULL, argv, environ);
-    posix_spawn_file_actions_destroy(&files);
-    if (r) return err_errno(e, r, "cannot start %s", b->program);
+    int fd = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (fd >= 0 && dup2(fd, 1) == 1 && getppid() == parent) execv(b->program, argv);
+    _exit(127);
+}
+
+/* Starts it, its output in `to`, and waits; *status as of waitpid. */
+static int start(const struct book *b, char **argv, const char *to, int *status, struct err *e)
+{
+    pid_t parent = getpid();
+    fflush(NULL);
+    pid_t pid = fork();
+    if (!pid) become(b, parent, argv, to);
+    if (pid < 0) return err_errno(e, errno, "cannot start %s", b->program);
     while (waitpid(pid, status, 0) < 0)
         if (errno != EINTR) return err_errno(e, errno, "cannot wait for a command");
     return 0;
@@ -215,7 +220,7 @@ static int run_cell(struct book *b, struct book_cell *c, const char *now, struct
     if (!r) r = command_path(said, b, c, "txt", e);
     if (!r) r = make_room(b, c, now, e);
     fprintf(stderr, "%s\n", c->id);
-    if (!r) r = spawn(b, argv, plain ? out : said, &status, e);
+    if (!r) r = start(b, argv, plain ? out : said, &status, e);
     if (r) return r;
     int ended = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     if (cli_interrupted() || ended == 128 + SIGINT || ended == CLI_INTERRUPTED)

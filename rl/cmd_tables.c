@@ -13,7 +13,8 @@
 struct tables_flags {
     char *config, *output, *model, *dense, *brief, *qamr, *heads, *switcher, *text, *data;
     struct string_list lora, tasks, caps, chains;
-    int style, paper, run;
+    int style, paper;
+    bool run;
     int64_t max_samples, vote_samples, repeats, max_new, streams, threads, prompt;
 };
 
@@ -87,6 +88,22 @@ static int check_tasks(const struct tables_flags *f, struct err *e)
     return 0;
 }
 
+/* One sentence for what is not there, before any cell fails of it. */
+static int check_paths(const struct tables_flags *f, struct err *e)
+{
+    const struct {
+        const char *key, *path;
+    } given[] = {{"model", f->model}, {"dense", f->dense},       {"brief", f->brief},
+                 {"qamr", f->qamr},   {"switcher", f->switcher}, {"text", f->text}};
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++)
+        if (given[i].path && access(given[i].path, F_OK))
+            return err_errno(e, errno, "%s: cannot find %s", given[i].key, given[i].path);
+    for (size_t i = 0; i < f->lora.n; i++)
+        if (access(f->lora.items[i], F_OK))
+            return err_errno(e, errno, "lora: cannot find %s", f->lora.items[i]);
+    return 0;
+}
+
 static long long given(const struct options *o, const char *key, int64_t value)
 {
     return options_given(o, key) ? value : -1;
@@ -116,6 +133,7 @@ static int configure(struct tables_config *c, const struct tables_flags *f, cons
                                 .prompt = (uint32_t)f->prompt};
     c->vote_samples = options_given(o, "vote_samples") ? f->vote_samples : c->max_samples;
     int r = check_tasks(f, e);
+    if (!r) r = check_paths(f, e);
     if (!r) r = numbers(c->caps, &c->n_caps, TABLES_CAPS, "caps", &f->caps, e);
     return r ? r : numbers(c->chains, &c->n_chains, TABLES_CHAINS, "chains", &f->chains, e);
 }

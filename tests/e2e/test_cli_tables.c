@@ -123,6 +123,9 @@ static void what_cannot_be(void **state)
         run_expect(2, run_log, "%s %s", tables, cases[i][0]);
         run_says(run_log, cases[i][1]);
     }
+    run_expect(1, run_log, "%s --dense %s/nowhere", tables, run_dir);
+    run_says(run_log, "dense: cannot find");
+    run_says(run_log, "FILE_MISSING");
 }
 
 int main(void)

@@ -6,7 +6,7 @@
 
 enum { HD_SIZE = 40000, HD_HALF = HD_SIZE / 2 };
 extern unsigned char hd_file[HD_SIZE], hd_other[HD_SIZE]; /* the right file; another one */
-extern char hd_digest[SHA256_HEX];                       /* of the right one */
+extern char hd_digest[SHA256_HEX];                        /* of the right one */
 
 #define OK_HEAD "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n"
 #define UNUSED  __attribute__((unused))

@@ -1,5 +1,5 @@
-/* What a download server may do: HOSTILE_INPUTS, section HD, case by case: where it sends us (HD28 to HD31), and
- * what it answers instead (HD33 to HD36). */
+/* What a download server may do: HOSTILE_INPUTS, section HD, case by case: where it sends us (HD28 to HD31),
+ * and what it answers instead (HD33 to HD36). */
 #include "tests/support/hd_case.h"
 #include "tests/support/scratch.h"
 
