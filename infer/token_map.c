@@ -20,11 +20,10 @@ void token_map_free(struct token_map *m)
 int32_t token_map_add(struct token_map *m, uint32_t id)
 {
     const struct token_spec *t = &m->tokens[id];
-    int32_t found = token_map_find(m, t->text, t->len);
-    if (found >= 0) return found;
-    uint64_t h = hash_bytes(t->text, t->len, m->seed);
-    size_t at = h & m->mask;
-    while (m->slots[at]) at = (at + 1) & m->mask;
-    m->slots[at] = (h & 0xffffffff00000000u) | (id + 1);
+    struct token_slot *s = token_map_slot(m, t->text, t->len);
+    if (token_slot_id(s) >= 0) return token_slot_id(s);
+    const struct token_slot k = token_key(m, t->text, t->len);
+    s->head = k.head, s->tail = k.tail;
+    atomic_init(&s->tag, k.tag | (id + 1));
     return -1;
 }

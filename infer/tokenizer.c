@@ -30,9 +30,8 @@ static int copy_tokens(struct tokenizer *t, const struct tokenizer_spec *spec, s
     }
     t->n = spec->n;
     t->tokens = malloc((spec->n + 1) * sizeof *t->tokens);
-    t->words = calloc(spec->n + 1, sizeof *t->words);
     t->bytes = malloc(bytes + 1);
-    if (!t->tokens || !t->words || !t->bytes) return no_memory(e);
+    if (!t->tokens || !t->bytes) return no_memory(e);
     char *at = t->bytes;
     for (size_t i = 0; i < spec->n; i++) {
         t->tokens[i] = (struct token_spec){.text = at, .kind = spec->tokens[i].kind};
@@ -198,7 +197,6 @@ void tokenizer_free(struct tokenizer *t)
     free(t->default_system);
     free(t->added);
     free(t->merges);
-    free((void *)t->words);
     free(t->bytes);
     free(t->tokens);
     free(t);

@@ -21,16 +21,14 @@ static inline void emit(struct encoder *c, uint32_t id)
 /* ---- plain text
  * --------------------------------------------------------------------------------------------- */
 
-static int merge_word(struct encoder *c, const char *s, size_t len, int32_t whole)
+static int merge_word(struct encoder *c, const char *s, size_t len, struct token_slot *slot)
 {
     const uint32_t *ids;
     size_t count;
     int rc = bpe_encode(&c->t->bpe, (const unsigned char *)s, len, &c->scratch, &ids, &count, c->e);
     if (rc) return rc;
-    if (whole >= 0) {
-        unsigned char state = count == 1 && ids[0] == (uint32_t)whole ? WORD_WHOLE : WORD_SPLIT;
-        atomic_store_explicit(&c->t->words[whole], state, memory_order_relaxed);
-    }
+    int32_t whole = token_slot_id(slot);
+    if (whole >= 0) token_slot_learn(slot, count == 1 && ids[0] == (uint32_t)whole ? WORD_WHOLE : WORD_SPLIT);
     for (size_t i = 0; i < count; i++) emit(c, ids[i]);
     return 0;
 }
@@ -41,10 +39,9 @@ static int encode_word(struct encoder *c, const char *s, size_t len)
         emit(c, c->t->bpe.byte_ids[(unsigned char)*s]);
         return 0;
     }
-    int32_t whole = len <= TOKEN_MAX_LEN ? token_map_find(&c->t->map, s, len) : -1;
-    if (whole < 0 || atomic_load_explicit(&c->t->words[whole], memory_order_relaxed) != WORD_WHOLE)
-        return merge_word(c, s, len, whole);
-    emit(c, (uint32_t)whole);
+    struct token_slot *slot = token_map_slot(&c->t->map, s, len);
+    if (token_slot_state(slot) != WORD_WHOLE) return merge_word(c, s, len, slot);
+    emit(c, (uint32_t)token_slot_id(slot));
     return 0;
 }
 

@@ -8,12 +8,6 @@
 #include "infer/token_map.h"
 #include "infer/tokenizer.h"
 
-#include <stdatomic.h>
-
-/* Does encoding a token's bytes give that one token? True of nearly all; then a pre-token with those bytes
- * needs no merging. Found out when first asked; any thread finds the same, so a relaxed store is enough. */
-enum word_state { WORD_UNKNOWN, WORD_WHOLE, WORD_SPLIT };
-
 struct tokenizer {
     struct token_spec *tokens; /* [n], text in `bytes` */
     size_t n;
@@ -22,7 +16,6 @@ struct tokenizer {
     size_t n_merges;
     struct token_map map;
     struct bpe bpe;
-    _Atomic unsigned char *words; /* [n], enum word_state */
     struct pretoken *pretoken;
     struct nfc *nfc; /* NULL: text is not normalised */
     /* Added tokens sorted by first byte, then longer first; those of byte c are added[first[c]..first[c +
