@@ -147,7 +147,7 @@ TEST_BINS  := $(patsubst tests/%.c,$(B)/tests/%,$(TEST_SRCS))
 SUPPORT    := $(patsubst %.c,$(B)/obj/%.o,$(sort $(filter-out $(FOREIGN),$(wildcard tests/support/*.c))))
 
 # Programs in tests/fault see malloc and the file calls through counting wrappers (tests/support/fault.h).
-WRAP := malloc calloc realloc posix_memalign aligned_alloc open write pwrite fsync rename mmap
+WRAP := malloc calloc realloc posix_memalign aligned_alloc open write pwrite fsync rename mmap statvfs
 # cmocka, and TLS for the server that tests talk to.
 LINK_TESTS := -lcmocka -lssl
 wrap_flags = $(if $(findstring tests/fault/,$(1)),$(foreach f,$(WRAP),-Wl,--wrap=$(f)))

@@ -42,14 +42,9 @@ static int fill(struct json_rows *r, struct err *e)
     return rc ? rc : got > 0;
 }
 
-static uint64_t position(const struct json_rows *r)
-{
-    return r->base + r->at;
-}
-
 static int check_length(const struct json_rows *r, struct err *e)
 {
-    if (position(r) - r->offset <= JSON_ROW_MAX) return 0;
+    if (json_rows_position(r) - r->offset <= JSON_ROW_MAX) return 0;
     return err_set(e, ERR_LINE_LEN, "%s:%llu: the row that begins here is longer than %d bytes", r->name,
                    (unsigned long long)r->line, JSON_ROW_MAX);
 }
@@ -57,7 +52,7 @@ static int check_length(const struct json_rows *r, struct err *e)
 static void begin_row(struct json_rows *r)
 {
     r->from = r->at;
-    r->offset = position(r);
+    r->offset = json_rows_position(r);
     r->line = r->lines + 1;
 }
 
@@ -97,7 +92,7 @@ static int find_newline(struct json_rows *r, bool keep, struct err *e)
         if (!keep) r->from = r->at;
         more = fill(r, e);
         if (more < 0) return more;
-        if (!more) return position(r) > r->offset;
+        if (!more) return json_rows_position(r) > r->offset;
     }
 }
 
@@ -148,7 +143,7 @@ static bool scan_element(struct json_rows *r)
 static int fail_at(const struct json_rows *r, int code, const char *what, struct err *e)
 {
     return err_set(e, code, "%s:%llu: %s: %s at offset %llu", r->name, (unsigned long long)r->lines + 1,
-                   err_text(code), what, (unsigned long long)position(r));
+                   err_text(code), what, (unsigned long long)json_rows_position(r));
 }
 
 static int next_element(struct json_rows *r, bool keep, size_t *n, struct err *e)
@@ -168,7 +163,7 @@ static int next_element(struct json_rows *r, bool keep, size_t *n, struct err *e
         if (more < 0) return more;
         if (!more) return fail_at(r, ERR_JSON_TRUNC, "the array does not end", e);
     }
-    if (position(r) == r->offset) return fail_at(r, ERR_JSON_SYNTAX, "expected a value", e);
+    if (json_rows_position(r) == r->offset) return fail_at(r, ERR_JSON_SYNTAX, "expected a value", e);
     if (check_length(r, e)) return ERR_LINE_LEN;
     *n = r->at - r->from;
     r->state = r->buf[r->at++] == ']' ? ROWS_END : ROWS_MORE;

@@ -54,6 +54,12 @@ int json_rows_next(struct json_rows *r, const char **text, size_t *n, struct err
 /* The same without the text: rows of any length take no more memory than a short one. */
 int json_rows_skip(struct json_rows *r, struct err *e);
 
+/* Bytes of the stream that were looked at: where the next row begins, or before it. */
+static inline uint64_t json_rows_position(const struct json_rows *r)
+{
+    return r->base + r->at;
+}
+
 /* The source now stands at byte `offset`, where a row begins, in line `line`. Byte 0 of line 1 is the very
  * beginning. */
 void json_rows_restart(struct json_rows *r, uint64_t offset, uint64_t line);

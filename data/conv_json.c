@@ -244,4 +244,14 @@ static int seek(void *self, uint64_t row, struct err *e)
     return rc;
 }
 
-const struct conv_view conv_json = {open_view, close_view, rows, next, seek};
+static struct conv_part part(const void *self, uint64_t row)
+{
+    return json_file_part(((const struct view *)self)->file, row);
+}
+
+static uint64_t bytes(const void *self)
+{
+    return json_file_bytes(((const struct view *)self)->file);
+}
+
+const struct conv_view conv_json = {open_view, close_view, rows, next, seek, part, bytes};

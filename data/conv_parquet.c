@@ -215,4 +215,21 @@ static int seek(void *self, uint64_t row, struct err *e)
     return rc;
 }
 
-const struct conv_view conv_parquet = {open_view, close_view, rows, next, seek};
+static struct conv_part part(const void *self, uint64_t row)
+{
+    const struct pq *pq = ((const struct view *)self)->pq;
+    const uint32_t group = pq_group_of(pq, row);
+    struct conv_part p = {.bytes = pq_group_bytes(pq, group)};
+    pq_group(pq, group, &p.first, &p.rows, NULL);
+    return p;
+}
+
+static uint64_t bytes(const void *self)
+{
+    const struct pq *pq = ((const struct view *)self)->pq;
+    uint64_t n = 0;
+    for (uint32_t group = 0; group < pq_groups(pq); group++) n += pq_group_bytes(pq, group);
+    return n;
+}
+
+const struct conv_view conv_parquet = {open_view, close_view, rows, next, seek, part, bytes};

@@ -53,6 +53,16 @@ uint64_t conv_rows(const struct conv_file *f)
     return f->view->rows(f->self);
 }
 
+struct conv_part conv_part_of(const struct conv_file *f, uint64_t row)
+{
+    return f->view->part(f->self, row);
+}
+
+uint64_t conv_bytes(const struct conv_file *f)
+{
+    return f->view->bytes(f->self);
+}
+
 int conv_next(struct conv_file *f, struct conv_row *row, struct err *e)
 {
     return f->view->next(f->self, row, e);

@@ -63,6 +63,14 @@ void conv_close(struct conv_file *f); /* NULL ok */
 
 uint64_t conv_rows(const struct conv_file *f);
 
+/* Rows that lie together, and the bytes of the file that they take, without reading them: a row group's
+ * columns, compressed; some hundred rows of JSON, not compressed. What a forecast is scaled by. */
+struct conv_part {
+    uint64_t first, rows, bytes;
+};
+struct conv_part conv_part_of(const struct conv_file *f, uint64_t row); /* row below conv_rows() */
+uint64_t conv_bytes(const struct conv_file *f);                         /* of all parts */
+
 /* Fills *row, whose pointers are valid until the next call on `f`. Returns 1, 0 after the last row, or a
  * negative error, after which only conv_close(). Of Parquet: those of pq_next(), FIELD_TYPE (`history`). Of
  * JSON, with the row's line: those of json_file_next() and js_parse() (a row has at most 64 MiB, 64 levels

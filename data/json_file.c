@@ -17,6 +17,7 @@ struct json_file {
     struct text_file *text;
     struct json_rows rows;
     uint64_t n, row; /* rows there are, and the next one */
+    uint64_t end;    /* bytes of the text that they are in */
     struct place *places;
     size_t places_cap;
     char *path, *where;
@@ -78,6 +79,7 @@ static int count(struct json_file *f, struct err *e)
         if (f->n % STRIDE == 0 && (rc = note_place(f, e))) break;
         f->n++;
     }
+    f->end = json_rows_position(&f->rows);
     if (!rc && !f->n) rc = err_set(e, ERR_DATA_EMPTY, "%s has no rows", f->path);
     return rc;
 }
@@ -136,6 +138,18 @@ void json_file_close(struct json_file *f)
 uint64_t json_file_rows(const struct json_file *f)
 {
     return f->n;
+}
+
+struct conv_part json_file_part(const struct json_file *f, uint64_t row)
+{
+    const uint64_t first = row / STRIDE * STRIDE, rows = f->n - first < STRIDE ? f->n - first : STRIDE;
+    const uint64_t end = first + rows < f->n ? f->places[row / STRIDE + 1].offset : f->end;
+    return (struct conv_part){first, rows, end - f->places[row / STRIDE].offset};
+}
+
+uint64_t json_file_bytes(const struct json_file *f)
+{
+    return f->end - f->places[0].offset;
 }
 
 /* ---- rows -----------------------------------------------------------------------------------------------

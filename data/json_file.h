@@ -3,7 +3,7 @@
 #ifndef TERSE_DATA_JSON_FILE_H
 #define TERSE_DATA_JSON_FILE_H
 
-#include "infer/err.h"
+#include "data/conversations.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -18,6 +18,10 @@ int json_file_open(struct json_file **out, const char *path, struct err *e);
 void json_file_close(struct json_file *f); /* NULL ok */
 
 uint64_t json_file_rows(const struct json_file *f);
+
+/* The part that `row` (below json_file_rows()) is in, and the bytes of all: of JSON, not compressed. */
+struct conv_part json_file_part(const struct json_file *f, uint64_t row);
+uint64_t json_file_bytes(const struct json_file *f);
 
 /* The next row's text, of *n bytes, valid until the next call on `f`. Returns 1, 0 after the last, or an
  * error, after which only json_file_close(): those of reading, CHANGED (other rows than were counted). */

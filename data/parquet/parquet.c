@@ -168,6 +168,32 @@ int pq_group(const struct pq *p, uint64_t group, uint64_t *first, uint64_t *n, s
     return 0;
 }
 
+/* The group with `row` in it; *first becomes the number of its first row. */
+static uint32_t group_of(const struct pq *p, uint64_t row, uint64_t *first)
+{
+    uint32_t g = 0;
+    for (*first = 0; row - *first >= (uint64_t)p->meta.groups[g].rows; g++)
+        *first += (uint64_t)p->meta.groups[g].rows;
+    return g;
+}
+
+uint32_t pq_group_of(const struct pq *p, uint64_t row)
+{
+    uint64_t first;
+    return group_of(p, row, &first);
+}
+
+uint64_t pq_group_bytes(const struct pq *p, uint32_t group)
+{
+    uint64_t bytes = 0;
+    for (uint32_t k = 0; k < p->root->n_children; k++) {
+        const struct pq_field *f = p->root->children[k];
+        for (uint32_t i = 0; i < f->n_leaves; i++)
+            bytes += (uint64_t)p->meta.groups[group].chunks[f->first_leaf + i].bytes;
+    }
+    return bytes;
+}
+
 static struct pq_field *find_child(const struct pq_field *f, const char *name)
 {
     for (uint32_t i = 0; i < f->n_children; i++)
@@ -255,15 +281,6 @@ int pq_next(struct pq *p, const struct pq_datum **row, struct err *e)
     if (!code) code = next_row(p, &why);
     *row = &p->datum;
     return code < 0 ? named(p, &why, e) : code;
-}
-
-/* The group with `row` in it; *first becomes the number of its first row. */
-static uint32_t group_of(const struct pq *p, uint64_t row, uint64_t *first)
-{
-    uint32_t g = 0;
-    for (*first = 0; row - *first >= (uint64_t)p->meta.groups[g].rows; g++)
-        *first += (uint64_t)p->meta.groups[g].rows;
-    return g;
 }
 
 int pq_seek(struct pq *p, uint64_t row, struct err *e)

@@ -102,6 +102,12 @@ uint64_t pq_rows(const struct pq *p);
 uint32_t pq_groups(const struct pq *p);
 int pq_group(const struct pq *p, uint64_t group, uint64_t *first, uint64_t *n, struct err *e);
 
+/* The group with `row` (below pq_rows()) in it. */
+uint32_t pq_group_of(const struct pq *p, uint64_t row);
+
+/* Bytes that the selected columns of a row group (below pq_groups()) take, compressed. */
+uint64_t pq_group_bytes(const struct pq *p, uint32_t group);
+
 /* Keeps only the n top-level columns `names`; the others are never read. At most once, before any row.
  * Errors: COL_MISSING, DUP_KEY (one name twice), NOMEM; the selection is then unchanged. */
 int pq_select(struct pq *p, const char *const *names, uint32_t n, struct err *e);

@@ -1,8 +1,10 @@
 /* What a build will take, before it takes it: a block of rows out of some of the files is scanned, and one of
- * them tokenised, as the stages would. */
+ * them tokenised, as the stages would. How much text a file has is told by a part of it that is read, and by
+ * how many bytes the parts take: rows differ too much in length for a few of them to speak for the rest. */
 #include "data/prepare/run.h"
 
 #include "data/prepare/scan.h"
+#include "infer/machine.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -16,14 +18,19 @@ enum {
 };
 /* Measured on files like OpenThoughts3 (docs/performance.md): shards are as large as sheaves, and
  * gathered at so many bytes of ids for a byte of text scanned. */
-static const double gather_speed = 1.8, read_speed = 400e6; /* of text a thread */
+static const double gather_speed = 1.8;
 
 /* Bytes of a row that is still to be scanned, and of one that only facts are kept of. */
 enum { FACTS = sizeof(struct fact) + 1 };
 
 /* ---- sampling ------------------------------------------------------------------------------------------ */
 
-static int rows_missing(struct run *r, uint64_t *rows, uint32_t *files, struct err *e)
+/* A file that is still to be scanned. */
+struct missing {
+    uint64_t rows, bytes; /* conv_bytes; rows 0: nothing is to be scanned */
+};
+
+static int find_missing(struct run *r, struct missing *m, uint32_t *files, struct err *e)
 {
     char key[SHA256_HEX], path[FILE_PATH];
     int rc = 0;
@@ -31,14 +38,59 @@ static int rows_missing(struct run *r, uint64_t *rows, uint32_t *files, struct e
         struct conv_file *f;
         rc = run_facts_key(r, i, key, e);
         if (!rc) rc = run_path(r, path, "facts", key, e);
-        rows[i] = 0;
         if (rc || file_exists(path)) continue;
         rc = conv_open(&f, r->c->files[i], e);
         if (rc) break;
-        rows[i] = conv_rows(f), *files += rows[i] > 0;
+        m[i] = (struct missing){conv_rows(f), conv_bytes(f)};
+        *files += m[i].rows > 0;
         conv_close(f);
     }
     return rc;
+}
+
+/* Tokens of documents, and how many are left of them by the rules about length. */
+struct lengths {
+    double whole, kept;
+};
+
+static void lengths_add(struct lengths *l, const struct select_rules *rules, double tokens, double times)
+{
+    bool out =
+        tokens < (double)rules->min_tokens || (rules->max_tokens && tokens > (double)rules->max_tokens);
+    l->whole += times * tokens;
+    if (!out) l->kept += times * (tokens < (double)rules->cutoff_len ? tokens : (double)rules->cutoff_len);
+}
+
+/* What a sample says of all that is missing. */
+struct sampled {
+    struct facts facts;
+    double text, bytes;   /* of the sampled files: text in them, and their size */
+    struct lengths parts; /* of the rows that told the text, at so many tokens a byte as the block has */
+};
+
+/* Text in the file by its part in the middle, which is read and nothing more. */
+static int text_of(struct run *r, const char *path, const struct missing *m, double per_byte,
+                   struct sampled *s, struct err *e)
+{
+    struct conv_file *f;
+    struct conv_row row;
+    double sum = 0, from = machine_seconds();
+    int rc = conv_open(&f, path, e);
+    if (rc) return rc;
+    const struct conv_part part = conv_part_of(f, m->rows / 2);
+    const double times = part.bytes ? (double)m->bytes / (double)part.bytes : 0;
+    rc = conv_seek(f, part.first, e);
+    for (uint64_t i = 0; rc >= 0 && i < part.rows; i++) {
+        uint64_t bytes = 0;
+        rc = conv_next(f, &row, e);
+        for (size_t k = 0; rc == 1 && row.has_turns && k < row.n_turns; k++) bytes += row.turns[k].value.n;
+        lengths_add(&s->parts, &r->rules, (double)bytes * per_byte, times);
+        sum += (double)bytes;
+    }
+    conv_close(f);
+    s->text += sum * times, s->bytes += (double)m->bytes;
+    r->rates.read_bytes += sum, r->rates.read_seconds += machine_seconds() - from;
+    return rc < 0 ? rc : 0;
 }
 
 /* The rows of the block in the middle of a file; returns how many. */
@@ -94,7 +146,17 @@ static int tokens_block(struct run *r, uint32_t file, const uint32_t *rows, uint
     return rc ? rc : file_remove_tree(path, e);
 }
 
-static int sample(struct run *r, const uint64_t *rows, uint32_t files, struct facts *f, struct err *e)
+static int sample_file(struct run *r, uint32_t file, const struct missing *m, struct sampled *s,
+                       struct err *e)
+{
+    const uint64_t at = s->facts.n;
+    double tokens = 0, bytes = 0;
+    int rc = scan_block(r, file, m->rows, &s->facts, e);
+    for (uint64_t i = at; i < s->facts.n; i++) tokens += s->facts.at[i].tokens, bytes += s->facts.at[i].bytes;
+    return rc ? rc : text_of(r, r->c->files[file], m, bytes > 0 ? tokens / bytes : 0, s, e);
+}
+
+static int sample(struct run *r, const struct missing *m, uint32_t files, struct sampled *s, struct err *e)
 {
     uint32_t block[BLOCK], seen = 0, last = 0;
     const uint64_t n = files < FILES ? files : FILES;
@@ -102,15 +164,15 @@ static int sample(struct run *r, const uint64_t *rows, uint32_t files, struct fa
     int rc = 0;
     run_stage(r, PREPARE_SAMPLE, (n + 1) * LEAST); /* or more */
     for (uint32_t i = 0; !rc && i < r->c->n_files; i++) {
-        if (!rows[i]) continue;
+        if (!m[i].rows) continue;
         bool wanted = (seen * n + n / 2) % files < n; /* evenly spread */
         seen++;
         if (!wanted) continue;
         last = i;
-        rc = scan_block(r, i, rows[i], f, e);
+        rc = sample_file(r, i, &m[i], s, e);
     }
-    uint32_t tail = rc ? 0 : block_of(rows[last], block);
-    for (uint64_t i = f->n - tail; i < f->n; i++) text += f->at[i].bytes;
+    uint32_t tail = rc ? 0 : block_of(m[last].rows, block);
+    for (uint64_t i = s->facts.n - tail; i < s->facts.n; i++) text += s->facts.at[i].bytes;
     return rc || !tail ? rc : tokens_block(r, last, block, tail, text, e);
 }
 
@@ -123,10 +185,11 @@ static void sizes(const struct run *r, struct prepare_forecast *f, uint64_t rows
     f->work_bytes = (uint64_t)((double)f->tokens * per_token) + rows * FACTS;
 }
 
-/* Of text out of its file: little beside tokenising it, and done meanwhile. */
+/* Of text out of its file, which one thread does while the others work. */
 static double reading(const struct run *r, double text)
 {
-    return text / read_speed / pool_threads(r->c->pool);
+    const struct run_rates *m = &r->rates;
+    return m->read_bytes > 0 ? text * m->read_seconds / m->read_bytes / pool_threads(r->c->pool) : 0;
 }
 
 /* Seconds of tokens and gather; shards are written by one thread. */
@@ -156,46 +219,55 @@ static int tell(struct run *r, const struct prepare_forecast *f, struct err *e)
     return disk_check(r, f, e);
 }
 
-/* What would be chosen of the sample, in proportion. */
-static int estimate(struct run *r, const struct facts *f, uint64_t total, struct prepare_forecast *out,
-                    struct err *e)
+/* How the share of tokens that is left in the parts compares with the block's, whose rows are fewer. */
+static double kept(const struct run *r, const struct sampled *s)
 {
-    const uint64_t first[2] = {0, f->n};
+    struct lengths block = {0};
+    for (uint64_t i = 0; i < s->facts.n; i++) lengths_add(&block, &r->rules, s->facts.at[i].tokens, 1);
+    return block.kept > 0 && s->parts.whole > 0 ? s->parts.kept / s->parts.whole * block.whole / block.kept
+                                                : 1;
+}
+
+/* What would be chosen of the sample, in proportion: documents to rows, their text and tokens to all text. */
+static int estimate(struct run *r, const struct missing *m, const struct sampled *s,
+                    struct prepare_forecast *out, struct err *e)
+{
+    const uint64_t first[2] = {0, s->facts.n};
     struct select_rules rules = r->rules;
-    struct selection s;
-    double scale = f->n ? (double)total / (double)f->n : 0, picked = 1;
+    struct selection chosen;
+    double bytes = 0, picked = 1;
+    for (uint32_t i = 0; i < r->c->n_files; i++) out->rows += m[i].rows, bytes += (double)m[i].bytes;
+    const double text = s->bytes > 0 ? s->text * bytes / s->bytes : 0,
+                 scale = r->rates.scan_bytes > 0 ? text / r->rates.scan_bytes : 0;
     rules.max_samples = 0, rules.val_size = 0;
-    int rc = select_rows(&s, f, first, 1, &rules, NULL);
+    int rc = select_rows(&chosen, &s->facts, first, 1, &rules, NULL);
     if (rc && rc != ERR_DATA_EMPTY) return err_set(e, rc, "no memory for a forecast");
-    if (r->c->select.max_samples && (double)s.n * scale > (double)r->c->select.max_samples)
-        picked = (double)r->c->select.max_samples / ((double)s.n * scale);
-    out->rows = total;
-    out->text = (uint64_t)(r->rates.scan_bytes * scale);
-    out->docs = (uint64_t)((double)s.n * scale * picked),
-    out->tokens = (uint64_t)((double)s.tokens * scale * picked);
-    sizes(r, out, total);
-    if (r->rates.scan_bytes > 0)
-        out->seconds = r->rates.scan_seconds * scale + reading(r, (double)out->text) +
-                       seconds_after(r, (double)s.bytes * scale * picked, (double)out->tokens);
-    selection_clear(&s);
+    double docs = s->facts.n ? (double)chosen.n * (double)out->rows / (double)s->facts.n : 0;
+    if (r->c->select.max_samples && docs > (double)r->c->select.max_samples)
+        picked = (double)r->c->select.max_samples / docs;
+    out->text = (uint64_t)text, out->docs = (uint64_t)(docs * picked);
+    out->tokens = (uint64_t)((double)chosen.tokens * scale * picked * kept(r, s));
+    sizes(r, out, out->rows);
+    out->seconds = r->rates.scan_seconds * scale + reading(r, text) +
+                   seconds_after(r, (double)chosen.bytes * scale * picked, (double)out->tokens);
+    selection_clear(&chosen);
     return 0;
 }
 
 int run_forecast(struct run *r, bool *missing, struct err *e)
 {
-    uint64_t *rows = calloc(r->c->n_files + 1, sizeof *rows), total = 0;
+    struct missing *m = calloc(r->c->n_files + 1, sizeof *m);
     uint32_t files = 0;
-    struct facts f = {0};
+    struct sampled s = {0};
     struct prepare_forecast out = {0};
-    int rc = rows ? rows_missing(r, rows, &files, e) : err_set(e, ERR_NOMEM, "no memory for a forecast");
-    for (uint32_t i = 0; !rc && i < r->c->n_files; i++) total += rows[i];
-    *missing = total > 0;
-    if (!rc && total) rc = sample(r, rows, files, &f, e);
-    if (!rc && total) rc = estimate(r, &f, total, &out, e);
-    if (!rc && total) rc = tell(r, &out, e);
-    facts_clear(&f);
-    free(rows);
-    if (!rc) run_stage(r, PREPARE_SCAN, total);
+    int rc = m ? find_missing(r, m, &files, e) : err_set(e, ERR_NOMEM, "no memory for a forecast");
+    *missing = files > 0;
+    if (!rc && files) rc = sample(r, m, files, &s, e);
+    if (!rc && files) rc = estimate(r, m, &s, &out, e);
+    if (!rc && files) rc = tell(r, &out, e);
+    facts_clear(&s.facts);
+    free(m);
+    if (!rc) run_stage(r, PREPARE_SCAN, out.rows);
     return rc;
 }
 

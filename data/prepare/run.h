@@ -10,7 +10,8 @@ enum { SET_EVAL, SET_TRAIN, SETS };
 
 /* What a sample took. */
 struct run_rates {
-    double scan_bytes, scan_seconds;     /* of text */
+    double read_bytes, read_seconds;     /* of text, by one thread */
+    double scan_bytes, scan_seconds;     /* of text, by all, reading left out */
     double tokens_bytes, tokens_seconds; /* the same, for the rows of a sheaf */
     double per_token;                    /* bytes of a sheaf a token; 0 unknown */
 };

@@ -83,12 +83,32 @@ static void with_read_errors(void **state)
     build_with(FAULT_READ, 6);
 }
 
+/* Said before anything is scanned; and, when only then there is no room, before anything is tokenised. */
+static void without_room(void **state)
+{
+    (void)state;
+    for (int n = 1; n <= 2; n++) {
+        struct prepare_config c = config("set");
+        struct prepare_report r;
+        struct err e = {0};
+        fault_arm(FAULT_SPACE, n);
+        assert_int_equal(prepare_run(&c, &r, &e), ERR_PREFLIGHT_DISK);
+        assert_true(fault_disarm());
+        assert_non_null(strstr(e.msg, "has 0.0 MB free"));
+        assert_int_equal(r.scanned, n - 1);
+        assert_int_equal(r.sheaves, 0);
+        assert_false(file_exists(scratch("set")));
+    }
+    forget("set");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_memory),
         cmocka_unit_test(on_a_full_disk),
         cmocka_unit_test(with_read_errors),
+        cmocka_unit_test(without_room),
     };
     return cmocka_run_group_tests(tests, build_case_setup, build_case_teardown);
 }

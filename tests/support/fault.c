@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -61,7 +62,7 @@ static int fails(enum fault_kind kind, int why)
     int now = atomic_load(&armed);
     if (now != (int)kind && !(now == FAULT_FULL && kind == FAULT_WRITE)) return 0;
     long nth = atomic_fetch_sub(&left, 1);
-    if (now == FAULT_FULL ? nth > 1 : nth != 1) return 0;
+    if (now == FAULT_FULL || now == FAULT_SPACE ? nth > 1 : nth != 1) return 0;
     errno = why;
     return 1;
 }
@@ -212,6 +213,15 @@ int __wrap_rename(const char *from, const char *to);
 int __wrap_rename(const char *from, const char *to)
 {
     return rename(from, to);
+}
+
+int __real_statvfs(const char *path, struct statvfs *fs);
+int __wrap_statvfs(const char *path, struct statvfs *fs);
+int __wrap_statvfs(const char *path, struct statvfs *fs)
+{
+    int rc = __real_statvfs(path, fs);
+    if (fails(FAULT_SPACE, errno)) fs->f_bavail = 0;
+    return rc;
 }
 
 #pragma GCC visibility pop

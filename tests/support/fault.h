@@ -19,7 +19,8 @@ enum fault_kind {
     FAULT_WRITE, /* open for writing, write, pwrite (half of it is written), fsync, rename: disk full */
     FAULT_FULL,  /* as FAULT_WRITE, and every such call after it, until fault_disarm */
     FAULT_READ,  /* open for reading, read, pread: EIO */
-    FAULT_FLIP   /* write, pwrite: succeeds, but a bit on the disk is another */
+    FAULT_FLIP,  /* write, pwrite: succeeds, but a bit on the disk is another */
+    FAULT_SPACE  /* statvfs: a disk with nothing free, from the n-th call on */
 };
 
 /* From now on the n-th call (from 1) of that kind in this process fails (once, but for FAULT_FULL). */

@@ -203,6 +203,26 @@ static void check_seeks(const char *path, const char *const *line)
     conv_close(f);
 }
 
+/* Parts follow one another, and take all the bytes. */
+static void check_parts(const char *path, uint64_t parts, uint64_t bytes)
+{
+    struct conv_file *f = open_ok(path);
+    uint64_t row = 0, sum = 0, n = 0;
+    for (; row < conv_rows(f); n++) {
+        struct conv_part p = conv_part_of(f, row), last;
+        assert_int_equal(p.first, row);
+        assert_true(p.rows > 0 && p.bytes > 0);
+        row += p.rows, sum += p.bytes;
+        last = conv_part_of(f, row - 1);
+        assert_memory_equal(&last, &p, sizeof p);
+    }
+    assert_int_equal(row, conv_rows(f));
+    assert_int_equal(sum, conv_bytes(f));
+    assert_int_equal(n, parts);
+    if (sum > bytes || sum + 64 < bytes) fail_msg("%s: %d bytes in %d", path, (int)sum, (int)bytes);
+    conv_close(f);
+}
+
 static void pack(struct packed *p, const char *name, const char *text, size_t n)
 {
     size_t half = n / 3; /* two members or frames */
@@ -234,6 +254,7 @@ static void every_file_gives_the_same_rows(void **state)
         }
         if (strcmp(got, want)) fail_msg("%s: rows differ: %.300s", names[i], got);
         check_seeks(path, line);
+        check_parts(path, (MANY + 255) / 256, n);
         free(got), free(text), free(p.s);
     }
     free(want);
@@ -265,6 +286,12 @@ static void parquet_and_json_give_the_same_rows(void **state)
     same_rows(SHARED "ot3_uncompressed_v1.parquet", SHARED "ot3_expected_600.jsonl", 204);
     same_rows(SHARED "ot3_zstd_v1.parquet", SHARED "ot3_expected_3000.jsonl.zst", 3004);
     same_rows(SHARED "ot3_expected_3000.jsonl.zst", SHARED "ot3_zstd_v1.parquet", 3004);
+}
+
+static void parquet_has_parts(void **state)
+{
+    (void)state;
+    check_parts("data/nano/base.parquet", 8, 3510942); /* of all its columns, as pyarrow says */
 }
 
 static void parquet_has_the_same_shapes(void **state)
@@ -309,6 +336,7 @@ int main(void)
         cmocka_unit_test(nul_escapes_are_text),
         cmocka_unit_test(every_file_gives_the_same_rows),
         cmocka_unit_test(parquet_and_json_give_the_same_rows),
+        cmocka_unit_test(parquet_has_parts),
         cmocka_unit_test(parquet_has_the_same_shapes),
         cmocka_unit_test(first_bytes_tell_parquet),
     };

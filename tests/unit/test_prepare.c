@@ -266,6 +266,59 @@ static void damaged_sheaves_are_seen(void **state)
     assert_int_equal(r.scanned, 0);
 }
 
+/* ---- what it will take --------------------------------------------------------------------------------- */
+
+static struct prepare_forecast forecasts[2];
+static int n_forecasts;
+
+static void hear(void *ctx, const struct prepare_forecast *f)
+{
+    (void)ctx;
+    assert_true(n_forecasts < 2);
+    forecasts[n_forecasts++] = *f;
+}
+
+static void assert_near(double got, double want, double share)
+{
+    if (got < want * (1 - share) || got > want * (1 + share)) fail_msg("%g, expected %g", got, want);
+}
+
+/* 3,000 rows of up to 5 `longest` words, in the middle a third of that where it says so. */
+static void forecast_of(const char *name, int longest, bool uneven, double tokens_within)
+{
+    enum { N = 3000 };
+    char *text, file[64];
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+    for (int i = 0; i < N; i++) {
+        int words = (longest + i * 7919 % (4 * longest)) / (uneven && i > 1400 && i < 1600 ? 3 : 1);
+        fprintf(f, "{\"question\": \"What is %d plus %d?\", \"answer\": \"", i, i % 7);
+        for (int k = 0; k <= words; k++) fprintf(f, "and then %d ", k * i % 1000);
+        fputs("\"}\n", f);
+    }
+    fclose(f);
+    snprintf(file, sizeof file, "%s.jsonl", name);
+    const char *path = scratch_write(file, text, size);
+    struct prepare_config c = build_case_config(name, &path, 1);
+    c.forecast = hear, n_forecasts = 0;
+    struct prepare_report r = build_case_run(&c);
+    assert_int_equal(n_forecasts, 2);
+    assert_true(!forecasts[0].exact && forecasts[1].exact);
+    assert_int_equal(forecasts[0].rows, N);
+    assert_int_equal(forecasts[1].tokens, r.tokens);
+    assert_int_equal(forecasts[1].text, r.scan_bytes);
+    assert_near((double)forecasts[0].text, (double)r.scan_bytes, 0.03);
+    assert_near((double)forecasts[0].tokens, (double)r.tokens, tokens_within);
+    free(text);
+}
+
+static void forecast(void **state)
+{
+    (void)state;
+    forecast_of("uneven", 15, true, 0.08);
+    forecast_of("cut", 60, false, 0.04); /* half of the rows at cutoff_len */
+}
+
 static void refuses(void **state)
 {
     (void)state;
@@ -296,6 +349,7 @@ int main(void)
         cmocka_unit_test(a_changed_recipe_makes_what_it_must),
         cmocka_unit_test(what_is_damaged_is_made_again),
         cmocka_unit_test(damaged_sheaves_are_seen),
+        cmocka_unit_test(forecast),
         cmocka_unit_test(refuses),
     };
     return cmocka_run_group_tests(tests, build_case_setup, build_case_teardown);
