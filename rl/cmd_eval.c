@@ -403,6 +403,9 @@ static int check(struct eval_flags *f, const struct options *o, struct err *e)
         return err_set(e, ERR_USAGE,
                        "--answer-tokens and --closing say what follows a budget; give --budget or --caps");
     if (f->caps.n > CAPS_MAX) return err_set(e, ERR_USAGE, "%zu caps, at most %d", f->caps.n, CAPS_MAX);
+    if (f->caps.n && most < 1)
+        return err_set(e, ERR_USAGE, "--caps: -n %lld leaves nothing to think beside --answer-tokens %lld",
+                       (long long)f->max_new, (long long)f->forcing.answer_tokens);
     for (size_t i = 0; i < f->caps.n; i++) {
         char *end;
         const char *text = f->caps.items[i];
