@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 struct tables_flags {
-    char *config, *output, *model, *dense, *brief, *qamr, *heads, *switcher, *text, *data;
-    struct string_list lora, tasks, caps, chains;
+    char *config, *output, *model, *heads, *switcher, *text, *data;
+    struct string_list lora, dense, brief, qamr, tasks, caps, chains;
     int style, paper;
     bool run;
     int64_t max_samples, vote_samples, repeats, max_new, streams, threads, prompt;
@@ -25,14 +25,14 @@ static const struct option rows[] = {
     CONFIG_ROW(AT(config), .unset = "none", .group = "Run"),
     {.key = "output", .type = OPT_PATH, AT(output), .preset = "runs/tables", .short_flag = 'o',
      .help = "folder for every measurement and for report.html, tables.md, tables.csv"},
-    {.key = "run", .type = OPT_BOOL, AT(run), .preset = "true", .help = "measure what is missing; false: only show what is there"},
+    {.key = "run", .type = OPT_BOOL, AT(run), .preset = "true", .help = "measure what is missing; without: only show what is there"},
     {.key = "model", .type = OPT_PATH, AT(model), .preset = "checkpoints/nano", .short_flag = 'm', .group = "Models",
      .help = "the base: a Hugging Face folder"},
-    {.key = "dense", .type = OPT_PATH, AT(dense), .unset = "none", .help = "the same with all weights trained"},
+    {.key = "dense", .type = OPT_PATHS, AT(dense), .unset = "none", .help = "the same with all weights trained: DIR, or one for each seed: DIR,DIR"},
     {.key = "lora", .type = OPT_PATHS, AT(lora), .unset = "none",
-     .help = "adapters that learned to reason: DIR[,DIR]; the first stands for them in later tables"},
-    {.key = "brief", .type = OPT_PATH, AT(brief), .unset = "none", .help = "the first of them, its budget forced"},
-    {.key = "qamr", .type = OPT_PATH, AT(qamr), .unset = "none", .help = "an adapter trained on the W4 base"},
+     .help = "adapters that learned to reason: of several ranks, and with several seeds; the first stands for them in later tables"},
+    {.key = "brief", .type = OPT_PATHS, AT(brief), .unset = "none", .help = "the first rank's, their budget forced, one for each seed"},
+    {.key = "qamr", .type = OPT_PATHS, AT(qamr), .unset = "none", .help = "adapters trained on the W4 base, one for each seed"},
     {.key = "heads", .type = OPT_STRING, AT(heads), .unset = "none", .help = "FILE of the verifier, for weighted votes"},
     {.key = "switcher", .type = OPT_PATH, AT(switcher), .unset = "none", .help = "report.json of terse switcher"},
     {.key = "tasks", .type = OPT_STRINGS, AT(tasks), .preset = "nano", .group = "Benchmarks",
@@ -93,14 +93,22 @@ static int check_paths(const struct tables_flags *f, struct err *e)
 {
     const struct {
         const char *key, *path;
-    } given[] = {{"model", f->model}, {"dense", f->dense},       {"brief", f->brief},
-                 {"qamr", f->qamr},   {"switcher", f->switcher}, {"text", f->text}};
+    } given[] = {{"model", f->model}, {"switcher", f->switcher}, {"text", f->text}};
+    const struct {
+        const char *key;
+        const struct string_list *paths;
+    } lists[] = {{"lora", &f->lora}, {"dense", &f->dense}, {"brief", &f->brief}, {"qamr", &f->qamr}};
     for (size_t i = 0; i < sizeof given / sizeof *given; i++)
         if (given[i].path && access(given[i].path, F_OK))
             return err_errno(e, errno, "%s: cannot find %s", given[i].key, given[i].path);
-    for (size_t i = 0; i < f->lora.n; i++)
-        if (access(f->lora.items[i], F_OK))
-            return err_errno(e, errno, "lora: cannot find %s", f->lora.items[i]);
+    for (size_t k = 0; k < sizeof lists / sizeof *lists; k++) {
+        const struct string_list *l = lists[k].paths;
+        if (l->n > TABLES_SEEDS)
+            return err_set(e, ERR_USAGE, "%s: %zu of them, at most %d", lists[k].key, l->n, TABLES_SEEDS);
+        for (size_t i = 0; i < l->n; i++)
+            if (access(l->items[i], F_OK))
+                return err_errno(e, errno, "%s: cannot find %s", lists[k].key, l->items[i]);
+    }
     return 0;
 }
 
@@ -114,9 +122,9 @@ static int configure(struct tables_config *c, const struct tables_flags *f, cons
 {
     static const char *const papers[] = {"none", "3b", "7b"};
     *c = (struct tables_config){.model = f->model,
-                                .dense = f->dense,
-                                .brief = f->brief,
-                                .qamr = f->qamr,
+                                .dense = &f->dense,
+                                .brief = &f->brief,
+                                .qamr = &f->qamr,
                                 .heads = f->heads,
                                 .switcher = f->switcher,
                                 .text = f->text,

@@ -39,6 +39,17 @@ static int add_row(struct table *t, const char *label, size_t *row, struct err *
 
 enum { COLUMNS = 24 };
 
+/* Accuracy, or tokens, of a row's runs on a benchmark. */
+static void take_runs(struct table *t, size_t row, size_t column, const struct book *b,
+                      const struct tables_subject *s, const char *task, bool tokens)
+{
+    struct table_cell *c = table_at(t, row, column);
+    const struct tables_mean m =
+        tables_mean(b, s, task, tokens ? "tokens_mean" : "accuracy", tokens ? NULL : "stderr");
+    c->measured = m.n > 0, c->value = m.mean, c->error = m.error;
+    if (!m.n) snprintf(c->why, sizeof c->why, "%s", m.why);
+}
+
 /* Accuracy of every row on every benchmark of `tasks`. */
 static int fill_accuracy(struct table *t, const char *name, const char *title, const struct book *b,
                          const struct tables_config *c, struct err *e)
@@ -52,18 +63,17 @@ static int fill_accuracy(struct table *t, const char *name, const char *title, c
     heads[tasks_n] = "tokens", units[tasks_n] = TABLE_NUMBER;
     int r = table_init(t, name, title, tasks_n + 1, heads, units, e);
     for (size_t i = 0; !r && i < n; i++) {
-        r = add_row(t, s[i].label, &row, e);
-        for (size_t k = 0; !r && k <= tasks_n; k++) {
-            const char *task = c->tasks->items[k < tasks_n ? k : 0];
-            char id[BOOK_ID], at[80], error[80];
-            snprintf(id, sizeof id, "%s-%.30s", s[i].id, task);
-            snprintf(at, sizeof at, "%.30s.%s", task, k < tasks_n ? "accuracy" : "tokens_mean");
-            snprintf(error, sizeof error, "%.30s.stderr", task);
-            take(t, row, k, b, id, at, k < tasks_n ? error : NULL);
-            if (k < tasks_n) report(t, row, k, name, c->paper, s[i].paper, task);
-        }
+        char label[140];
+        snprintf(label, sizeof label, s[i].n > 1 ? "%s, %zu seeds" : "%s", s[i].label, s[i].n);
+        r = add_row(t, label, &row, e);
+        for (size_t k = 0; !r && k <= tasks_n; k++)
+            take_runs(t, row, k, b, &s[i], c->tasks->items[k < tasks_n ? k : 0], k == tasks_n);
+        for (size_t k = 0; !r && k < tasks_n; k++)
+            report(t, row, k, name, c->paper, s[i].paper, c->tasks->items[k]);
     }
-    t->note = "± standard error over problems; tokens: mean of the first benchmark's answers.";
+    t->note =
+        "± standard error: over problems, or, of a row with several seeds, over these. Tokens: mean of the "
+        "first benchmark's answers.";
     return r;
 }
 
@@ -384,7 +394,7 @@ static void answer_latency(struct table *t, size_t row, size_t column, const str
     char id[BOOK_ID], at[80];
     const char *why;
     double tokens;
-    snprintf(id, sizeof id, "%s-%.30s", c->brief ? "brief" : "lora1", c->tasks->items[0]);
+    snprintf(id, sizeof id, "%s-%.30s", c->brief->n ? "brief" : "lora1", c->tasks->items[0]);
     snprintf(at, sizeof at, "%.30s.tokens_mean", c->tasks->items[0]);
     to->measured =
         book_number(b, id, at, &tokens, &why) && first->measured && speed->measured && speed->value > 0;
@@ -449,6 +459,8 @@ int tables_fill(struct table *out, size_t *n, const struct book *b, const struct
     *n = 0;
     int r = fill_accuracy(&out[(*n)++], "table1", "Accuracy (Table 1)", b, c, e);
     if (!r && page) r = fill_accuracy(&out[(*n)++], "page", "Accuracy, beside the project page's", b, c, e);
+    if (!r) r = tables_seeds(&out[(*n)++], b, c, e);
+    if (!r && !out[*n - 1].rows) table_free(&out[--*n]);
     if (!r) r = fill_caps(&out[(*n)++], false, b, c, e);
     if (!r) r = fill_caps(&out[(*n)++], true, b, c, e);
     if (!r) r = fill_lengths(&out[(*n)++], b, e);

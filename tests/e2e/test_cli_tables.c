@@ -113,6 +113,32 @@ static void what_changed_is_measured_again(void **state)
     free(log);
 }
 
+/* Adapters of one rank are one row: mean and standard error over seeds; differences have an interval. */
+static void seeds_are_one_row(void **state)
+{
+    char other[300], command[1400];
+    (void)state;
+    snprintf(other, sizeof other, "%s/other", run_dir);
+    snprintf(command, sizeof command, "%s/base", run_dir);
+    small_adapter(other, command, GATE_ASSISTANT, 3);
+    snprintf(
+        command, sizeof command,
+        "%s tables -m %s/base --lora %s/adapter,%s --max-samples 2 -n 72 --caps 2 --chains 1 --prompt 200 "
+        "-t 1 -o %s/out",
+        run_terse(), run_dir, run_dir, other, run_dir);
+    run_expect(0, run_log, "%s", command);
+    edit("base-nano.json", "\"accuracy\": ", "0.1");
+    edit("lora1-nano.json", "\"accuracy\": ", "0.5");
+    edit("lora1.2-nano.json", "\"accuracy\": ", "0.7");
+    run_expect(0, run_log, "%s --run=false", command);
+    char *text = csv();
+    assert_non_null(strstr(text, ", 2 seeds\",\"nano\",fraction,0.6,0.1,"));
+    assert_non_null(strstr(text, "\"seeds\",\"LoRA - base\",\"right, difference\",fraction,0.5,"));
+    assert_non_null(strstr(text, "\"seeds\",\"LoRA - base\",\"low\",fraction,-0.7706,")); /* t = 12.706 */
+    assert_non_null(strstr(text, "\"seeds\",\"LoRA - base\",\"high\",fraction,1.7706,"));
+    free(text);
+}
+
 static void what_cannot_be(void **state)
 {
     static const char *const cases[][2] = {{"--tasks maths", "no benchmark is called"},
@@ -133,7 +159,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_yet),        cmocka_unit_test(measured_once),
         cmocka_unit_test(a_cell_is_its_file), cmocka_unit_test(what_changed_is_measured_again),
-        cmocka_unit_test(what_cannot_be),
+        cmocka_unit_test(seeds_are_one_row),  cmocka_unit_test(what_cannot_be),
     };
     return cmocka_run_group_tests(tests, setup, run_teardown);
 }
