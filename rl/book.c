@@ -235,7 +235,8 @@ static int run_cell(struct book *b, struct book_cell *c, const char *now, struct
     return gather(c, e);
 }
 
-int book_run(struct book *b, bool run, struct err *e)
+/* Takes or runs every cell. */
+static int run_cells(struct book *b, bool run, struct err *e)
 {
     int r = 0;
     for (size_t i = 0; !r && i < b->n; i++) {
@@ -250,6 +251,19 @@ int book_run(struct book *b, bool run, struct err *e)
             snprintf(c->why, sizeof c->why, "not measured yet");
         free(now);
     }
+    return r;
+}
+
+int book_run(struct book *b, bool run, struct err *e)
+{
+    char path[FILE_PATH];
+    struct file_lock lock;
+    if (!run) return run_cells(b, false, e);
+    int r = file_path(path, e, "%s/lock", b->folder);
+    if (!r) r = file_lock_take(&lock, path, e);
+    if (r) return r;
+    r = run_cells(b, true, e);
+    file_lock_release(&lock);
     return r;
 }
 

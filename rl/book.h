@@ -52,7 +52,8 @@ int book_refuse(struct book *b, const char *id, const char *why, struct err *e);
 const struct book_cell *book_cell(const struct book *b, const char *id);
 
 /* Takes what is there, and runs, one after the other, what is not (or nothing, where `run` is false). A cell
- * that fails says why, and the others go on. Errors: INTERRUPTED, those of reading and writing the book. */
+ * that fails says why, and the others go on. Errors: INTERRUPTED, LOCKED (another process runs it), those of
+ * reading and writing the book. */
 int book_run(struct book *b, bool run, struct err *e);
 
 /* A number of a cell's result: "nano.accuracy", "caps[2].tokens_mean". False: not there; *why says what is

@@ -139,6 +139,19 @@ static void seeds_are_one_row(void **state)
     free(text);
 }
 
+static void one_at_a_time(void **state)
+{
+    char path[400];
+    struct file_lock lock;
+    (void)state;
+    snprintf(path, sizeof path, "%s/out/lock", run_dir);
+    assert_int_equal(file_lock_take(&lock, path, NULL), 0);
+    run_expect(1, run_log, "%s", tables);
+    run_says(run_log, "LOCKED");
+    run_expect(0, run_log, "%s --run=false", tables); /* looking is free */
+    file_lock_release(&lock);
+}
+
 static void what_cannot_be(void **state)
 {
     static const char *const cases[][2] = {{"--tasks maths", "no benchmark is called"},
@@ -159,7 +172,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_yet),        cmocka_unit_test(measured_once),
         cmocka_unit_test(a_cell_is_its_file), cmocka_unit_test(what_changed_is_measured_again),
-        cmocka_unit_test(seeds_are_one_row),  cmocka_unit_test(what_cannot_be),
+        cmocka_unit_test(one_at_a_time),      cmocka_unit_test(seeds_are_one_row),  cmocka_unit_test(what_cannot_be),
     };
     return cmocka_run_group_tests(tests, setup, run_teardown);
 }
