@@ -38,12 +38,17 @@ static bool named(const char *path, const char *end)
     return false;
 }
 
+bool json_file_named(const char *path)
+{
+    return named(path, ".jsonl") || named(path, ".json");
+}
+
 /* A name that says nothing is believed if the text begins as JSON does. */
 static int check_content(struct json_file *f, struct err *e)
 {
     char head[64];
     size_t got = 0, at = 0;
-    if (named(f->path, ".jsonl") || named(f->path, ".json")) return 0;
+    if (json_file_named(f->path)) return 0;
     int rc = text_file_read(f->text, head, sizeof head, &got, e);
     while (at < got && is_space(head[at])) at++;
     if (!rc && (at == got || (head[at] != '{' && head[at] != '[')))
@@ -207,4 +212,24 @@ int json_file_seek(struct json_file *f, uint64_t row, struct err *e)
         rc = rc < 0 ? rc : 0;
     }
     return rc;
+}
+
+int json_file_each(const char *path, jsonl_take *take, void *ctx, struct err *e)
+{
+    struct json_file *f;
+    const char *text;
+    size_t n;
+    int r = json_file_open(&f, path, e), more = 0;
+    if (r) return r;
+    while (!r && (more = json_file_next(f, &text, &n, e)) == 1) {
+        const uint64_t number = f->rows.form == JSON_ARRAY ? f->row : f->rows.line;
+        struct js *v;
+        r = js_parse(&v, json_file_where(f), text, n, NULL, e);
+        if (r) break;
+        r = take(ctx, &v, number, json_file_where(f), e);
+        js_free(v);
+    }
+    json_file_close(f);
+    if (more < 0) return more;
+    return r == JSONL_ENOUGH ? 0 : r;
 }

@@ -3,6 +3,7 @@
 #ifndef TERSE_DATA_JSON_FILE_H
 #define TERSE_DATA_JSON_FILE_H
 
+#include "checkpoints/jsonl.h"
 #include "data/conversations.h"
 
 #include <stddef.h>
@@ -34,5 +35,13 @@ const char *json_file_where(struct json_file *f);
  * up to there. Errors: those of json_file_next; FIELD_RANGE (there is no such row), CHANGED (the file has
  * been written to). */
 int json_file_seek(struct json_file *f, uint64_t row, struct err *e);
+
+/* Is it a name of such a file: .jsonl, .json, or one of these with .gz or .zst behind it? */
+bool json_file_named(const char *path);
+
+/* Hands over the value of every row, as jsonl_each() the lines of a file that terse wrote; the number is that
+ * of the line, of an array's element from 1. Errors: those of json_file_open, json_file_next, js_parse and
+ * take. */
+int json_file_each(const char *path, jsonl_take *take, void *ctx, struct err *e);
 
 #endif

@@ -1,8 +1,8 @@
 #include "data/labelled.h"
 
-#include "checkpoints/jsonl.h"
 #include "data/conversations.h"
 #include "data/features.h"
+#include "data/json_file.h"
 #include "data/near.h"
 #include "data/problems.h"
 #include "infer/answer.h"
@@ -162,10 +162,11 @@ int labelled_load(struct labelled *out, const char *path, const struct labelled_
     int r;
     if (ends_with(path, ".parquet"))
         r = parquet_load(out, path, rules, most, e);
-    else if (ends_with(path, ".jsonl"))
-        r = jsonl_each(path, JSONL_BY_HAND, line_take, &(struct reading){out, rules, most}, e);
+    else if (json_file_named(path))
+        r = json_file_each(path, line_take, &(struct reading){out, rules, most}, e);
     else
-        return err_set(e, ERR_USAGE, "%s: expected a file named .parquet or .jsonl", path);
+        return err_set(e, ERR_USAGE,
+                       "%s: expected a file named .parquet, .jsonl, .json, or these with .gz or .zst", path);
     if (!r && out->n == before)
         r = err_set(e, ERR_DATA_EMPTY, "%s: no row has a question%s%s", path,
                     rules->label ? " and a label" : "", rules->answer ? " and a reference answer" : "");

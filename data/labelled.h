@@ -31,13 +31,14 @@ struct labelled_rules {
     bool label, answer; /* rows must have the one, the other; what is not asked for may be missing */
 };
 
-/* Adds the prompts of a file. FILE.jsonl: lines with "prompt" and "label", which is 0 or 1, "chat" or
- * "reason" ("reasoning"), and as reference "answer" (as answer_reference finds it in there) or "reply" (all
- * of it). FILE.parquet in OpenThoughts3's schema: what comes before the last assistant turn; the label is by
- * its difficulty, the reference what that turn has in its last \boxed{}, or, without one, its reply as it
- * stands. *out is zeroed before the first file and the caller's to labelled_clear, also after an error, which
- * names file and line: those of conv_open and conv_next; of file_load and js_parse; USAGE (another name),
- * ROW_TYPE, FIELD_MISSING, FIELD_TYPE, FIELD_RANGE (a label), ROLE, DATA_EMPTY (no prompt in it at all). */
+/* Adds the prompts of a file. FILE.jsonl or another of data/json_file.h: rows with "prompt" and "label",
+ * which is 0 or 1, "chat" or "reason" ("reasoning"), and as reference "answer" (as answer_reference finds it
+ * in there) or "reply" (all of it). FILE.parquet in OpenThoughts3's schema: what comes before the last
+ * assistant turn; the label is by its difficulty, the reference what that turn has in its last \boxed{}, or,
+ * without one, its reply as it stands. *out is zeroed before the first file and the caller's to
+ * labelled_clear, also after an error, which names file and line: those of conv_open and conv_next; of
+ * json_file_each; USAGE (another name), ROW_TYPE, FIELD_MISSING, FIELD_TYPE, FIELD_RANGE (a label), ROLE,
+ * DATA_EMPTY (no prompt in it at all). */
 int labelled_load(struct labelled *out, const char *path, const struct labelled_rules *rules, struct err *e);
 /* Gives near-duplicates (data/near.h) one group, so that they are never split; *joined: prompts whose group
  * changed. Errors: NOMEM. */

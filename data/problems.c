@@ -1,6 +1,6 @@
 #include "data/problems.h"
-#include "checkpoints/jsonl.h"
 #include "data/conversations.h"
+#include "data/json_file.h"
 #include "infer/answer.h"
 #include "infer/ascii.h"
 
@@ -104,11 +104,6 @@ static int line_take(void *ctx, struct js **line, uint64_t number, const char *w
     return r ? r : to->out->n < to->max ? 0 : JSONL_ENOUGH;
 }
 
-static int jsonl_load(struct problems *out, const char *path, uint64_t max, struct err *e)
-{
-    return jsonl_each(path, JSONL_BY_HAND, line_take, &(struct reading){out, max}, e);
-}
-
 int problems_load(struct problems *out, const char *path, uint64_t max, struct err *e)
 {
     int r;
@@ -116,10 +111,11 @@ int problems_load(struct problems *out, const char *path, uint64_t max, struct e
     if (!max) max = UINT64_MAX;
     if (ends_with(path, ".parquet"))
         r = parquet_load(out, path, max, e);
-    else if (ends_with(path, ".jsonl"))
-        r = jsonl_load(out, path, max, e);
+    else if (json_file_named(path))
+        r = json_file_each(path, line_take, &(struct reading){out, max}, e);
     else
-        return err_set(e, ERR_USAGE, "%s: expected a file named .parquet or .jsonl", path);
+        return err_set(e, ERR_USAGE,
+                       "%s: expected a file named .parquet, .jsonl, .json, or these with .gz or .zst", path);
     if (!r && !out->n)
         r = err_set(e, ERR_DATA_EMPTY, "%s: none of its %llu rows has a question and a reference answer",
                     path, (unsigned long long)out->without);

@@ -23,9 +23,9 @@ struct problems {
 
 /* Reads the first `max` problems (0: all) of a parquet file in OpenThoughts3's schema, where the reference is
  * the last \boxed{} of the last assistant turn and the turns before it are the question; or of a file of JSON
- * lines with "problem" (or "question") and "answer". The name's end, .parquet or .jsonl, decides. *out is the
- * caller's to problems_clear; empty after an error. Errors: those of conv_open and conv_next; of file_load
- * and js_parse; USAGE (another name), ROW_TYPE, FIELD_MISSING, FIELD_TYPE (naming the line), DATA_EMPTY (no
+ * rows (data/json_file.h) with "problem" (or "question") and "answer". The name's end decides. *out is the
+ * caller's to problems_clear; empty after an error. Errors: those of conv_open and conv_next; of
+ * json_file_each; USAGE (another name), ROW_TYPE, FIELD_MISSING, FIELD_TYPE (naming the line), DATA_EMPTY (no
  * problem at all), ROLE. */
 int problems_load(struct problems *out, const char *path, uint64_t max, struct err *e);
 void problems_clear(struct problems *p);

@@ -1,6 +1,6 @@
 #include "data/text_rows.h"
 #include "checkpoints/file.h"
-#include "checkpoints/jsonl.h"
+#include "data/json_file.h"
 #include "data/parquet/parquet.h"
 #include "infer/ascii.h"
 #include "infer/utf8.h"
@@ -251,11 +251,13 @@ int text_rows_each(const char *path, const char *const *keys, uint32_t n, text_r
     int code;
     if (ends_with(path, ".parquet"))
         code = parquet_each(&r, e);
-    else if (ends_with(path, ".jsonl"))
-        code = jsonl_each(path, JSONL_BY_HAND, line_take, &r, e);
+    else if (json_file_named(path))
+        code = json_file_each(path, line_take, &r, e);
     else if (ends_with(path, ".csv"))
         code = csv_each(&r, e);
     else
-        return err_set(e, ERR_USAGE, "%s: expected a file named .parquet, .jsonl or .csv", path);
+        return err_set(
+            e, ERR_USAGE,
+            "%s: expected a file named .parquet, .csv, .jsonl, .json, or these two with .gz or .zst", path);
     return code == TEXT_ROWS_ENOUGH ? 0 : code;
 }

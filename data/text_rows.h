@@ -23,10 +23,11 @@ typedef int text_rows_take(void *ctx, uint64_t row, const struct text_cell *cell
                            struct err *e);
 
 /* Hands over the columns keys [n], n <= TEXT_ROWS_KEYS, of every row; numbers as text. The name's end,
- * .parquet, .jsonl (a column may be absent in a row) or .csv, decides. Errors: USAGE (another name),
- * COL_MISSING (naming the columns there are), those of pq_open and pq_next, of jsonl_each, ROW_TYPE, of
- * file_load; of CSV UTF8, TOO_MANY, FIELD_MISSING (a row without as many fields as the header), TRAILING
- * (text after a closing quote), FIELD_RANGE (a quote that does not close, a NUL); of take. */
+ * .parquet, .csv or one of data/json_file.h's (a column may be absent in a row), decides. Errors: USAGE
+ * (another name), COL_MISSING (naming the columns there are), those of pq_open and pq_next, of
+ * json_file_each, ROW_TYPE, of file_load; of CSV UTF8, TOO_MANY, FIELD_MISSING (a row without as many fields
+ * as the header), TRAILING (text after a closing quote), FIELD_RANGE (a quote that does not close, a NUL); of
+ * take. */
 int text_rows_each(const char *path, const char *const *keys, uint32_t n, text_rows_take *take, void *ctx,
                    struct err *e);
 

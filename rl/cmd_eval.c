@@ -37,7 +37,8 @@ static const struct option rows[] = {
      AT(dataset),
      .unset = "none",
      .group = "Problems",
-     .help = "FILE.parquet in OpenThoughts3's schema, or FILE.jsonl with problem (or question) and answer"},
+     .help = "FILE.parquet in OpenThoughts3's schema, or FILE.jsonl or .json (also .gz, .zst) with problem "
+             "(or question) and answer"},
     {.key = "tasks",
      .type = OPT_STRINGS,
      AT(tasks),

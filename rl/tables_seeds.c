@@ -60,7 +60,8 @@ static const struct tables_subject *find(const struct tables_subject *s, size_t 
 
 /* Of runs with the same seed, the i-th of both (of a row with one run, that): a - b, or a / b. */
 static struct tables_mean between(const struct book *book, const struct tables_subject *a,
-                                  const struct tables_subject *b, const char *task, const char *key, bool ratio)
+                                  const struct tables_subject *b, const char *task, const char *key,
+                                  bool ratio)
 {
     double x[TABLES_SEEDS], p, q;
     const char *why = "";
@@ -90,8 +91,8 @@ static void put(struct table *t, size_t row, size_t column, const struct tables_
 
 int tables_seeds(struct table *t, const struct book *b, const struct tables_config *c, struct err *e)
 {
-    static const char *const heads[] = {"right, difference", "low",  "high", "tokens, times fewer",
-                                        "low",               "high", "seeds"};
+    static const char *const heads[] = {
+        "right, difference", "low", "high", "tokens, times fewer", "low", "high", "seeds"};
     static const enum table_unit units[] = {TABLE_PERCENT, TABLE_PERCENT, TABLE_PERCENT, TABLE_NUMBER,
                                             TABLE_NUMBER,  TABLE_NUMBER,  TABLE_COUNT};
     static const struct {

@@ -162,7 +162,8 @@ static bool known_elsewhere(const char *path)
                                            "tables --config"};
     bool known = false;
     for (size_t i = 0; i < sizeof commands / sizeof *commands && !known; i++) {
-        assert_int_equal(tries(commands[i], path, i < 3 ? "model_name_or_path=/nowhere" : "model=/nowhere"), 1);
+        assert_int_equal(tries(commands[i], path, i < 3 ? "model_name_or_path=/nowhere" : "model=/nowhere"),
+                         1);
         char *said = run_read(log_path);
         known = strstr(said, "cannot open /nowhere") || strstr(said, "cannot find /nowhere");
         free(said);

@@ -172,7 +172,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_yet),        cmocka_unit_test(measured_once),
         cmocka_unit_test(a_cell_is_its_file), cmocka_unit_test(what_changed_is_measured_again),
-        cmocka_unit_test(one_at_a_time),      cmocka_unit_test(seeds_are_one_row),  cmocka_unit_test(what_cannot_be),
+        cmocka_unit_test(one_at_a_time),      cmocka_unit_test(seeds_are_one_row),
+        cmocka_unit_test(what_cannot_be),
     };
     return cmocka_run_group_tests(tests, setup, run_teardown);
 }

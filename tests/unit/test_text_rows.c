@@ -1,11 +1,13 @@
 /* Rows as texts by name: the same out of CSV, JSON lines and Parquet; and CSV that is none. */
 #include "data/text_rows.h"
+#include "tests/support/packed.h"
 #include "tests/support/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -55,6 +57,14 @@ static void all_formats(void **state)
     assert_string_equal(got, "two and two|4;x|a, \"b\"\nc;|;é|last;");
     assert_int_equal(read_rows(scratch_write("t.jsonl", jsonl, sizeof jsonl - 1), &e), 0);
     assert_string_equal(got, "two and two|4;x|a, \"b\"\nc;|;é|last;(null)|(null);");
+    struct packed z = {0};
+    packed_gzip(&z, jsonl, sizeof jsonl - 1);
+    assert_int_equal(read_rows(scratch_write("t.jsonl.gz", z.s, z.n), &e), 0);
+    assert_string_equal(got, "two and two|4;x|a, \"b\"\nc;|;é|last;(null)|(null);");
+    free(z.s);
+    static const char array[] = "[{\"q\": \"x\", \"a\": 1}, {\"a\": \"y\"}]";
+    assert_int_equal(read_rows(scratch_write("t.json", array, sizeof array - 1), &e), 0);
+    assert_string_equal(got, "x|1;(null)|y;");
     stop_at = 1;
     assert_int_equal(read_rows(scratch("t.csv"), &e), 0);
     assert_string_equal(got, "two and two|4;x|a, \"b\"\nc;");

@@ -43,8 +43,7 @@ static void finds_what_was_added_and_nothing_else(void **state)
         n += other < 0;
     }
     assert_true(n > TOKENS / 2);
-    for (size_t i = 0; i < n; i++)
-        assert_int_equal(token_map_find(&m, tokens[i].text, tokens[i].len), i);
+    for (size_t i = 0; i < n; i++) assert_int_equal(token_map_find(&m, tokens[i].text, tokens[i].len), i);
     for (uint64_t k = 0; k < 8 * TOKENS; k++) {
         uint32_t len = draw(k, text);
         assert_int_equal(token_map_find(&m, text, len), look_for(tokens, n, text, len));
