@@ -25,9 +25,10 @@ enum { FACTS = sizeof(struct fact) + 1 };
 
 /* ---- sampling ------------------------------------------------------------------------------------------ */
 
-/* A file that is still to be scanned. */
+/* A file, if it is still to be scanned. */
 struct missing {
-    uint64_t rows, bytes; /* conv_bytes; rows 0: nothing is to be scanned */
+    bool is;
+    uint64_t rows, bytes; /* conv_bytes */
 };
 
 static int find_missing(struct run *r, struct missing *m, uint32_t *files, struct err *e)
@@ -35,15 +36,10 @@ static int find_missing(struct run *r, struct missing *m, uint32_t *files, struc
     char key[SHA256_HEX], path[FILE_PATH];
     int rc = 0;
     for (uint32_t i = 0; !rc && i < r->c->n_files; i++) {
-        struct conv_file *f;
         rc = run_facts_key(r, i, key, e);
         if (!rc) rc = run_path(r, path, "facts", key, e);
-        if (rc || file_exists(path)) continue;
-        rc = conv_open(&f, r->c->files[i], e);
-        if (rc) break;
-        m[i] = (struct missing){conv_rows(f), conv_bytes(f)};
-        *files += m[i].rows > 0;
-        conv_close(f);
+        m[i].is = !rc && !file_exists(path);
+        *files += m[i].is;
     }
     return rc;
 }
@@ -66,55 +62,73 @@ struct sampled {
     struct facts facts;
     double text, bytes;   /* of the sampled files: text in them, and their size */
     struct lengths parts; /* of the rows that told the text, at so many tokens a byte as the block has */
+    uint32_t last, block[BLOCK], n; /* the last of these files, and the rows of its block */
 };
 
-/* Text in the file by its part in the middle, which is read and nothing more. */
-static int text_of(struct run *r, const char *path, const struct missing *m, double per_byte,
-                   struct sampled *s, struct err *e)
+/* A part of a file that is read, and nothing more. */
+struct part {
+    struct conv_part is;
+    double *bytes; /* [is.rows] of text */
+    double text;   /* all of them */
+};
+
+static int read_part(struct run *r, struct conv_file *f, struct part *p, struct err *e)
 {
-    struct conv_file *f;
     struct conv_row row;
-    double sum = 0, from = machine_seconds();
-    int rc = conv_open(&f, path, e);
-    if (rc) return rc;
-    const struct conv_part part = conv_part_of(f, m->rows / 2);
-    const double times = part.bytes ? (double)m->bytes / (double)part.bytes : 0;
-    rc = conv_seek(f, part.first, e);
-    for (uint64_t i = 0; rc >= 0 && i < part.rows; i++) {
-        uint64_t bytes = 0;
+    p->bytes = calloc(p->is.rows, sizeof *p->bytes);
+    int rc = p->bytes ? conv_seek(f, p->is.first, e) : err_set(e, ERR_NOMEM, "no memory for a forecast");
+    double from = machine_seconds();
+    for (uint64_t i = 0; rc >= 0 && i < p->is.rows; i++) {
         rc = conv_next(f, &row, e);
-        for (size_t k = 0; rc == 1 && row.has_turns && k < row.n_turns; k++) bytes += row.turns[k].value.n;
-        lengths_add(&s->parts, &r->rules, (double)bytes * per_byte, times);
-        sum += (double)bytes;
+        for (size_t k = 0; rc == 1 && row.has_turns && k < row.n_turns; k++)
+            p->bytes[i] += (double)row.turns[k].value.n;
+        p->text += p->bytes[i];
     }
-    conv_close(f);
-    s->text += sum * times, s->bytes += (double)m->bytes;
-    r->rates.read_bytes += sum, r->rates.read_seconds += machine_seconds() - from;
+    r->rates.read_bytes += p->text, r->rates.read_seconds += machine_seconds() - from;
     return rc < 0 ? rc : 0;
 }
 
-/* The rows of the block in the middle of a file; returns how many. */
-static uint32_t block_of(uint64_t rows, uint32_t block[BLOCK])
+/* Rows side by side behind the part, or as near to it as there are rows. */
+static void place_block(struct sampled *s, const struct conv_part *part, uint64_t rows)
 {
     uint64_t share = rows / SHARE, most = share < LEAST ? LEAST : share < BLOCK ? share : BLOCK;
-    uint32_t n = (uint32_t)(rows < most ? rows : most);
-    for (uint32_t i = 0; i < n; i++) block[i] = (uint32_t)((rows - n) / 2) + i;
-    return n;
+    s->n = (uint32_t)(rows < most ? rows : most);
+    const uint64_t behind = part->first + part->rows, at = rows - behind < s->n ? rows - s->n : behind;
+    for (uint32_t i = 0; i < s->n; i++) s->block[i] = (uint32_t)(at + i);
 }
 
-static int scan_block(struct run *r, uint32_t file, uint64_t rows, struct facts *f, struct err *e)
+/* Adds the facts of the block; *tokens and *bytes: its own. */
+static int scan_block(struct run *r, struct conv_file *f, struct sampled *s, double *tokens, double *bytes,
+                      struct err *e)
 {
-    uint32_t block[BLOCK];
-    struct scan s = {.path = r->c->files[file],
-                     .only = block,
-                     .n_only = block_of(rows, block),
-                     .rules = &r->c->rules,
-                     .ticker = run_ticker(r),
-                     .seconds = &r->rates.scan_seconds};
-    uint64_t at = f->n, bytes = 0;
-    int rc = scan_rows(f, &s, &r->workers, e);
-    for (uint64_t i = at; i < f->n; i++) bytes += f->at[i].bytes;
-    r->rates.scan_bytes += (double)bytes;
+    struct scan scan = {.path = r->c->files[s->last],
+                        .file = f,
+                        .only = s->block,
+                        .n_only = s->n,
+                        .rules = &r->c->rules,
+                        .ticker = run_ticker(r),
+                        .seconds = &r->rates.scan_seconds};
+    uint64_t at = s->facts.n;
+    int rc = scan_rows(&s->facts, &scan, &r->workers, e);
+    for (; at < s->facts.n; at++) *tokens += s->facts.at[at].tokens, *bytes += s->facts.at[at].bytes;
+    r->rates.scan_bytes += *bytes;
+    return rc;
+}
+
+/* The file is opened once and read forwards: a compressed one is read from its beginning each time. */
+static int sample_file(struct run *r, struct conv_file *f, const struct missing *m, struct sampled *s,
+                       struct err *e)
+{
+    struct part p = {.is = conv_part_of(f, m->rows / 2)};
+    double tokens = 0, bytes = 0;
+    int rc = read_part(r, f, &p, e);
+    place_block(s, &p.is, m->rows);
+    if (!rc) rc = scan_block(r, f, s, &tokens, &bytes, e);
+    const double times = p.is.bytes ? (double)m->bytes / (double)p.is.bytes : 0;
+    for (uint64_t i = 0; !rc && i < p.is.rows; i++)
+        lengths_add(&s->parts, &r->rules, bytes > 0 ? p.bytes[i] * tokens / bytes : 0, times);
+    s->text += p.text * times, s->bytes += (double)m->bytes;
+    free(p.bytes);
     return rc;
 }
 
@@ -146,34 +160,25 @@ static int tokens_block(struct run *r, uint32_t file, const uint32_t *rows, uint
     return rc ? rc : file_remove_tree(path, e);
 }
 
-static int sample_file(struct run *r, uint32_t file, const struct missing *m, struct sampled *s,
-                       struct err *e)
+static int sample(struct run *r, struct missing *m, uint32_t files, struct sampled *s, struct err *e)
 {
-    const uint64_t at = s->facts.n;
-    double tokens = 0, bytes = 0;
-    int rc = scan_block(r, file, m->rows, &s->facts, e);
-    for (uint64_t i = at; i < s->facts.n; i++) tokens += s->facts.at[i].tokens, bytes += s->facts.at[i].bytes;
-    return rc ? rc : text_of(r, r->c->files[file], m, bytes > 0 ? tokens / bytes : 0, s, e);
-}
-
-static int sample(struct run *r, const struct missing *m, uint32_t files, struct sampled *s, struct err *e)
-{
-    uint32_t block[BLOCK], seen = 0, last = 0;
     const uint64_t n = files < FILES ? files : FILES;
+    uint32_t seen = 0;
     double text = 0;
     int rc = 0;
     run_stage(r, PREPARE_SAMPLE, (n + 1) * LEAST); /* or more */
     for (uint32_t i = 0; !rc && i < r->c->n_files; i++) {
-        if (!m[i].rows) continue;
-        bool wanted = (seen * n + n / 2) % files < n; /* evenly spread */
-        seen++;
-        if (!wanted) continue;
-        last = i;
-        rc = sample_file(r, i, &m[i], s, e);
+        struct conv_file *f;
+        if (!m[i].is) continue;
+        rc = conv_open(&f, r->c->files[i], e);
+        if (rc) break;
+        m[i].rows = conv_rows(f), m[i].bytes = conv_bytes(f);
+        bool wanted = (seen++ * n + n / 2) % files < n; /* evenly spread */
+        if (wanted && m[i].rows) s->last = i, rc = sample_file(r, f, &m[i], s, e);
+        conv_close(f);
     }
-    uint32_t tail = rc ? 0 : block_of(m[last].rows, block);
-    for (uint64_t i = s->facts.n - tail; i < s->facts.n; i++) text += s->facts.at[i].bytes;
-    return rc || !tail ? rc : tokens_block(r, last, block, tail, text, e);
+    for (uint64_t i = s->facts.n - (rc ? 0 : s->n); i < s->facts.n; i++) text += s->facts.at[i].bytes;
+    return rc || !s->n ? rc : tokens_block(r, s->last, s->block, s->n, text, e);
 }
 
 /* ---- forecasts ----------------------------------------------------------------------------------------- */
@@ -267,7 +272,7 @@ int run_forecast(struct run *r, bool *missing, struct err *e)
     if (!rc && files) rc = tell(r, &out, e);
     facts_clear(&s.facts);
     free(m);
-    if (!rc) run_stage(r, PREPARE_SCAN, out.rows);
+    r->total = out.rows;
     return rc;
 }
 

@@ -184,10 +184,12 @@ static int rows_load(struct run *r, struct err *e)
 
 static int scan_all(struct run *r, struct err *e)
 {
+    const uint64_t rows = r->total; /* to be scanned, says the forecast */
     int rc = 0;
+    run_stage(r, PREPARE_SCAN, rows);
     for (uint32_t i = 0; !rc && i < r->c->n_files; i++) rc = facts_need(r, i, true, e);
     if (rc || !r->ngrams.words) return rc;
-    run_stage(r, PREPARE_FLAGS, r->total);
+    run_stage(r, PREPARE_FLAGS, rows);
     for (uint32_t i = 0; !rc && i < r->c->n_files; i++) rc = flags_need(r, i, true, e);
     return rc;
 }

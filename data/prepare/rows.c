@@ -166,9 +166,10 @@ int rows_run(const struct rows_job *j, struct pool *p, struct err *e)
     if (!r) return err_set(e, ERR_NOMEM, "no memory to read %s", j->path);
     r->j = j;
     pthread_mutex_init(&r->lock, NULL);
-    int code = conv_open(&r->f, j->path, e);
+    r->f = j->file;
+    int code = r->f ? 0 : conv_open(&r->f, j->path, e);
     if (!code) code = run_batches(r, p, e);
-    conv_close(r->f);
+    if (!j->file) conv_close(r->f);
     for (int i = 0; i < 2; i++) free(r->batch[i].text), free(r->batch[i].turns);
     pthread_mutex_destroy(&r->lock);
     free(r);

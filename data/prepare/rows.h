@@ -12,8 +12,9 @@ enum {
 
 struct rows_job {
     const char *path;
-    const uint32_t *only; /* [n_only] rows to work on, ascending; NULL: all */
-    uint64_t n_only;      /* 0 with `only` NULL: all; else without `only`: the first so many */
+    struct conv_file *file; /* the same, open, and the caller's; NULL: it is opened here */
+    const uint32_t *only;   /* [n_only] rows to work on, ascending; NULL: all */
+    uint64_t n_only;        /* 0 with `only` NULL: all; else without `only`: the first so many */
     /* A row, the slot-th of its batch, on any thread; what is made of it is kept by slot. */
     int (*work)(void *ctx, const struct conv_row *row, uint32_t slot, unsigned thread, struct err *e);
     /* A batch's rows [n] after all of them were worked on, in the file's order, on one thread. */

@@ -41,6 +41,7 @@ int scan_rows(struct facts *f, const struct scan *s, struct workers *w, struct e
     if (!sc) return err_set(e, ERR_NOMEM, "no memory to scan %s", s->path);
     sc->s = s, sc->w = w, sc->f = f;
     struct rows_job j = {.path = s->path,
+                         .file = s->file,
                          .only = s->only,
                          .n_only = s->n_only,
                          .work = work,

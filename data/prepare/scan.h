@@ -6,9 +6,12 @@
 #include "data/prepare/ngrams.h"
 #include "data/prepare/workers.h"
 
+struct conv_file;
+
 struct scan {
     const char *path;
-    const uint32_t *only; /* as in struct rows_job */
+    struct conv_file *file; /* as in struct rows_job, and what follows */
+    const uint32_t *only;
     uint64_t n_only;
     const struct document_rules *rules;
     struct ticker ticker;
