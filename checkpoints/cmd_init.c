@@ -51,6 +51,16 @@ static const struct option table[] = {
                 .help = "0 for one a processor; the weights do not depend on it"),
     {0}};
 
+/* A config.json takes what a generation_config.json beside it says, as its folder does. */
+static int read_shape_file(struct model_config *c, const char *path, struct err *e)
+{
+    char dir[FILE_PATH];
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    if (strcmp(name, "config.json") != 0) return hf_config_load_file(c, path, e);
+    int rc = file_path(dir, e, "%.*s", slash ? (int)(name - path) : 1, slash ? path : ".");
+    return rc ? rc : hf_config_load(c, dir, e);
+}
+
 /* A name, the short form of one, a config.json, or a folder with one. */
 static int read_shape(struct model_config *c, const char *shape, struct err *e)
 {
@@ -59,7 +69,7 @@ static int read_shape(struct model_config *c, const char *shape, struct err *e)
     snprintf(full, sizeof full, "qwen2.5-%.40s", shape);
     if (!model_config_named(c, shape, NULL) || !model_config_named(c, full, NULL)) return 0;
     if (stat(shape, &st) == 0)
-        return S_ISDIR(st.st_mode) ? hf_config_load(c, shape, e) : hf_config_load_file(c, shape, e);
+        return S_ISDIR(st.st_mode) ? hf_config_load(c, shape, e) : read_shape_file(c, shape, e);
     if (strchr(shape, '/') || strstr(shape, ".json"))
         return err_set(e, ERR_FILE_MISSING, "--shape: there is no file %s", shape);
     struct err why = {0};

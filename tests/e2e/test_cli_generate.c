@@ -336,6 +336,16 @@ static void a_model_is_made(void **state)
     snprintf(args, sizeof args, "generate -m %s/made -p hi -n 9 --temp 1", run_dir);
     snprintf(again, sizeof again, "generate -m %s/same -p hi -n 9 --temp 1", run_dir);
     same_output(args, again);
+    /* sampling defaults, too */
+    char path[400];
+    snprintf(path, sizeof path, "%s/generation_config.json", base);
+    run_write(path, "{\"do_sample\": true, \"temperature\": 0.35}");
+    free(out_of(0, "init --shape %s/config.json --tokenizer %s -o %s/warm", base, base, run_dir));
+    unlink(path);
+    snprintf(path, sizeof path, "%s/warm/generation_config.json", run_dir);
+    text = run_read(path);
+    assert_non_null(strstr(text, "0.35"));
+    free(text);
     fails(1, "there is no file", "init --shape ./none.json -o none");
     fails(2, "qwen2.5-0.5b", "init --shape qwen9 -o none");
 }
