@@ -48,3 +48,22 @@ int chunk_decode(const struct chunk_codec *c, const void *src, size_t n, void *o
         memcpy(out, plain, bytes);
     return 0;
 }
+
+/* n elements at `in` and zeros behind them, up to `count`: byte k of every element together, for each k. */
+static void shuffle(uint32_t width, size_t count, size_t n, const unsigned char *in, unsigned char *out)
+{
+    for (uint32_t k = 0; k < width; k++, out += count) {
+        for (size_t i = 0; i < n; i++) out[i] = in[i * width + k];
+        memset(out + n, 0, count - n);
+    }
+}
+
+int chunk_encode(const struct chunk_codec *c, int level, const void *src, uint32_t n, void *out,
+                 void *scratch, size_t *used, struct err *e)
+{
+    unsigned char *plain = c->zstd ? scratch : out;
+    shuffle(c->shuffle ? c->width : 1, c->shuffle ? c->count : bytes_of(c),
+            c->shuffle ? n : (size_t)n * c->width, src, plain);
+    *used = bytes_of(c);
+    return c->zstd ? zstd_compress(out, chunk_bound(c), used, plain, bytes_of(c), level, e) : 0;
+}

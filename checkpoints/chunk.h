@@ -1,5 +1,5 @@
-/* From a chunk's bytes in a file to its values: one zstd frame, then HDF5's shuffle undone. libhdf5 is not
- * asked: it holds a lock over the whole process, and chunks are decoded outside of it. */
+/* From a chunk's bytes in a file to its values: one zstd frame, then HDF5's shuffle undone; and back. libhdf5
+ * is not asked: it holds a lock over the whole process, and chunks are coded outside of it. */
 #ifndef TERSE_CHECKPOINTS_CHUNK_H
 #define TERSE_CHECKPOINTS_CHUNK_H
 
@@ -22,5 +22,10 @@ size_t chunk_bound(const struct chunk_codec *c);
  * size). After a failure the content of `out` is unspecified, never uninitialised. */
 int chunk_decode(const struct chunk_codec *c, const void *src, size_t n, void *out, void *scratch,
                  struct err *e);
+
+/* The other way: n elements at src, at most `count` (zeros follow them), become out[chunk_bound], *used
+ * bytes. `level` is zstd's. scratch as above. Errors: ZSTD. */
+int chunk_encode(const struct chunk_codec *c, int level, const void *src, uint32_t n, void *out,
+                 void *scratch, size_t *used, struct err *e);
 
 #endif

@@ -3,6 +3,7 @@
 #include "checkpoints/zstd.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,33 +127,38 @@ static hid_t creation_list(const struct hdf5_layout *layout, uint64_t n)
     return -1;
 }
 
-static int write_set(struct hdf5 *f, const char *name, enum dtype t, const void *data, uint64_t n, hid_t list,
-                     struct err *e)
+/* A new dataset; a contiguous one is written whole and closed, then *set is 0. */
+static int create_set(struct hdf5 *f, const char *name, enum dtype t, const void *data, uint64_t n,
+                      const struct hdf5_layout *layout, hid_t *set, struct err *e)
 {
-    int rc = 0;
     hsize_t count = n;
+    *set = 0;
+    if (hdf5_type(t, 1) < 0) return err_set(e, ERR_H5_TYPE, "%s: no %s in HDF5", name, dtype_name(t));
+    hid_t list = creation_list(layout, n);
+    if (list < 0) return hdf5_failed(e, ERR_H5_WRITE, f, name, "cannot lay out");
     hid_t space = H5Screate_simple(1, &count, NULL);
-    hid_t set = H5Dcreate2(f->file, name, hdf5_type(t, 1), space, H5P_DEFAULT, list, H5P_DEFAULT);
-    if (set < 0) rc = hdf5_failed(e, ERR_H5_WRITE, f, name, "cannot create");
-    if (!rc && n && H5Dwrite(set, hdf5_type(t, 0), H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
+    hid_t made = H5Dcreate2(f->file, name, hdf5_type(t, 1), space, H5P_DEFAULT, list, H5P_DEFAULT);
+    int rc = made < 0 ? hdf5_failed(e, ERR_H5_WRITE, f, name, "cannot create") : 0;
+    const bool whole = layout->chunk == 0 || n == 0;
+    if (!rc && n && whole && H5Dwrite(made, hdf5_type(t, 0), H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
         rc = hdf5_failed(e, ERR_H5_WRITE, f, name, "cannot write");
-    /* chunks are compressed when they leave the cache, at the latest here */
-    if (!rc && H5Dflush(set) < 0) rc = hdf5_failed(e, ERR_H5_WRITE, f, name, "cannot write");
-    if (set >= 0 && H5Dclose(set) < 0 && !rc) rc = hdf5_failed(e, ERR_H5_WRITE, f, name, "cannot close");
+    if (!rc && !whole) *set = made, made = -1;
+    if (made >= 0 && H5Dclose(made) < 0 && !rc) rc = hdf5_failed(e, ERR_H5_WRITE, f, name, "cannot close");
     if (space >= 0) H5Sclose(space);
+    H5Pclose(list);
     return rc;
 }
 
 int hdf5_write(struct hdf5 *f, const char *name, enum dtype t, const void *data, uint64_t n,
                const struct hdf5_layout *layout, struct err *e)
 {
+    hid_t set;
     hdf5_enter();
-    if (hdf5_type(t, 1) < 0)
-        return hdf5_leave(err_set(e, ERR_H5_TYPE, "%s: no %s in HDF5", name, dtype_name(t)));
-    hid_t list = creation_list(layout, n);
-    int rc = list < 0 ? hdf5_failed(e, ERR_H5_WRITE, f, name, "cannot lay out")
-                      : write_set(f, name, t, data, n, list, e);
-    if (list >= 0) H5Pclose(list);
+    int rc = hdf5_leave(create_set(f, name, t, data, n, layout, &set, e));
+    if (rc || !set) return rc;
+    rc = hdf5_write_chunks(f, name, set, t, data, n, layout, e);
+    hdf5_enter();
+    if (H5Dclose(set) < 0 && !rc) rc = hdf5_failed(e, ERR_H5_WRITE, f, name, "cannot close");
     return hdf5_leave(rc);
 }
 

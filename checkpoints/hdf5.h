@@ -19,11 +19,13 @@
 #include <stdint.h>
 
 struct hdf5; /* an open file */
+struct pool;
 
 /* How a dataset lies in the file. */
 struct hdf5_layout {
-    uint32_t chunk; /* elements a chunk; 0: contiguous, no filter */
-    int level;      /* zstd level 1..19 of shuffled chunks; 0: chunks as they are */
+    uint32_t chunk;    /* elements a chunk; 0: contiguous, no filter */
+    int level;         /* zstd level 1..19 of shuffled chunks; 0: chunks as they are */
+    struct pool *pool; /* chunks are compressed on its threads, outside of the mutex; NULL: by the caller's */
 };
 
 /* Creates (or truncates) a file. Not durable before hdf5_close and file_sync. ERR_H5_OPEN, ERR_NOMEM. */
@@ -35,7 +37,8 @@ int hdf5_open(struct hdf5 **out, const char *path, struct err *e);
 int hdf5_close(struct hdf5 *f, struct err *e);
 
 /* Writes data[n] of type `t` (U8 U32 U64 I32 I64 F32 F64, native memory) as a new dataset, straight from
- * `data` when contiguous. Little-endian in the file. Errors: H5_WRITE, H5_TYPE. */
+ * `data` when contiguous. Little-endian in the file. The bytes do not depend on the pool. Errors: H5_WRITE,
+ * H5_TYPE, ZSTD, NOMEM. */
 int hdf5_write(struct hdf5 *f, const char *name, enum dtype t, const void *data, uint64_t n,
                const struct hdf5_layout *layout, struct err *e);
 

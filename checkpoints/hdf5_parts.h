@@ -36,6 +36,12 @@ int hdf5_failed(struct err *e, int code, const struct hdf5 *f, const char *name,
 /* The type of elements in the file (1) or in memory (0); -1 for a type we do not keep. */
 hid_t hdf5_type(enum dtype t, int in_file);
 
+/* Codes and writes all chunks of the new dataset `set`; takes the mutex itself. Errors: H5_WRITE, ZSTD,
+ * NOMEM.
+ */
+int hdf5_write_chunks(struct hdf5 *f, const char *name, hid_t set, enum dtype t, const void *data, uint64_t n,
+                      const struct hdf5_layout *layout, struct err *e);
+
 /* `name` is a hard link to a dataset. */
 int hdf5_check_link(struct hdf5 *f, const char *name, struct err *e);
 /* The open dataset `set` is one that hdf5_write makes; its elements and chunk. Errors as hdf5_count. */

@@ -32,7 +32,7 @@ static int check_field(const struct state_field *f, struct err *e)
 static int write_fields(const char *path, const struct state_field *fields, size_t n, struct manifest *m,
                         struct err *e)
 {
-    static const struct hdf5_layout contiguous = {0, 0};
+    static const struct hdf5_layout contiguous = {0};
     struct hdf5 *h5;
     int rc = hdf5_create(&h5, path, e);
     if (rc) return rc;

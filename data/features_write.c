@@ -110,7 +110,7 @@ static int write_attributes(struct hdf5 *h5, const struct features_origin *o, st
 /* One column out of the rows; scratch [n] u64. */
 static int write_columns(struct hdf5 *h5, const struct features_writer *w, void *scratch, struct err *e)
 {
-    static const struct hdf5_layout layout = {ROW_CHUNK, LEVEL};
+    static const struct hdf5_layout layout = {ROW_CHUNK, LEVEL, NULL};
     int rc = 0;
 #define X(name, dtype, type)                                                                                 \
     if (!rc) {                                                                                               \
@@ -125,7 +125,7 @@ static int write_columns(struct hdf5 *h5, const struct features_writer *w, void 
 
 static int write_states(struct hdf5 *h5, const struct features_writer *w, struct err *e)
 {
-    static const struct hdf5_layout layout = {STATES_CHUNK_, LEVEL};
+    static const struct hdf5_layout layout = {STATES_CHUNK_, LEVEL, NULL};
     const struct features_origin *o = w->origin;
     int rc = 0;
     for (uint32_t k = 0; !rc && k < o->n_depths; k++) {

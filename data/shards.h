@@ -55,6 +55,7 @@ struct shards_origin {
 
 /* ---- writing ----------------------------------------------------------------------------------------- */
 
+struct pool;
 struct shard_writer;
 
 /* Starts a set of shards in DIR.tmp (an old one is removed). *origin's strings must outlive the writer.
@@ -63,9 +64,9 @@ int shard_writer_open(struct shard_writer **out, const char *dir, const struct s
                       struct err *e);
 /* The same, but goes on with what an earlier writer of the same recipe left in DIR.tmp: the first *docs
  * documents are written already, and the next one to add is the one after them. A shard is closed once it
- * holds shard_tokens. */
+ * holds shard_tokens, and compressed on the pool's threads (NULL: the caller's alone). */
 int shard_writer_resume(struct shard_writer **out, const char *dir, const struct shards_origin *origin,
-                        uint64_t shard_tokens, uint64_t *docs, struct err *e);
+                        uint64_t shard_tokens, struct pool *pool, uint64_t *docs, struct err *e);
 /* Frees `w` and lets DIR.tmp stand, for shard_writer_resume. NULL ok */
 void shard_writer_leave(struct shard_writer *w);
 /* Appends one document, copied. Errors: TOKEN_RANGE, NO_LABELS, FIELD_RANGE (spans or indices outside the

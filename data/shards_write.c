@@ -31,6 +31,7 @@ struct shard_writer {
     struct shard_set set;
     const struct shards_origin *origin;
     uint64_t shard_tokens;
+    struct pool *pool;                /* the caller's; or NULL */
     struct buffer columns[COL_COUNT]; /* of the shard being filled */
     bool resumed;                     /* every shard that is written is noted in DIR.tmp/manifest.json */
 };
@@ -87,13 +88,13 @@ static int take_over(struct shard_writer *w, struct err *e)
 }
 
 int shard_writer_resume(struct shard_writer **out, const char *dir, const struct shards_origin *origin,
-                        uint64_t shard_tokens, uint64_t *docs, struct err *e)
+                        uint64_t shard_tokens, struct pool *pool, uint64_t *docs, struct err *e)
 {
     struct err why = {0};
     struct shard_writer *w = *out = calloc(1, sizeof *w);
     *docs = 0;
     if (!w) return err_set(e, ERR_NOMEM, "no memory to write shards");
-    w->origin = origin, w->shard_tokens = shard_tokens, w->resumed = true;
+    w->origin = origin, w->shard_tokens = shard_tokens, w->pool = pool, w->resumed = true;
     int rc = shard_set_take(&w->set, dir, e);
     if (!rc && take_over(w, &why)) rc = shard_set_give_up(&w->set, &why, e);
     for (size_t i = 0; !rc && i < w->set.n; i++) *docs += w->set.entries[i].docs;
@@ -193,7 +194,7 @@ static int write_attributes(struct hdf5 *h5, const struct shards_origin *o, stru
 /* The sources as sha256sum prints them, so that a shard alone tells where it comes from. */
 static int write_sources(struct hdf5 *h5, const struct shards_origin *o, struct err *e)
 {
-    static const struct hdf5_layout layout = {DOC_CHUNK, LEVEL};
+    static const struct hdf5_layout layout = {DOC_CHUNK, LEVEL, NULL};
     size_t size = 1, at = 0;
     for (uint32_t i = 0; i < o->n_sources; i++) size += strlen(o->source_names[i]) + 67;
     char *text = malloc(size);
@@ -213,7 +214,7 @@ static int write_shard(struct shard_writer *w, const char *path, struct err *e)
     rc = write_attributes(h5, w->origin, e);
     if (!rc) rc = write_sources(h5, w->origin, e);
     for (int c = 0; !rc && c < COL_COUNT; c++) {
-        const struct hdf5_layout layout = {c == COL_ids ? IDS_CHUNK : DOC_CHUNK, LEVEL};
+        const struct hdf5_layout layout = {c == COL_ids ? IDS_CHUNK : DOC_CHUNK, LEVEL, w->pool};
         const struct buffer *b = &w->columns[c];
         rc = hdf5_write(h5, columns[c].name, columns[c].dtype, b->data, b->n, &layout, e);
     }

@@ -23,15 +23,13 @@ struct load {
 struct gather {
     struct gather_set *g;
     size_t width;
-    struct load load[2];
-    int filling;   /* the one being read; the other one is being written */
+    struct pool *pool;
+    struct load load;
     uint64_t next; /* of the order */
     int *fd;       /* [sheaves], -1 closed */
     uint32_t n_fd, n_sheaves;
     struct shard_writer *w;
     struct file_out lines;
-    int write_code;
-    struct err write_err;
     pthread_mutex_t lock; /* of what follows */
     struct err bad;
 };
@@ -75,7 +73,7 @@ static int by_place(const void *a, const void *b)
 static int plan(struct gather *a, struct err *e)
 {
     struct place place[BATCH_DOCS];
-    struct load *l = &a->load[a->filling];
+    struct load *l = &a->load;
     if (a->n_fd >= OPEN_MOST) close_all(a);
     l->n = 0, l->used = 0;
     for (; a->next < a->g->n && l->n < BATCH_DOCS && a->n_fd < OPEN_MOST; a->next++) {
@@ -136,42 +134,36 @@ static int write_doc(struct gather *a, struct gather_doc at, const void *payload
 
 static int write_load(struct gather *a, struct err *e)
 {
-    const struct load *l = &a->load[!a->filling];
+    const struct load *l = &a->load;
     int r = 0;
     for (uint32_t i = 0; !r && i < l->n; i++) r = write_doc(a, l->docs[i], l->payload + l->at[i], e);
     return r;
 }
 
-/* Unit 0 writes what was read before; the others read on. */
 static void unit(void *ctx, int64_t i, unsigned thread)
 {
     struct gather *a = ctx;
-    struct load *l = &a->load[a->filling];
     struct err e = {0};
     (void)thread;
-    if (i == 0) {
-        a->write_code = write_load(a, &a->write_err);
-        return;
-    }
-    if (!read_doc(a, l, l->place[i - 1], &e)) return;
+    if (!read_doc(a, &a->load, a->load.place[i], &e)) return;
     pthread_mutex_lock(&a->lock);
     if (!a->bad.code) a->bad = e;
     pthread_mutex_unlock(&a->lock);
 }
 
-static int run(struct gather *a, struct pool *p, struct err *e)
+/* All threads read and unpack a load; this one hands it to the shard, which all of them compress once it is
+ * full. */
+static int run(struct gather *a, struct err *e)
 {
-    for (bool more = true; more; a->filling = !a->filling) {
-        int r = plan(a, e);
-        if (r) return r;
-        more = a->load[a->filling].n > 0;
-        pool_for(p, 1 + (int64_t)a->load[a->filling].n, unit, a);
-        if (a->write_code) return err_set(e, a->write_code, "%s", a->write_err.msg);
+    int r = plan(a, e);
+    while (!r && a->load.n) {
+        pool_for(a->pool, a->load.n, unit, a);
         if (a->bad.code) return err_set(e, a->bad.code, "%s", a->bad.msg);
-        r = ticker_tick(&a->g->ticker, a->load[!a->filling].n, e);
-        if (r) return r;
+        r = write_load(a, e);
+        if (!r) r = ticker_tick(&a->g->ticker, a->load.n, e);
+        if (!r) r = plan(a, e);
     }
-    return 0;
+    return r;
 }
 
 /* ---- the set ------------------------------------------------------------------------------------------- */
@@ -197,7 +189,7 @@ static int begin(struct gather *a, struct err *e)
     if (!a->fd) return err_set(e, ERR_NOMEM, "no memory for %u sheaves", a->n_sheaves);
     for (uint32_t i = 0; i < a->n_sheaves; i++) a->fd[i] = -1;
     if (g->format == GATHER_PROBLEMS) return file_out_open(&a->lines, g->dir, e);
-    int r = shard_writer_resume(&a->w, g->dir, g->origin, g->shard_tokens, &docs, e);
+    int r = shard_writer_resume(&a->w, g->dir, g->origin, g->shard_tokens, a->pool, &docs, e);
     if (!r) skip(a, docs);
     return r;
 }
@@ -218,14 +210,14 @@ int gather_set_make(struct gather_set *g, struct pool *p, struct err *e)
 {
     struct gather *a = calloc(1, sizeof *a);
     if (!a) return err_set(e, ERR_NOMEM, "no memory to gather documents");
-    a->g = g, a->lines.fd = -1, a->width = g->format == GATHER_PROBLEMS ? 1 : 4;
+    a->g = g, a->pool = p, a->lines.fd = -1, a->width = g->format == GATHER_PROBLEMS ? 1 : 4;
     g->docs = g->tokens = g->resumed = 0;
     pthread_mutex_init(&a->lock, NULL);
     int r = begin(a, e);
-    if (!r) r = run(a, p, e);
+    if (!r) r = run(a, e);
     r = finish(a, r, e);
     close_all(a);
-    for (int i = 0; i < 2; i++) free(a->load[i].payload);
+    free(a->load.payload);
     pthread_mutex_destroy(&a->lock);
     free(a->fd);
     free(a);

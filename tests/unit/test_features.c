@@ -264,7 +264,7 @@ enum { FEW = 5, NARROW = 4 };
 static void put(struct hdf5 *f, const struct hostile *h, const char *name, enum dtype t, const void *data,
                 uint64_t n)
 {
-    static const struct hdf5_layout layout = {64, 3};
+    static const struct hdf5_layout layout = {64, 3, NULL};
     int named = h->skip && strcmp(h->skip, name) == 0;
     if (named && !h->fewer) return;
     assert_int_equal(hdf5_write(f, name, t, data, n - (named ? h->fewer : 0), &layout, NULL), 0);

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 enum { N = 100000 };
-static const struct hdf5_layout contiguous = {0, 0}, packed = {4096, 3}, chunked = {4096, 0};
+static const struct hdf5_layout contiguous = {0}, packed = {4096, 3, NULL}, chunked = {4096, 0, NULL};
 
 static uint32_t *ramp(void)
 {

@@ -225,7 +225,7 @@ static const struct forged forgeries[] = {
 static void put_column(struct hdf5 *h5, const struct forged *f, const char *name, enum dtype t,
                        const uint64_t *v, uint64_t n)
 {
-    static const struct hdf5_layout layout = {8, 3};
+    static const struct hdf5_layout layout = {8, 3, NULL};
     uint64_t wide[32];
     uint32_t narrow[32];
     uint8_t bytes[32];
