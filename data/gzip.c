@@ -58,6 +58,45 @@ int gzip_decompress(void *dst, size_t expected, const void *src, size_t n, struc
     return code;
 }
 
+/* Half as much again whenever it is full. */
+static int expand(z_stream *z, char **out, size_t *n, const unsigned char *in, size_t left, size_t most,
+                  struct err *e)
+{
+    size_t size = 0;
+    int r = Z_BUF_ERROR;
+    while (r == Z_BUF_ERROR && *n == size) {
+        if (size > most) return err_set(e, ERR_BOMB, "zlib: expands to over %zu bytes", most);
+        size = size ? size + size / 2 : left + 1024;
+        if (size > most) size = most + 1;
+        char *grown = realloc(*out, size + 1);
+        if (!grown) return err_set(e, ERR_NOMEM, "no memory to expand %zu bytes", size);
+        unsigned char *to = (unsigned char *)grown + *n;
+        size_t free_ = size - *n;
+        *out = grown;
+        r = inflate_member(z, &in, &left, &to, &free_);
+        *n = size - free_;
+    }
+    if (r != Z_STREAM_END || left)
+        return err_set(e, ERR_GZIP, "zlib: %s",
+                       r == Z_BUF_ERROR ? "the data ends early"
+                       : z->msg         ? z->msg
+                                        : "damaged");
+    if (*n > most) return err_set(e, ERR_BOMB, "zlib: expands to over %zu bytes", most);
+    (*out)[*n] = 0;
+    return 0;
+}
+
+int zlib_expand(char **out, size_t *n, const void *src, size_t bytes, size_t most, struct err *e)
+{
+    z_stream z = {0};
+    *out = NULL, *n = 0;
+    if (inflateInit2(&z, 15) != Z_OK) return err_set(e, ERR_NOMEM, "zlib cannot start");
+    int code = expand(&z, out, n, src, bytes, most, e);
+    inflateEnd(&z);
+    if (code) free(*out), *out = NULL, *n = 0;
+    return code;
+}
+
 /* ---- streams ---------------------------------------------------------------------------------------------
  */
 

@@ -14,6 +14,10 @@
  * at `expected` bytes), NOMEM. After a failure the content of dst is unspecified. */
 int gzip_decompress(void *dst, size_t expected, const void *src, size_t n, struct err *e);
 
+/* The same for one zlib stream (RFC 1950) of unknown length: *out [*n] with a NUL behind is the caller's to
+ * free. Errors: GZIP, BOMB (more than `most` bytes), NOMEM; *out is then NULL. */
+int zlib_expand(char **out, size_t *n, const void *src, size_t bytes, size_t most, struct err *e);
+
 struct gzip_stream;
 
 /* NULL without memory (NOMEM). */

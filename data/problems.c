@@ -35,6 +35,7 @@ int problems_add(struct problems *p, uint64_t row, const struct chat_turn *turns
         q->turns[i] = (struct chat_turn){turns[i].role, to, turns[i].len};
         memcpy(to, turns[i].content, turns[i].len);
     }
+    *to = 0;
     return 0;
 }
 
@@ -142,6 +143,7 @@ static void problem_clear(struct problem *p)
     free(p->turns);
     free(p->text);
     free(p->reference);
+    free(p->tests);
 }
 
 struct hashed {

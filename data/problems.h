@@ -10,9 +10,10 @@
 struct problem {
     struct chat_turn *turns; /* [n_turns] what the model is given; the last is the user's */
     uint32_t n_turns;
-    char *reference; /* the answer, NUL-terminated */
+    char *reference; /* the answer, NUL-terminated; "" where `tests` decide */
+    char *tests;     /* what a program must pass (rl/code.h); NULL: an answer is compared */
     uint64_t row;    /* of the file, from 0 */
-    char *text;      /* holds the turns' contents; owned, as all of the above */
+    char *text;      /* holds the turns' contents, a NUL behind the last; owned, as all of the above */
 };
 
 struct problems {

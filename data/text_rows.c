@@ -42,11 +42,24 @@ struct copies {
     size_t n, cap;
 };
 
+/* Of a text, or of a list of texts with a newline behind each; 0: something else. */
+static size_t bytes_of(const struct pq_datum *d)
+{
+    size_t n = 1;
+    if (d->kind == PQ_DATUM_STRING) return memchr(d->s, 0, d->n) ? 0 : (size_t)d->n + 1;
+    if (d->kind != PQ_DATUM_LIST) return 0;
+    for (uint32_t i = 0; i < d->n; i++) {
+        const struct pq_datum *x = &d->items[i];
+        if (x->kind != PQ_DATUM_STRING || memchr(x->s, 0, x->n)) return 0;
+        n += (size_t)x->n + 1;
+    }
+    return n;
+}
+
 static int copies_reserve(struct copies *c, const struct pq_datum *row, uint32_t n, struct err *e)
 {
     size_t need = 0;
-    for (uint32_t k = 0; k < n; k++)
-        need += row->items[k].kind == PQ_DATUM_STRING ? (size_t)row->items[k].n + 1 : 0;
+    for (uint32_t k = 0; k < n; k++) need += bytes_of(&row->items[k]);
     c->n = 0;
     if (need <= c->cap) return 0;
     char *text = realloc(c->text, need);
@@ -64,11 +77,18 @@ static struct text_cell datum_cell(struct reading *r, struct copies *c, uint32_t
         return (struct text_cell){r->number[key], (size_t)n};
     }
     if (d->kind == PQ_DATUM_FLOAT || d->kind == PQ_DATUM_DOUBLE) return number_cell(r, key, d->f);
-    if (d->kind != PQ_DATUM_STRING || memchr(d->s, 0, d->n)) return cell;
-    cell = (struct text_cell){c->text + c->n, d->n};
-    memcpy(c->text + c->n, d->s, d->n);
-    c->text[c->n + d->n] = 0;
-    c->n += (size_t)d->n + 1;
+    size_t n = bytes_of(d);
+    char *to = c->text + c->n;
+    if (!n) return cell;
+    cell = (struct text_cell){to, n - 1};
+    c->n += n;
+    for (uint32_t i = 0; i < (d->kind == PQ_DATUM_LIST ? d->n : 1); i++) {
+        const struct pq_datum *x = d->kind == PQ_DATUM_LIST ? &d->items[i] : d;
+        memcpy(to, x->s, x->n);
+        to += x->n;
+        if (d->kind == PQ_DATUM_LIST) *to++ = '\n';
+    }
+    *to = 0;
     return cell;
 }
 

@@ -10,7 +10,8 @@
 
 enum { TEXT_ROWS_KEYS = 8 };
 
-/* Valid UTF-8 with a NUL after it and none inside; s is NULL for null, or what is neither text nor number. */
+/* Valid UTF-8 with a NUL after it and none inside; a list of texts (in Parquet) is its items, a line
+ * each. s is NULL for null, or what is neither text nor number. */
 struct text_cell {
     const char *s;
     size_t n;
