@@ -480,7 +480,7 @@ struct answer answer_reference(const char *text, size_t len)
 
 const char *answer_kind_name(enum answer_kind kind)
 {
-    static const char *const names[] = {"none",   "boxed", "marked",  "said",
-                                        "choice", "open",  "formula", "number"};
+    static const char *const names[] = {"none", "boxed",   "marked", "said", "choice",
+                                        "open", "formula", "number", "code"};
     return names[kind];
 }

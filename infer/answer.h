@@ -32,6 +32,7 @@ enum answer_kind {
     ANSWER_OPEN,
     ANSWER_FORMULA,
     ANSWER_NUMBER,
+    ANSWER_CODE, /* a program; found elsewhere (rl/code.h) */
 };
 
 /* Which of the places count. */

@@ -4,6 +4,7 @@
 #include "checkpoints/json.h"
 #include "infer/cli.h"
 #include "infer/run_options.h"
+#include "rl/code_options.h"
 #include "rl/eval_screen.h"
 #include "rl/lm_results.h"
 #include "rl/source.h"
@@ -24,6 +25,7 @@ struct eval_flags {
     char *dataset, *data, *output, *samples, *lm_eval, *system;
     int style;
     int64_t max_samples, repeats, streams, max_new, show;
+    struct code_flags code;
     uint32_t cap[CAPS_MAX]; /* [caps.n], read */
 };
 
@@ -43,7 +45,8 @@ static const struct option rows[] = {
      .type = OPT_STRINGS,
      AT(tasks),
      .unset = "none",
-     .help = "benchmarks instead: aime24, aime25, amc23, math500, gpqa, gsm8k, nano"},
+     .help = "benchmarks instead: aime24, aime25, amc23, math500, gpqa, gsm8k, nano; with --allow-code also "
+             "humaneval, mbpp, livecodebench"},
     {.key = "data",
      .type = OPT_PATH,
      AT(data),
@@ -69,6 +72,7 @@ static const struct option rows[] = {
      .min = 0,
      .max = 1e9,
      .help = "use the first so many; 0 for all"},
+    CODE_ROWS(eval_flags),
     {.key = "system", .type = OPT_STRING, AT(system), .unset = "the model's own", .help = "system turn"},
     ASK_ROWS(eval_flags),
     {.key = "streams",
@@ -140,9 +144,9 @@ struct item {
 };
 
 /* What changes no answer. */
-static const char *const free_keys[] = {"dataset", "tasks",        "data",   "max_samples", "repeats",
-                                        "streams", "threads",      "output", "samples",     "show",
-                                        "lm_eval", "prefix_cache", NULL};
+static const char *const free_keys[] = {
+    "dataset", "tasks", "data",    "max_samples",  "repeats",    "streams",      "threads",     "output",
+    "samples", "show",  "lm_eval", "prefix_cache", "allow_code", "code_seconds", "code_memory", NULL};
 
 static const char *name_of(const struct item *i)
 {
@@ -152,6 +156,11 @@ static const char *name_of(const struct item *i)
 static const char *wording_of(const struct item *i)
 {
     return i->task ? task_template(i->task, i->style) : "{problem}";
+}
+
+static bool is_code(const struct item *i)
+{
+    return i->task && i->task->kind == TASK_CODE;
 }
 
 static int item_load(struct item *i, const struct eval_flags *f, const struct options *o, struct err *e)
@@ -253,10 +262,15 @@ static int item_answer(struct item *i, struct eval_flags *f, const struct option
     run_options_sampler(&c->ask.sampler, o, &f->sampling, &l->m->c);
     style_take(f, &c->ask.sampler, i, o);
     c->ask.max_new = (uint32_t)f->max_new, c->repeats = i->repeats, c->records = i->records;
-    int r = eval_identity(&i->id, l, &f->model, o, free_keys, i->path, wording_of(i), e);
+    char judge[sizeof i->id.judge] = "";
+    const struct sandbox *s = c->sandbox;
+    if (is_code(i))
+        snprintf(judge, sizeof judge, "Python %s, %u s, %u MiB, rules %d", s->python, s->seconds, s->memory,
+                 CODE_RULES);
+    int r = eval_identity(&i->id, l, &f->model, o, free_keys, i->path, wording_of(i), judge, e);
     if (!r) r = item_run(i, f, l, c, e);
     if (!r && i->task) printf("%s%s: ", i->task->title, i->task->repo ? "" : " (terse's own)");
-    if (!r) eval_result_print(i->result, c);
+    if (!r) eval_result_print(i->result, c, judge);
     return r;
 }
 
@@ -339,12 +353,13 @@ static int items_evaluate(struct item *items, size_t n, struct eval_flags *f, co
 }
 
 static int evaluate(struct item *items, size_t n, struct eval_flags *f, const struct options *o,
-                    const struct loaded *l, struct err *e)
+                    const struct loaded *l, const struct sandbox *sandbox, struct err *e)
 {
     struct budget forcing;
     struct eval_config c = {
         .session = run_options_session(&f->model, (uint32_t)f->streams, 0),
         .system = f->system,
+        .sandbox = sandbox,
         .forcing = &forcing,
         .caps = f->cap,
         .n_caps = (uint32_t)f->caps.n,
@@ -366,11 +381,15 @@ static int run(struct eval_flags *f, const struct options *o, struct err *e)
     struct item *items = NULL;
     size_t n = 0;
     struct loaded l;
-    int r = items_load(&items, &n, f, o, e);
+    struct sandbox sandbox;
+    int r = code_options_asked(&f->tasks)
+                ? sandbox_open(&sandbox, (uint32_t)f->code.seconds, (uint32_t)f->code.memory, e)
+                : 0;
+    if (!r) r = items_load(&items, &n, f, o, e);
     cli_catch_signals();
     f->model.digests = true;
     if (!r && !(r = run_options_load(&l, &source_any, &f->model, e))) {
-        r = evaluate(items, n, f, o, &l, e);
+        r = evaluate(items, n, f, o, &l, &sandbox, e);
         load_clear(&l);
     }
     items_free(items, n);
@@ -389,6 +408,20 @@ static int check_tasks(const struct eval_flags *f, struct err *e)
         int r = task_check(f->tasks.items[i], e);
         if (r) return r;
     }
+    return 0;
+}
+
+/* What programs allow: they are run, and have neither votes nor boxes. */
+static int check_code(const struct eval_flags *f, const struct options *o, struct err *e)
+{
+    int r = code_options_check(&f->code, &f->tasks, e);
+    if (r || !code_options_asked(&f->tasks)) return r;
+    if (f->ask.answers > 1)
+        return err_set(e, ERR_USAGE, "programs cannot vote; leave out -N (--repeats gives several answers)");
+    if ((f->forcing.budget || f->caps.n) && !options_given(o, "closing"))
+        return err_set(e, ERR_USAGE,
+                       "--budget and --caps end with a box for the answer, which a program has not: give "
+                       "--closing too, such as '\n</think>\n\n```python\n'");
     return 0;
 }
 
@@ -417,6 +450,7 @@ static int check(struct eval_flags *f, const struct options *o, struct err *e)
         f->cap[i] = (uint32_t)cap;
     }
     int r = check_tasks(f, e);
+    if (!r) r = check_code(f, o, e);
     if (!r) r = run_options_check(o, e);
     return r ? r : options_check_required(o, e);
 }

@@ -3,6 +3,7 @@
 #include "checkpoints/yaml.h"
 #include "infer/cli.h"
 #include "infer/option_rows.h"
+#include "rl/code_options.h"
 #include "rl/tables.h"
 
 #include <errno.h>
@@ -15,6 +16,7 @@ struct tables_flags {
     struct string_list lora, dense, brief, qamr, tasks, caps, chains;
     int style, paper;
     bool run;
+    struct code_flags code;
     int64_t max_samples, vote_samples, repeats, max_new, streams, threads, prompt;
 };
 
@@ -36,7 +38,7 @@ static const struct option rows[] = {
     {.key = "heads", .type = OPT_STRING, AT(heads), .unset = "none", .help = "FILE of the verifier, for weighted votes"},
     {.key = "switcher", .type = OPT_PATH, AT(switcher), .unset = "none", .help = "report.json of terse switcher"},
     {.key = "tasks", .type = OPT_STRINGS, AT(tasks), .preset = "nano", .group = "Benchmarks",
-     .help = "aime24, aime25, amc23, math500, gpqa, gsm8k, nano; the first is that of caps and votes"},
+     .help = "aime24, aime25, amc23, math500, gpqa, gsm8k, nano; with --allow-code also humaneval, mbpp, livecodebench; the first is that of caps and votes"},
     {.key = "style", .type = OPT_ENUM, AT(style), .choices = TASK_STYLES, .preset = "paper", .help = "wording, repeats and sampling"},
     {.key = "data", .type = OPT_PATH, AT(data), .preset = "downloads/datasets", .help = "folder of data sets, where `terse data fetch` puts them"},
     {.key = "max_samples", .type = OPT_INT, AT(max_samples), .unset = "all of a benchmark, 300 of nano", .min = 1, .max = 1e9,
@@ -45,6 +47,7 @@ static const struct option rows[] = {
     {.key = "repeats", .type = OPT_INT, AT(repeats), .unset = "the style's", .min = 1, .max = 1024, .help = "answers to each problem"},
     {.key = "max_new", .alias = "max_new_tokens", .type = OPT_INT, AT(max_new), .unset = "the style's", .min = 1, .max = 1 << 20,
      .unit = "tokens", .short_flag = 'n', .help = "longest answer"},
+    CODE_ROWS(tables_flags),
     {.key = "caps", .type = OPT_STRINGS, AT(caps), .preset = "32,64,96,128", .unit = "tokens", .help = "columns of Table 8"},
     {.key = "chains", .type = OPT_STRINGS, AT(chains), .preset = "1,2,4,8", .help = "columns of Table 9"},
     {.key = "text", .type = OPT_PATH, AT(text), .unset = "none", .help = "file whose perplexity Table 11 shows"},
@@ -85,7 +88,7 @@ static int check_tasks(const struct tables_flags *f, struct err *e)
         int r = task_check(f->tasks.items[i], e);
         if (r) return r;
     }
-    return 0;
+    return code_options_check(&f->code, &f->tasks, e);
 }
 
 /* One sentence for what is not there, before any cell fails of it. */
@@ -138,6 +141,8 @@ static int configure(struct tables_config *c, const struct tables_flags *f, cons
                                 .max_new = given(o, "max_new", f->max_new),
                                 .streams = given(o, "streams", f->streams),
                                 .threads = f->threads,
+                                .code_seconds = given(o, "code_seconds", f->code.seconds),
+                                .code_memory = given(o, "code_memory", f->code.memory),
                                 .prompt = (uint32_t)f->prompt};
     c->vote_samples = options_given(o, "vote_samples") ? f->vote_samples : c->max_samples;
     int r = check_tasks(f, e);

@@ -24,6 +24,7 @@ struct eval {
     size_t done;                      /* of all rounds */
     uint64_t tokens;
     double first_token; /* of the first answer */
+    double judging;     /* seconds that programs ran */
     uint64_t kv_bytes;
     int code; /* of an event that failed */
     struct err *e;
@@ -97,7 +98,7 @@ static int record(struct eval *v, const struct eval_sample *s)
                               .tokens = s->tokens,
                               .graded = s->graded,
                               .right = s->right};
-    if (a->kind && !(r->answer = strndup(a->s, a->n)))
+    if (a->kind && a->kind != ANSWER_CODE && !(r->answer = strndup(a->s, a->n)))
         return err_set(v->e, ERR_NOMEM, "no memory for an answer");
     return 0;
 }
@@ -114,18 +115,33 @@ static void grade_chains(struct eval_sample *s)
                         GRADE_EQUAL;
 }
 
+/* What counts: what an answer means, and how it is written; of a program, its tests. */
+static int grade(struct eval *v, struct eval_sample *s)
+{
+    const struct problem *q = s->problem;
+    const char *tests = v->problems->at[s->index % problems_of(v)].tests;
+    size_t n = strlen(q->reference);
+    double start = progress_clock();
+    int r = 0;
+    if (tests)
+        r = code_grade(&s->grade, v->c->sandbox, tests, s->text, s->len, v->e);
+    else
+        s->grade = grade_text(q->reference, n, s->text, s->len, NULL);
+    s->correct = s->grade.verdict == GRADE_EQUAL;
+    s->exact = tests ? s->correct : grade_string(q->reference, n, s->text, s->len);
+    if (tests) v->judging += progress_clock() - start;
+    return r;
+}
+
 /* A finished answer: the answer in its text, the verdict. */
 static int judge(struct eval *v, struct eval_sample *s)
 {
-    const struct problem *q = s->problem = &v->problems->at[s->index];
-    size_t n = strlen(q->reference);
+    s->problem = &v->problems->at[s->index];
     s->cap = v->cap, s->repeat = (uint32_t)(s->index / problems_of(v));
-    s->grade = grade_text(q->reference, n, s->text, s->len, NULL);
-    s->correct = s->grade.verdict == GRADE_EQUAL;
-    s->exact = grade_string(q->reference, n, s->text, s->len);
+    int r = grade(v, s);
     s->graded = 1, s->right = s->correct;
     if (!v->cap && v->c->ask.chains > 1 && v->c->ask.all) grade_chains(s);
-    int r = record(v, s);
+    if (!r) r = record(v, s);
     v->done++;
     return !r && v->ev->sample ? v->ev->sample(v->ev->ctx, s, v->e) : r;
 }
@@ -302,7 +318,7 @@ static void own_clear(struct eval *v)
 static int result_fill(struct eval_result *out, const struct eval *v, double seconds, uint64_t tokens)
 {
     int r = eval_stats(out, v->record, problems_of(v), v->n / problems_of(v), v->e);
-    out->cap = v->cap, out->kv_bytes = v->kv_bytes;
+    out->cap = v->cap, out->kv_bytes = v->kv_bytes, out->code = v->problems->at[0].tests;
     out->tokens_per_second = seconds > 0 ? (double)tokens / seconds : 0;
     if (!v->cap) out->first_token_seconds = v->first_token;
     return r;
@@ -310,14 +326,15 @@ static int result_fill(struct eval_result *out, const struct eval *v, double sec
 
 static int round_run(struct eval *v, uint32_t cap, struct eval_result *out)
 {
-    double start = progress_clock();
+    double start = progress_clock(), judged = v->judging;
     uint64_t before = v->tokens;
     v->cap = cap;
     own_clear(v);
     v->record = cap || !v->c->records ? v->own : v->c->records;
     int r = cap ? ask_capped(v) : ask_all(v);
     if (!r) r = v->code;
-    return r ? r : result_fill(out, v, progress_clock() - start, v->tokens - before);
+    judged = v->judging - judged;
+    return r ? r : result_fill(out, v, progress_clock() - start - judged, v->tokens - before);
 }
 
 static int asker_make(struct eval *v)

@@ -11,6 +11,7 @@
 #include "data/grade.h"
 #include "data/problems.h"
 #include "infer/ask.h"
+#include "rl/code.h"
 #include "rl/eval_stats.h"
 
 struct eval_config {
@@ -26,6 +27,7 @@ struct eval_config {
     /* Every problem comes so often, all of them one after the other, all of them again (as task_load lays
      * them out); 0: once. The k-th answer to a row draws for itself, whatever other rows there are. */
     uint32_t repeats;
+    const struct sandbox *sandbox; /* runs the answers to problems that have tests; else NULL */
     /* [problems] the caller's, or NULL: answers that are there already are not asked for (not with caps), and
      * afterwards all are. What is filled of them is to be freed in any case. */
     struct eval_record *records;
@@ -38,7 +40,7 @@ struct eval_sample {
     const struct ask *ask; /* how it was asked, and its chains; under a cap: what it goes on from */
     const char *text;      /* of the chain that won, or the only one */
     size_t len;
-    struct grade grade;     /* the answer found in the text, the verdict and its rule */
+    struct grade grade;     /* the answer found in the text, the verdict and its rule; of code, its program */
     uint32_t tokens;        /* of all chains, those given up too; the end of the turn included */
     uint32_t graded, right; /* chains, where several were all run to their end; else 1, and 1 if correct */
     uint32_t repeat;        /* which answer to the problem, from 0 */
@@ -58,7 +60,7 @@ struct eval_events {
 /* Answers and grades every problem: out [1 + n_caps], first as they are (or under the budget), then under
  * each cap. The answers do not depend on the number of streams, nor on which of them were known. Errors:
  * CTX_FULL (naming a problem that leaves no room for an answer), those of ask_chat, ask_run and
- * session_create, INTERRUPTED; out is then not filled. */
+ * session_create, code_grade, INTERRUPTED; out is then not filled. */
 int eval_run(struct eval_result *out, const struct loaded *l, const struct problems *p,
              const struct eval_config *c, const struct eval_events *ev, struct err *e);
 

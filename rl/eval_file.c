@@ -206,7 +206,9 @@ static int read_record(struct eval_record *out, const struct js *v, const char *
     if (!code) code = read_counts(&r, v, what, e);
     if (code) return code;
     r.verdict = verdict_of(verdict), r.reasoned = !strcmp(mode, "reason");
-    if (answer && !(r.answer = strdup(answer))) return err_set(e, ERR_NOMEM, "no memory for an answer");
+    bool code_found = js_is(js_get(v, "found"), answer_kind_name(ANSWER_CODE));
+    if (answer && !code_found && !(r.answer = strdup(answer)))
+        return err_set(e, ERR_NOMEM, "no memory for an answer");
     *out = r;
     return 0;
 }

@@ -4,8 +4,9 @@
  * "rule", "found", "truncated", "closed", "early", "cap"?, "tokens", "graded", "right", "mode",
  * "probability"?, "chains"? [{"answer", "score", "tokens"}], "text"}
  *
- * A NUL in a text, which our reader of JSON takes for an attack, becomes U+FFFD. `run` says what the answers
- * depend on (rl/eval_identity.h): those of another run are never mixed in. */
+ * Of a program, "answer" is its code and "rule" what became of it ("timed out"). A NUL in a text, which our
+ * reader of JSON takes for an attack, becomes U+FFFD. `run` says what the answers depend on
+ * (rl/eval_identity.h): those of another run are never mixed in. */
 #ifndef TERSE_RL_EVAL_FILE_H
 #define TERSE_RL_EVAL_FILE_H
 

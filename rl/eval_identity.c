@@ -48,15 +48,17 @@ static int run_of(struct eval_identity *id, const struct options *o, const char 
     sha256_update(&s, settings, sizeof settings);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         sha256_update(&s, parts[i], strlen(parts[i]) + 1);
+    if (*id->judge) sha256_update(&s, id->judge, strlen(id->judge) + 1);
     sha256_final(&s, id->run);
     return 0;
 }
 
 int eval_identity(struct eval_identity *out, const struct loaded *l, const struct model_flags *m,
                   const struct options *o, const char *const *free_keys, const char *problems,
-                  const char *wording, struct err *e)
+                  const char *wording, const char *judge, struct err *e)
 {
     *out = (struct eval_identity){.run = ""};
+    snprintf(out->judge, sizeof out->judge, "%s", judge);
     snprintf(out->weights, sizeof out->weights, "%s", l->digest_base);
     snprintf(out->tokenizer, sizeof out->tokenizer, "%s", l->digest_tokenizer);
     int r = m->lora ? adapter_digest(out->adapter, m->lora, e) : 0;
@@ -70,9 +72,10 @@ void eval_identity_put(struct js_out *w, const struct eval_identity *id)
 {
     const struct {
         const char *key, *hex;
-    } rows[] = {{"weights", id->weights}, {"tokenizer", id->tokenizer}, {"adapter", id->adapter},
-                {"heads", id->heads},     {"problems", id->problems},   {"prompt", id->prompt},
-                {"run", id->run}};
+    } rows[] = {{"weights", id->weights},   {"tokenizer", id->tokenizer},
+                {"adapter", id->adapter},   {"heads", id->heads},
+                {"problems", id->problems}, {"prompt", id->prompt},
+                {"judge", id->judge},       {"run", id->run}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (*rows[i].hex) js_put_string(w, rows[i].key, rows[i].hex);
 }

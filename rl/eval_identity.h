@@ -12,18 +12,19 @@ struct eval_identity {
         heads[SHA256_HEX];     /* "" without; heads: of all of them, a bundle its manifest */
     char problems[SHA256_HEX]; /* the file */
     char prompt[SHA256_HEX];   /* the wording around a problem */
+    char judge[80];            /* of programs: Python's version, limits; "" without */
     char run[SHA256_HEX];      /* all of these and every option but the free ones */
 };
 
 /* l was loaded with its digests by `m`. free_keys: options that change no answer, ends with NULL. Errors:
- * those of sha256_file, NOMEM. */
+ * those of sha256_file, NOMEM. `judge`: as above. */
 int eval_identity(struct eval_identity *out, const struct loaded *l, const struct model_flags *m,
                   const struct options *o, const char *const *free_keys, const char *problems,
-                  const char *wording, struct err *e);
+                  const char *wording, const char *judge, struct err *e);
 
 struct js_out;
-/* The keys "weights", "tokenizer", "adapter", "heads", "problems", "prompt", "run" of the object that is
- * open; those that are empty are left out. */
+/* The keys "weights", "tokenizer", "adapter", "heads", "problems", "prompt", "judge", "run" of the object
+ * that is open; those that are empty are left out. */
 void eval_identity_put(struct js_out *w, const struct eval_identity *id);
 
 #endif

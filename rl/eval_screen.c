@@ -42,7 +42,7 @@ static void sample_print(struct eval_screen *sc, const struct eval_sample *s)
     cli_text(stdout, s->text + reply, s->len - reply);
     putchar('\n');
     styled(s->correct ? CLI_GREEN : CLI_RED, s->correct ? "right" : "wrong", 5);
-    printf(" (%s), expected ", s->grade.rule);
+    printf(" (%s)%s", s->grade.rule, *s->problem->reference ? ", expected " : "");
     cli_text(stdout, s->problem->reference, strlen(s->problem->reference));
     printf("; %u tokens\n", s->tokens);
     if (s->ask->probability >= 0) printf("worth thinking about: %.0f %%\n", 100 * s->ask->probability);
@@ -96,7 +96,7 @@ static void repeats_put(struct js_out *w, const struct eval_result *r, const str
 {
     js_put_uint(w, "repeats", r->repeats);
     js_put_real(w, "stderr_repeats", r->stderr_repeats);
-    js_put_real(w, "majority", r->majority);
+    if (!r->code) js_put_real(w, "majority", r->majority);
     js_object(w, "pass");
     for (size_t k = 1; k <= r->repeats; k = eval_next_k(k, r->repeats)) {
         char key[24];
@@ -154,7 +154,7 @@ static void chains_print(const struct eval_result *r, const struct eval_config *
                100 * r->oracle);
 }
 
-void eval_result_print(const struct eval_result *r, const struct eval_config *c)
+void eval_result_print(const struct eval_result *r, const struct eval_config *c, const char *judge)
 {
     printf("accuracy %.1f %% +- %.1f of %zu problems; tokens %.0f mean, %.0f median, %.0f at 95 %%, "
            "%.1f %% truncated, %.1f %% without an answer",
@@ -162,10 +162,15 @@ void eval_result_print(const struct eval_result *r, const struct eval_config *c)
            100 * r->truncated, 100 * r->no_answer);
     if (c->forcing && c->forcing->tokens) printf(", %.1f %% closed by the budget", 100 * r->closed);
     if (r->tokens_per_second > 0) printf("; %.0f tok/s", r->tokens_per_second);
-    printf("\nby the string rule of published tables %.1f %%\n", 100 * r->exact);
+    if (r->code)
+        printf("\njudged by running the programs: %s\n", judge);
+    else
+        printf("\nby the string rule of published tables %.1f %%\n", 100 * r->exact);
     if (r->repeats > 1)
-        printf("%zu answers to each: +- %.1f over repeats; the most common answer is right for %.1f %%\n",
-               r->repeats, 100 * r->stderr_repeats, 100 * r->majority);
+        printf("%zu answers to each: +- %.1f over repeats", r->repeats, 100 * r->stderr_repeats);
+    if (r->repeats > 1 && !r->code)
+        printf("; the most common answer is right for %.1f %%", 100 * r->majority);
+    if (r->repeats > 1) putchar('\n');
     if (c->ask.mode == ASK_AUTO) printf("%.1f %% reasoned about\n", 100 * r->reasoned);
     chains_print(r, c);
     if (!c->n_caps) return;

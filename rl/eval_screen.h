@@ -28,8 +28,8 @@ void eval_screen_end(struct eval_screen *sc, bool failed);
 int eval_screen_sample(void *screen, const struct eval_sample *s, struct err *e);
 int eval_screen_tick(void *screen, size_t done, uint64_t tokens);
 
-/* What has come out of it: r [1 + caps]. */
-void eval_result_print(const struct eval_result *r, const struct eval_config *c);
+/* What has come out of it: r [1 + caps]; `judge` of programs. */
+void eval_result_print(const struct eval_result *r, const struct eval_config *c, const char *judge);
 /* The same as members of the object that is open. */
 void eval_result_put(struct js_out *w, const struct eval_result *r, const struct eval_config *c,
                      const struct eval_record *records, const struct eval_identity *id);

@@ -20,11 +20,12 @@ struct eval_record {
     enum grade_verdict verdict;
     uint32_t tokens;        /* of all chains */
     uint32_t graded, right; /* chains, where several were all run to their end; else 1, and 1 if correct */
-    char *answer;           /* that was found, NUL-terminated; NULL: none; owned */
+    char *answer;           /* that was found, NUL-terminated; NULL: none, or a program; owned */
 };
 
 struct eval_result {
     size_t n, repeats;     /* problems; answers to each */
+    bool code;             /* answers are programs: `exact` is accuracy, `majority` means nothing */
     uint32_t cap;          /* 0: none */
     double accuracy;       /* fraction, over all answers */
     double stderr_;        /* standard error of it over problems: of their means; 0 for one problem */
@@ -45,8 +46,8 @@ struct eval_result {
     uint64_t kv_bytes;       /* of the session: keys and values of all its streams at once */
 };
 
-/* Fills all but the last two lines and `cap` from records [repeats * n], that of problem i in repeat r at
- * [r * n + i], all there. NOMEM. */
+/* Fills all but the last two lines, `cap` and `code` from records [repeats * n], that of problem i in repeat
+ * r at [r * n + i], all there. NOMEM. */
 int eval_stats(struct eval_result *out, const struct eval_record *records, size_t n, size_t repeats,
                struct err *e);
 /* The chance that at least one of k answers drawn from `repeats` is right, c of which are: the mean over

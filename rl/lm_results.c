@@ -38,7 +38,7 @@ static void put_figures(struct js_out *w, const struct lm_task *t)
         js_put_real(w, key, eval_pass(t->records, r->n, r->repeats, k));
     }
     snprintf(key, sizeof key, "maj@%zu,none", r->repeats);
-    if (r->repeats > 1) js_put_real(w, key, r->majority);
+    if (r->repeats > 1 && !r->code) js_put_real(w, key, r->majority);
     js_put_real(w, "tokens,none", r->tokens_mean);
     js_put_real(w, "tokens_median,none", r->tokens_median);
     js_put_real(w, "tokens_p95,none", r->tokens_p95);

@@ -123,7 +123,7 @@ void tables_cell(char id[BOOK_ID], const struct tables_subject *s, size_t run, c
 
 /* Numbers as texts, for as long as a cell is made. */
 struct texts {
-    char at[8][24];
+    char at[10][24];
     size_t n;
 };
 
@@ -146,6 +146,7 @@ static void eval_args(struct book_args *a, struct texts *t, const struct tables_
                       const char *lora, const char *task)
 {
     bool own = task_find(task) && !task_find(task)->repo;
+    bool code = task_find(task) && task_find(task)->kind == TASK_CODE;
     *a = (struct book_args){.n = 0};
     book_arg(a, "eval", NULL);
     book_arg(a, "-m", model), book_arg(a, "--lora", lora ? lora : "");
@@ -154,6 +155,9 @@ static void eval_args(struct book_args *a, struct texts *t, const struct tables_
     book_arg(a, "--repeats", own ? "" : text_of(t, c->repeats));
     book_arg(a, "--max-new", text_of(t, c->max_new));
     book_arg(a, "--streams", text_of(t, c->streams)), book_arg(a, "--threads", text_of(t, c->threads));
+    if (code) book_arg(a, "--allow-code", NULL);
+    book_arg(a, "--code-seconds", code ? text_of(t, c->code_seconds) : "");
+    book_arg(a, "--code-memory", code ? text_of(t, c->code_memory) : "");
     book_arg(a, "--samples", "{samples}"), book_arg(a, "-o", "{out}");
 }
 

@@ -20,7 +20,8 @@ struct tables_config {
     uint32_t caps[TABLES_CAPS], chains[TABLES_CHAINS];
     size_t n_caps, n_chains;
     uint32_t prompt; /* tokens of the device table's */
-    long long max_samples, vote_samples, repeats, max_new, streams, threads; /* negative: not given */
+    /* negative: not given */
+    long long max_samples, vote_samples, repeats, max_new, streams, threads, code_seconds, code_memory;
 };
 
 /* Adds every cell that the tables want to the book. Errors: those of book_add and book_refuse. */

@@ -25,16 +25,18 @@ const struct task tasks[] = {
     {"math500", "MATH-500", TASK_MATHS, "HuggingFaceH4/MATH-500", "test.jsonl", PROBLEM, ANSWER,
      .repeat = {1, 1, 1, 4}},
     {"gpqa", "GPQA diamond", TASK_CHOICE, "Idavidrein/gpqa", "gpqa_diamond.csv", "Question", "Correct Answer",
-     .wrong = {"Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3"}, .repeat = {1, 4, 3, 8}},
+     .more = {"Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3"}, .repeat = {1, 4, 3, 8}},
     {"gsm8k", "GSM8K", TASK_MATHS, "openai/gsm8k", "main/test-00000-of-00001.parquet", PROBLEM, ANSWER,
      .repeat = {1, 1, 1, 1}},
     {"nano", "nano", TASK_MATHS, NULL, "data/nano/test.parquet", .repeat = {1, 1, 1, 1}},
-    {"livecodebench", "LiveCodeBench", TASK_ABSENT,
-     .why = "its answers are programs, which would have to be run; terse runs no code that a model wrote"},
-    {"humaneval", "HumanEval", TASK_ABSENT,
-     .why = "its answers are programs, which would have to be run; terse runs no code that a model wrote"},
-    {"mbpp", "MBPP", TASK_ABSENT,
-     .why = "its answers are programs, which would have to be run; terse runs no code that a model wrote"},
+    {"livecodebench", "LiveCodeBench", TASK_CODE, "livecodebench/code_generation_lite", "test6.jsonl",
+     "question_content", "public_test_cases", .more = {"private_test_cases", "starter_code", "metadata"},
+     .repeat = {1, 1, 6, 1}, .suite = CODE_LIVECODEBENCH},
+    {"humaneval", "HumanEval", TASK_CODE, "openai/openai_humaneval",
+     "openai_humaneval/test-00000-of-00001.parquet", "prompt", "test", .more = {"entry_point"},
+     .repeat = {1, 1, 1, 1}, .suite = CODE_HUMANEVAL},
+    {"mbpp", "MBPP", TASK_CODE, "google-research-datasets/mbpp", "sanitized/test-00000-of-00001.parquet",
+     "prompt", "test_list", .more = {"test_imports"}, .repeat = {1, 1, 1, 1}, .suite = CODE_MBPP},
 };
 const size_t n_tasks = sizeof tasks / sizeof *tasks;
 
@@ -54,6 +56,15 @@ static const struct style {
     [STYLE_OPEN_R1] = {"open-r1", NULL, NULL, {0.6, 0.95, 32768}},
 };
 
+static const char *const code_wording[] = {
+    [CODE_HUMANEVAL] = "Write this Python function, whole, in a block that begins with ```python.\n\n"
+                       "```python\n{problem}\n```",
+    [CODE_MBPP] =
+        "{problem}\n\nWrite it in Python, in a block that begins with ```python. It must pass these "
+        "tests:\n\n```python\n{tests}```",
+    [CODE_LIVECODEBENCH] = "{problem}\n\n{tests}",
+};
+
 const struct task *task_find(const char *name)
 {
     for (size_t i = 0; i < n_tasks; i++)
@@ -65,11 +76,9 @@ int task_check(const char *name, struct err *e)
 {
     const struct task *t = task_find(name);
     char known[256] = "";
-    if (t && t->kind != TASK_ABSENT) return 0;
-    if (t) return err_set(e, ERR_USAGE, "%s is not measured: %s", t->title, t->why);
+    if (t) return 0;
     for (size_t k = 0, at = 0; k < n_tasks; k++)
-        if (tasks[k].kind != TASK_ABSENT)
-            at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", at ? ", " : "", tasks[k].name);
+        at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", at ? ", " : "", tasks[k].name);
     return err_set(e, ERR_USAGE, "no benchmark is called \"%.40s\"; there are %s", name, known);
 }
 
@@ -86,6 +95,7 @@ const char *task_style_name(enum task_style s)
 const char *task_template(const struct task *t, enum task_style s)
 {
     const struct style *y = styles[s].maths ? &styles[s] : &styles[STYLE_EVALCHEMY];
+    if (t->kind == TASK_CODE) return code_wording[t->suite];
     return t->kind == TASK_CHOICE ? y->choice : t->repo ? y->maths : styles[STYLE_PLAIN].maths;
 }
 
@@ -104,7 +114,6 @@ static bool is_there(char *path, size_t size, const char *fmt, ...)
 int task_path(char *path, size_t size, const struct task *t, const char *folder, struct err *e)
 {
     static const char *const ends[] = {"jsonl", "parquet", "csv"};
-    if (t->kind == TASK_ABSENT) return err_set(e, ERR_USAGE, "%s: %s", t->name, t->why);
     if (!t->repo) {
         snprintf(path, size, "%s", t->file);
         return file_exists(path)
@@ -128,16 +137,16 @@ int task_path(char *path, size_t size, const struct task *t, const char *folder,
 /* ---- wording ------------------------------------------------------------------------------------------- */
 
 /* A template with its two places filled; the caller's to free, NULL when there is no memory. */
-static char *fill(const char *template_, const char *problem, const char *choices)
+static char *fill(const char *template_, const char *problem, const char *more)
 {
     char *text = NULL;
     size_t n = 0;
     FILE *f = open_memstream(&text, &n);
     if (!f) return NULL;
     for (const char *at = template_; *at;) {
-        bool is_problem = !strncmp(at, "{problem}", 9), is_choices = !strncmp(at, "{choices}", 9);
-        if (is_problem || is_choices)
-            fputs(is_problem ? problem : choices, f), at += 9;
+        bool is_problem = !strncmp(at, "{problem}", 9);
+        if (is_problem || !strncmp(at, "{choices}", 9) || !strncmp(at, "{tests}", 7))
+            fputs(is_problem ? problem : more, f), at += strcspn(at, "}") + 1;
         else
             fputc(*at++, f);
     }
@@ -200,18 +209,33 @@ static int take_choice(struct reading *r, uint64_t row, const struct text_cell *
     return code;
 }
 
+static int take_code(struct reading *r, uint64_t row, const struct text_cell *c, const char *what,
+                     struct err *e)
+{
+    char *tests, *more, *text = NULL;
+    int code = code_tests(&tests, &more, r->t->suite, c, what, e);
+    if (code) return code;
+    if (!(text = fill(r->template_, c[0].s, more))) code = err_set(e, ERR_NOMEM, "no memory for a problem");
+    struct chat_turn turn = {ROLE_USER, text, text ? strlen(text) : 0};
+    if (!code) code = problems_add(r->out, row, &turn, 1, (struct answer){ANSWER_CODE, false, "", 0}, e);
+    if (!code) r->out->at[r->out->n - 1].tests = tests, tests = NULL;
+    free(tests), free(more), free(text);
+    return code;
+}
+
 static int take(void *ctx, uint64_t row, const struct text_cell *c, const char *what, struct err *e)
 {
     struct reading *r = ctx;
-    uint32_t n = r->t->kind == TASK_CHOICE ? 5 : 2;
-    (void)what;
-    bool whole = c[1].s && answer_reference(c[1].s, c[1].n).kind;
-    for (uint32_t i = 0; i < n; i++) whole = whole && c[i].n;
+    bool whole = c[0].n && c[1].n;
+    if (r->t->kind == TASK_CHOICE) whole = whole && c[2].n && c[3].n && c[4].n;
+    if (r->t->kind != TASK_CODE) whole = whole && answer_reference(c[1].s, c[1].n).kind;
     if (!whole) {
         r->out->without++;
         return 0;
     }
-    int code = n == 5 ? take_choice(r, row, c, e) : take_maths(r, row, c, e);
+    int code = r->t->kind == TASK_CODE     ? take_code(r, row, c, what, e)
+               : r->t->kind == TASK_CHOICE ? take_choice(r, row, c, e)
+                                           : take_maths(r, row, c, e);
     return code ? code : r->out->n < r->max ? 0 : TEXT_ROWS_ENOUGH;
 }
 
@@ -227,13 +251,15 @@ static bool alternative(char *name, size_t size, const char *list, uint32_t k)
 static int read_columns(struct reading *r, const char *path, struct err *e)
 {
     char question[40], answer[40];
-    const char *keys[5] = {question, answer, r->t->wrong[0], r->t->wrong[1], r->t->wrong[2]};
+    const char *keys[5] = {question, answer, r->t->more[0], r->t->more[1], r->t->more[2]};
+    uint32_t n = 2;
     size_t before = r->out->n;
     int code = ERR_COL_MISSING;
+    while (n < 5 && keys[n]) n++;
     for (uint32_t q = 0; alternative(question, sizeof question, r->t->question, q); q++)
         for (uint32_t a = 0; alternative(answer, sizeof answer, r->t->answer, a); a++) {
             r->out->without = 0;
-            code = text_rows_each(path, keys, r->t->kind == TASK_CHOICE ? 5 : 2, take, r, e);
+            code = text_rows_each(path, keys, n, take, r, e);
             if (code != ERR_COL_MISSING && (code || r->out->n > before)) return code;
         }
     return code;
@@ -249,7 +275,7 @@ static int load_repeats(struct reading *r, const char *path, uint64_t max, uint3
     return code;
 }
 
-/* Problems [0, n) again, `repeat` - 1 times. */
+/* Problems [0, n) again, `repeat` - 1 times, but for their tests, which are large. */
 static int copy_repeats(struct problems *out, uint32_t repeat, struct err *e)
 {
     size_t n = out->n;

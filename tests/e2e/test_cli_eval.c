@@ -130,7 +130,9 @@ static void what_cannot_be_asked(void **state)
         {"", "give --tasks or --dataset"},
         {"--tasks nano --dataset data/nano/test.parquet", "one of them"},
         {"--tasks math", "no benchmark is called \"math\"; there are aime24, aime25"},
-        {"--tasks humaneval", "runs no code"},
+        {"--tasks humaneval", "code that a model wrote is run on this machine, in a sandbox"},
+        {"--tasks nano,mbpp --allow-code -N 4", "programs cannot vote"},
+        {"--tasks mbpp --allow-code --budget 9", "give --closing"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -46,7 +46,10 @@ static void files_are_found(void **state)
     put_file("gsm8k", "test-00000-of-00001.parquet", "x");
     assert_int_equal(task_path(path, sizeof path, task_find("gsm8k"), folder, &e), 0);
     assert_int_equal(task_path(path, sizeof path, task_find("nano"), folder, &e), 0);
-    assert_int_equal(task_path(path, sizeof path, task_find("humaneval"), folder, &e), ERR_USAGE);
+    e.code = 0;
+    assert_int_equal(task_path(path, sizeof path, task_find("livecodebench"), folder, &e), ERR_FILE_MISSING);
+    assert_non_null(
+        strstr(e.msg, "terse data fetch livecodebench/code_generation_lite --include test6.jsonl"));
     assert_null(task_find("math"));
     assert_int_equal(task_path(path, 8, t, folder, &e), ERR_FILE_MISSING);
 }
