@@ -88,6 +88,11 @@ static int check_tasks(const struct tables_flags *f, struct err *e)
         int r = task_check(f->tasks.items[i], e);
         if (r) return r;
     }
+    if (task_find(f->tasks.items[0])->kind == TASK_CODE)
+        return err_set(e, ERR_USAGE,
+                       "%s: the first task is that of caps and votes, which programs have not; "
+                       "put another one first",
+                       f->tasks.items[0]);
     return code_options_check(&f->code, &f->tasks, e);
 }
 

@@ -80,6 +80,9 @@ static void no_sandbox(void **state)
     run_says(run_log, "apt install bubblewrap python3");
     run_expect(2, run_log, "%s tables -m %s --tasks nano,mbpp -o %s", run_terse(), base, run_in("tables"));
     run_says(run_log, "--allow-code");
+    run_expect(2, run_log, "%s tables -m %s --tasks mbpp,nano --allow-code -o %s", run_terse(), base,
+               run_in("tables"));
+    run_says(run_log, "put another one first");
 }
 
 int main(void)
