@@ -33,7 +33,7 @@ static void put_figures(struct js_out *w, const struct lm_task *t)
     js_put_real(w, "exact_match_stderr,none", r->stderr_);
     js_put_real(w, "exact_match,string", r->exact);
     if (r->repeats > 1) js_put_real(w, "stderr_over_repeats,none", r->stderr_repeats);
-    for (size_t k = 1; r->repeats > 1 && k <= r->repeats; k = eval_next_k(k, r->repeats)) {
+    for (size_t k = 1; (r->repeats > 1 || r->code) && k <= r->repeats; k = eval_next_k(k, r->repeats)) {
         snprintf(key, sizeof key, "pass@%zu,none", k);
         js_put_real(w, key, eval_pass(t->records, r->n, r->repeats, k));
     }

@@ -5,7 +5,8 @@
  *                                    with "configs", "versions", "n-shot", "n-samples", "higher_is_better"
  * ...
  *
- * "exact_match,none" is accuracy by what answers mean, "exact_match,string" that by the string rule. */
+ * "exact_match,none" is accuracy by what answers mean, "exact_match,string" that by the string rule. Of
+ * programs both are the share that passes, "pass@1,none" too, as lm-eval has it; there is no "maj@n". */
 #ifndef TERSE_RL_LM_RESULTS_H
 #define TERSE_RL_LM_RESULTS_H
 

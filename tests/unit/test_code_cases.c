@@ -1,5 +1,6 @@
 /* LiveCodeBench's test cases: every shape that its files have, and hostile ones; outputs compared. */
 #include "rl/code_cases.h"
+#include "tests/support/pack_cases.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,35 +8,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include <cmocka.h>
 
 /* ---- reading ------------------------------------------------------------------------------------------- */
 
-/* base64 (zlib (bytes)); the caller's to free. */
-static char *packed(const void *bytes, size_t n, size_t cut)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    uLongf size = compressBound(n);
-    unsigned char *z = calloc(1, size + 3);
-    assert_int_equal(compress2(z, &size, bytes, n, 1), Z_OK);
-    size -= cut;
-    char *out = malloc(size * 2 + 8), *to = out;
-    for (size_t i = 0; i < size; i += 3) {
-        uint32_t bits =
-            (uint32_t)z[i] << 16 | (i + 1 < size ? z[i + 1] : 0u) << 8 | (i + 2 < size ? z[i + 2] : 0u);
-        for (int k = 0; k < 4; k++) *to++ = i + (size_t)k > size ? '=' : digits[bits >> (18 - 6 * k) & 63];
-    }
-    *to = 0;
-    free(z);
-    return out;
-}
-
 static int read_packed(const void *bytes, size_t n, struct err *e)
 {
     struct js *v;
-    char *text = packed(bytes, n, 0);
+    char *text = pack_cases(bytes, n, 0);
     memset(e, 0, sizeof *e);
     int r = code_cases_read(&v, "here", text, strlen(text), e);
     if (!r) assert_int_equal(js_size(v), 1);
@@ -111,7 +92,7 @@ static void other_shapes(void **state)
     assert_int_equal(read_text("[{\"input\": \"\", \"testtype\": \"stdin\"}]", &e), ERR_FIELD_MISSING);
     assert_int_equal(read_text("[{\"input\": \"\", \"output\": \"\", \"testtype\": \"shell\"}]", &e),
                      ERR_FIELD_RANGE);
-    char *cut = packed(CASE, sizeof CASE, 6);
+    char *cut = pack_cases(CASE, sizeof CASE, 6);
     assert_int_equal(read_text(cut, &e), ERR_GZIP);
     free(cut);
 }

@@ -211,6 +211,30 @@ static void nothing_is_left(void **state)
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child, dead or alive */
 }
 
+/* Waits until so many processes have the text in their command line, or none has. */
+static void wait_for(const char *mark, bool there)
+{
+    for (int i = 0; i < 6000 && (processes(mark) > 0) != there; i++) usleep(10000);
+    assert_true((processes(mark) > 0) == there);
+}
+
+/* Killed in the middle, terse takes the sandbox with it. */
+static void dies_with_its_parent(void **state)
+{
+    char mark[64], program[200];
+    struct sandbox_run r;
+    (void)state;
+    sandbox_rig_need();
+    snprintf(mark, sizeof mark, "orphan_%ld", (long)getpid());
+    snprintf(program, sizeof program, "# %s\nimport time\nos.fork()\nos.setsid()\ntime.sleep(999)\n", mark);
+    pid_t pid = fork();
+    if (!pid) _exit(sandbox_run(&r, &sandbox_rig, program, "", 0, MOST, NULL) != 0);
+    wait_for(mark, true);
+    kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    wait_for(mark, false);
+}
+
 static void *spin(void *stop)
 {
     while (!*(volatile bool *)stop) free(malloc(100));
@@ -281,7 +305,8 @@ int main(void)
         cmocka_unit_test(it_works),        cmocka_unit_test(long_inputs),
         cmocka_unit_test(nothing_is_seen), cmocka_unit_test(nothing_is_written),
         cmocka_unit_test(no_way_out),      cmocka_unit_test(limits),
-        cmocka_unit_test(nothing_is_left), cmocka_unit_test(beside_threads),
-        cmocka_unit_test(interrupted),     cmocka_unit_test(not_there)};
+        cmocka_unit_test(nothing_is_left), cmocka_unit_test(dies_with_its_parent),
+        cmocka_unit_test(beside_threads),  cmocka_unit_test(interrupted),
+        cmocka_unit_test(not_there)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
