@@ -95,6 +95,7 @@ static const char *const fixed[] = {
     "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp", "--", "python3", "-B", "-s", "-c"};
 /* clang-format on */
 
+/* What it has begun when it fails is finish's to end. */
 static int start(struct child *c, const struct sandbox *s, char *program, struct err *e)
 {
     enum { FIXED = sizeof fixed / sizeof *fixed };
@@ -126,7 +127,7 @@ static int room(struct sandbox_run *r, struct child *c, struct err *e)
     return 0;
 }
 
-/* What there is to read, at most one more byte than there may be. The time of a run begins with the mark. */
+/* What there is to read, until it is more than there may be. The time of a run begins with the mark. */
 static int listen_to(struct sandbox_run *r, struct child *c, const struct sandbox *s, struct err *e)
 {
     while (c->out[0] >= 0 && r->n <= c->most) {
