@@ -10,11 +10,12 @@
 #include <sys/stat.h>
 
 enum {
-    BLOCK = 448,  /* rows of a sample side by side: answers to one question often are */
-    LEAST = 32,   /* rows of a block, where the file has them */
-    FILES = 16,   /* sampled at most, evenly spread: files are sorted by domain */
-    SHARE = 20,   /* at most one row of so many is sampled, but for the least of blocks */
-    PER_TOKEN = 2 /* bytes of a token on the disk where nothing is known: 1.5 to 1.9 were seen */
+    BLOCK = 448,    /* rows of a sample side by side: answers to one question often are */
+    LEAST = 32,     /* rows of a block, where the file has them */
+    PART = 1 << 16, /* rows that tell a file's text, at most */
+    FILES = 16,     /* sampled at most, evenly spread: files are sorted by domain */
+    SHARE = 20,     /* at most one row of so many is sampled, but for the least of blocks */
+    PER_TOKEN = 2   /* bytes of a token on the disk where nothing is known: 1.5 to 1.9 were seen */
 };
 /* Measured on files like OpenThoughts3 (docs/performance.md): shards are as large as sheaves, and
  * gathered at so many bytes of ids for a byte of text scanned. */
@@ -65,20 +66,22 @@ struct sampled {
     uint32_t last, block[BLOCK], n; /* the last of these files, and the rows of its block */
 };
 
-/* A part of a file that is read, and nothing more. */
+/* A part of a file that is read, as far as it is not too long, and nothing more. */
 struct part {
     struct conv_part is;
-    double *bytes; /* [is.rows] of text */
+    uint64_t rows; /* that are read */
+    double *bytes; /* [rows] of text */
     double text;   /* all of them */
 };
 
 static int read_part(struct run *r, struct conv_file *f, struct part *p, struct err *e)
 {
     struct conv_row row;
-    p->bytes = calloc(p->is.rows, sizeof *p->bytes);
+    p->rows = p->is.rows < PART ? p->is.rows : PART;
+    p->bytes = calloc(p->rows, sizeof *p->bytes);
     int rc = p->bytes ? conv_seek(f, p->is.first, e) : err_set(e, ERR_NOMEM, "no memory for a forecast");
     double from = machine_seconds();
-    for (uint64_t i = 0; rc >= 0 && i < p->is.rows; i++) {
+    for (uint64_t i = 0; rc >= 0 && i < p->rows; i++) {
         rc = conv_next(f, &row, e);
         for (size_t k = 0; rc == 1 && row.has_turns && k < row.n_turns; k++)
             p->bytes[i] += (double)row.turns[k].value.n;
@@ -124,8 +127,9 @@ static int sample_file(struct run *r, struct conv_file *f, const struct missing 
     int rc = read_part(r, f, &p, e);
     place_block(s, &p.is, m->rows);
     if (!rc) rc = scan_block(r, f, s, &tokens, &bytes, e);
-    const double times = p.is.bytes ? (double)m->bytes / (double)p.is.bytes : 0;
-    for (uint64_t i = 0; !rc && i < p.is.rows; i++)
+    const double part = (double)p.is.bytes * (double)p.rows / (double)p.is.rows,
+                 times = part > 0 ? (double)m->bytes / part : 0;
+    for (uint64_t i = 0; !rc && i < p.rows; i++)
         lengths_add(&s->parts, &r->rules, bytes > 0 ? p.bytes[i] * tokens / bytes : 0, times);
     s->text += p.text * times, s->bytes += (double)m->bytes;
     free(p.bytes);

@@ -56,7 +56,8 @@ static void judging(void **state)
             fault_arm(FAULT_ALLOC, n);
             int code = code_grade(&g, &sandbox_rig, p.at[0].tests, replies[i], strlen(replies[i]), &e);
             int done = !fault_disarm();
-            if (code ? code != ERR_NOMEM || e.code != code : g.verdict != GRADE_EQUAL) fail_msg("%d: %s", code, e.msg);
+            if (code ? code != ERR_NOMEM || e.code != code : g.verdict != GRADE_EQUAL)
+                fail_msg("%d: %s", code, e.msg);
             if (done) break;
         }
         assert_int_equal(fault_open_files(), open_);

@@ -1,5 +1,5 @@
-/* Any bytes as LiveCodeBench's cases, plain and packed; and as "EXPECTED\nPRINTED": comparing does not depend on
- * the order, and everything equals itself. */
+/* Any bytes as LiveCodeBench's cases, plain and packed; and as "EXPECTED\nPRINTED": comparing does not depend
+ * on the order, and everything equals itself. */
 #include "rl/code_cases.c" /* the only file of rl/ that is not linked to all targets, and stands alone */
 #include "tests/support/pack_cases.h"
 
