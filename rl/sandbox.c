@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -76,7 +75,8 @@ static void become(const struct child *c, pid_t parent, char **argv, bool root)
     if (!tame || dup2(c->in[0], 0) || dup2(c->out[1], 1) != 1 || dup2(c->out[1], 2) != 2) _exit(126);
     if (syscall(SYS_close_range, 3, ~0U, 0)) _exit(126);
     if (root && !is_nobody()) _exit(126);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    /* bwrap binds its life to ours itself, and not before its children wait for it no more: killed earlier, it
+     * would leave one that waits for ever. What it has started by then ends at the mark, which nobody reads. */
     if (getppid() == parent) execv(argv[0], argv);
     _exit(127);
 }
