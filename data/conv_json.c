@@ -244,7 +244,7 @@ static int seek(void *self, uint64_t row, struct err *e)
     return rc;
 }
 
-static struct conv_part part(const void *self, uint64_t row)
+static struct file_part part(const void *self, uint64_t row)
 {
     return json_file_part(((const struct view *)self)->file, row);
 }

@@ -215,11 +215,11 @@ static int seek(void *self, uint64_t row, struct err *e)
     return rc;
 }
 
-static struct conv_part part(const void *self, uint64_t row)
+static struct file_part part(const void *self, uint64_t row)
 {
     const struct pq *pq = ((const struct view *)self)->pq;
     const uint32_t group = pq_group_of(pq, row);
-    struct conv_part p = {.bytes = pq_group_bytes(pq, group)};
+    struct file_part p = {.bytes = pq_group_bytes(pq, group)};
     pq_group(pq, group, &p.first, &p.rows, NULL);
     return p;
 }

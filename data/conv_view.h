@@ -12,7 +12,7 @@ struct conv_view {
     uint64_t (*rows)(const void *self);
     int (*next)(void *self, struct conv_row *row, struct err *e);
     int (*seek)(void *self, uint64_t row, struct err *e);
-    struct conv_part (*part)(const void *self, uint64_t row);
+    struct file_part (*part)(const void *self, uint64_t row);
     uint64_t (*bytes)(const void *self);
 };
 extern const struct conv_view conv_parquet, conv_json;

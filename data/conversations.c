@@ -53,7 +53,7 @@ uint64_t conv_rows(const struct conv_file *f)
     return f->view->rows(f->self);
 }
 
-struct conv_part conv_part_of(const struct conv_file *f, uint64_t row)
+struct file_part conv_part_of(const struct conv_file *f, uint64_t row)
 {
     return f->view->part(f->self, row);
 }

@@ -20,6 +20,7 @@
 #ifndef TERSE_DATA_CONVERSATIONS_H
 #define TERSE_DATA_CONVERSATIONS_H
 
+#include "data/file_part.h"
 #include "infer/err.h"
 
 #include <stdbool.h>
@@ -63,13 +64,9 @@ void conv_close(struct conv_file *f); /* NULL ok */
 
 uint64_t conv_rows(const struct conv_file *f);
 
-/* Rows that lie together, and the bytes of the file that they take, without reading them: a row group's
- * columns, compressed; some hundred rows of JSON, not compressed. What a forecast is scaled by. */
-struct conv_part {
-    uint64_t first, rows, bytes;
-};
-struct conv_part conv_part_of(const struct conv_file *f, uint64_t row); /* row below conv_rows() */
-uint64_t conv_bytes(const struct conv_file *f);                         /* of all parts */
+/* The part that `row` (below conv_rows()) is in, and the bytes of all parts. */
+struct file_part conv_part_of(const struct conv_file *f, uint64_t row);
+uint64_t conv_bytes(const struct conv_file *f);
 
 /* Fills *row, whose pointers are valid until the next call on `f`. Returns 1, 0 after the last row, or a
  * negative error, after which only conv_close(). Of Parquet: those of pq_next(), FIELD_TYPE (`history`). Of

@@ -145,11 +145,11 @@ uint64_t json_file_rows(const struct json_file *f)
     return f->n;
 }
 
-struct conv_part json_file_part(const struct json_file *f, uint64_t row)
+struct file_part json_file_part(const struct json_file *f, uint64_t row)
 {
     const uint64_t first = row / STRIDE * STRIDE, rows = f->n - first < STRIDE ? f->n - first : STRIDE;
     const uint64_t end = first + rows < f->n ? f->places[row / STRIDE + 1].offset : f->end;
-    return (struct conv_part){first, rows, end - f->places[row / STRIDE].offset};
+    return (struct file_part){first, rows, end - f->places[row / STRIDE].offset};
 }
 
 uint64_t json_file_bytes(const struct json_file *f)

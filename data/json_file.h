@@ -4,7 +4,7 @@
 #define TERSE_DATA_JSON_FILE_H
 
 #include "checkpoints/jsonl.h"
-#include "data/conversations.h"
+#include "data/file_part.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -21,7 +21,7 @@ void json_file_close(struct json_file *f); /* NULL ok */
 uint64_t json_file_rows(const struct json_file *f);
 
 /* The part that `row` (below json_file_rows()) is in, and the bytes of all: of JSON, not compressed. */
-struct conv_part json_file_part(const struct json_file *f, uint64_t row);
+struct file_part json_file_part(const struct json_file *f, uint64_t row);
 uint64_t json_file_bytes(const struct json_file *f);
 
 /* The next row's text, of *n bytes, valid until the next call on `f`. Returns 1, 0 after the last, or an

@@ -75,8 +75,9 @@ static void become(const struct child *c, pid_t parent, char **argv, bool root)
     if (!tame || dup2(c->in[0], 0) || dup2(c->out[1], 1) != 1 || dup2(c->out[1], 2) != 2) _exit(126);
     if (syscall(SYS_close_range, 3, ~0U, 0)) _exit(126);
     if (root && !is_nobody()) _exit(126);
-    /* bwrap binds its life to ours itself, and not before its children wait for it no more: killed earlier, it
-     * would leave one that waits for ever. What it has started by then ends at the mark, which nobody reads. */
+    /* bwrap binds its life to ours itself, and not before its children wait for it no more: killed earlier,
+     * it would leave one that waits for ever. What it has started by then ends at the mark, which nobody
+     * reads. */
     if (getppid() == parent) execv(argv[0], argv);
     _exit(127);
 }

@@ -64,14 +64,13 @@ static const char *first_of(const struct string_list *l)
 /* Adapters by rank, in the order in which ranks come; one without a rank is a row of its own. */
 static void add_loras(struct tables_subject *at, size_t *n, const struct tables_config *c)
 {
-    uint64_t rank[TABLES_LORAS];
+    uint64_t rank[TABLES_SEEDS];
     struct tables_subject *rows = at + *n;
     size_t ranks = 0;
-    for (size_t i = 0; i < c->lora->n; i++) {
+    for (size_t i = 0; i < c->lora->n && i < TABLES_SEEDS; i++) {
         uint64_t r = rank_of(c->lora->items[i]);
         size_t k = 0;
         while (k < ranks && (!r || rank[k] != r)) k++;
-        if (k == TABLES_LORAS) continue;
         if (k == ranks) {
             char id[24];
             snprintf(id, sizeof id, "lora%zu", k + 1);

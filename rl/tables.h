@@ -14,7 +14,7 @@ struct tables_config {
     const char *model, *heads, *switcher, *text;
     /* Adapters by SFT: those of one rank are one row, learned with other seeds. The first stands for all of
      * them in later tables; the others here are made from it, or compared with it: one a seed. */
-    const struct string_list *lora, *dense, *brief, *qamr;
+    const struct string_list *lora, *dense, *brief, *qamr; /* at most TABLES_SEEDS of each */
     const struct string_list *tasks;
     const char *data, *style, *paper; /* paper: "3b", "7b" or "none" */
     uint32_t caps[TABLES_CAPS], chains[TABLES_CHAINS];

@@ -4,7 +4,7 @@
 
 #include "rl/tables.h"
 
-enum { TABLES_LORAS = 8, TABLES_SUBJECTS = TABLES_LORAS + 6 };
+enum { TABLES_SUBJECTS = TABLES_SEEDS + 6 }; /* every adapter may be of a rank of its own */
 
 /* A model as it is measured, and the same learned with other seeds. */
 struct tables_subject {

@@ -17,9 +17,10 @@ enum {
     SHARE = 20,     /* at most one row of so many is sampled, but for the least of blocks */
     PER_TOKEN = 2   /* bytes of a token on the disk where nothing is known: 1.5 to 1.9 were seen */
 };
-/* Measured on files like OpenThoughts3 (docs/performance.md): shards are as large as sheaves, and
- * gathered at so many bytes of ids for a byte of text scanned. */
-static const double gather_speed = 1.8;
+/* Measured on files like OpenThoughts3 (docs/performance.md): shards are as large as sheaves, and a byte of
+ * ids is gathered in these parts of the time that one thread takes to scan a byte of text: what is done by
+ * one thread, and what by all. */
+static const double gather_alone = 0.28, gather_shared = 0.32;
 
 /* Bytes of a row that is still to be scanned, and of one that only facts are kept of. */
 enum { FACTS = sizeof(struct fact) + 1 };
@@ -68,7 +69,7 @@ struct sampled {
 
 /* A part of a file that is read, as far as it is not too long, and nothing more. */
 struct part {
-    struct conv_part is;
+    struct file_part is;
     uint64_t rows; /* that are read */
     double *bytes; /* [rows] of text */
     double text;   /* all of them */
@@ -92,7 +93,7 @@ static int read_part(struct run *r, struct conv_file *f, struct part *p, struct 
 }
 
 /* Rows side by side behind the part, or as near to it as there are rows. */
-static void place_block(struct sampled *s, const struct conv_part *part, uint64_t rows)
+static void place_block(struct sampled *s, const struct file_part *part, uint64_t rows)
 {
     uint64_t share = rows / SHARE, most = share < LEAST ? LEAST : share < BLOCK ? share : BLOCK;
     s->n = (uint32_t)(rows < most ? rows : most);
@@ -201,7 +202,7 @@ static double reading(const struct run *r, double text)
     return m->read_bytes > 0 ? text * m->read_seconds / m->read_bytes / pool_threads(r->c->pool) : 0;
 }
 
-/* Seconds of tokens and gather; shards are written by one thread. */
+/* Seconds of tokens and gather. */
 static double seconds_after(const struct run *r, double text, double tokens)
 {
     const struct run_rates *m = &r->rates;
@@ -209,7 +210,8 @@ static double seconds_after(const struct run *r, double text, double tokens)
     double scan = m->scan_bytes > 0     ? m->scan_seconds / m->scan_bytes
                   : m->tokens_bytes > 0 ? m->tokens_seconds / m->tokens_bytes
                                         : 0;
-    return tokenise + reading(r, text) + 4 * tokens * scan * pool_threads(r->c->pool) / gather_speed;
+    const double threads = pool_threads(r->c->pool), gather = gather_alone + gather_shared / threads;
+    return tokenise + reading(r, text) + 4 * tokens * scan * threads * gather;
 }
 
 static int disk_check(const struct run *r, const struct prepare_forecast *f, struct err *e)

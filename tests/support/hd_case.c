@@ -55,9 +55,13 @@ static void check_row(const struct hd_row *row, struct fetch_rig *rig, int rc, c
     assert_false(file_exists(scratch("x")));
 }
 
-void hd_rows(const struct hd_row *rows, size_t n)
+static const struct hd_row *rows;
+static size_t n_rows;
+
+static void every_row(void **state)
 {
-    for (size_t i = 0; i < n; i++) {
+    (void)state;
+    for (size_t i = 0; i < n_rows; i++) {
         struct fetch_rig rig = {0};
         struct err e = {0};
         char failed[100] = "";
@@ -74,9 +78,16 @@ void hd_rows(const struct hd_row *rows, size_t n)
     }
 }
 
-int hd_setup(void **state)
+static int setup(void **state)
 {
     rig_bytes(hd_file, HD_SIZE, 1);
     rig_bytes(hd_other, HD_SIZE, 2);
     return sha256_hex(hd_file, HD_SIZE, hd_digest, NULL) || scratch_setup(state);
+}
+
+int hd_main(const struct hd_row *all, size_t n)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_row)};
+    rows = all, n_rows = n;
+    return cmocka_run_group_tests(tests, setup, scratch_teardown);
 }

@@ -30,9 +30,7 @@ struct hd_row {
     unsigned how;
 };
 
-/* Group setup of cmocka: a folder (tests/support/scratch.h) and the files' bytes. */
-int hd_setup(void **state);
-/* Downloads from every row's server; fails the running test, naming the row. */
-void hd_rows(const struct hd_row *rows, size_t n);
+/* A program of rows: downloads from every row's server, and fails naming the row. Returns as main(). */
+int hd_main(const struct hd_row *rows, size_t n);
 
 #endif

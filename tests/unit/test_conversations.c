@@ -209,7 +209,7 @@ static void check_parts(const char *path, uint64_t parts, uint64_t bytes)
     struct conv_file *f = open_ok(path);
     uint64_t row = 0, sum = 0, n = 0;
     for (; row < conv_rows(f); n++) {
-        struct conv_part p = conv_part_of(f, row), last;
+        struct file_part p = conv_part_of(f, row), last;
         assert_int_equal(p.first, row);
         assert_true(p.rows > 0 && p.bytes > 0);
         row += p.rows, sum += p.bytes;

@@ -304,14 +304,7 @@ static const struct hd_row rows[] = {
     {"whole", whole, 0, NULL, 1, 0},
 };
 
-static void every_row(void **state)
-{
-    (void)state;
-    hd_rows(rows, sizeof rows / sizeof *rows);
-}
-
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_row)};
-    return cmocka_run_group_tests(tests, hd_setup, scratch_teardown);
+    return hd_main(rows, sizeof rows / sizeof *rows);
 }
